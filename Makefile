@@ -1,0 +1,42 @@
+# Two commands do everything, set-up included:  make edit  and  make test.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: edit test lint test-reference clean
+
+edit: $(VENV)/.run  ## edit the photo that ships with the repository
+	$(BIN)/python -m experiments.edit --out=out/edit
+
+test: $(VENV)/.test lint  ## lint, types and the default test suite
+	$(BIN)/python -m pytest --cov --cov-report=term -q
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-reference: $(VENV)/.reference  ## parity with PyTorch
+	$(BIN)/python -m pytest -q -o addopts="--strict-markers --import-mode=importlib" tests/reference
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "make: PYTHON=$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.venv setup.cfg
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.reference: $(VENV)/.test
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet --editable '.[reference]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) out build *.egg-info

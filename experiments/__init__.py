@@ -1,0 +1,1 @@
+"""Programs over `mg_jax` and `flows`."""

@@ -1,0 +1,1 @@
+"""Motion guidance: edit a photo by saying where its pixels should go."""

@@ -1,0 +1,1 @@
+"""Networks that the sampler can steer."""
