@@ -1,0 +1,164 @@
+"""Geometry of flows: reading, moving, composing and inverting them on the pixel grid.
+
+Everything here is unbatched, pure and differentiable: map it over a batch with `jax.vmap`.
+A pixel's centre has whole-numbered coordinates (x, y); x points right, y points down.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def grid(height: int, width: int) -> Float[Array, "{height} {width} 2"]:
+    """Coordinates (x, y) of every pixel, in pixels."""
+    y, x = jnp.meshgrid(
+        jnp.arange(height, dtype=jnp.float32), jnp.arange(width, dtype=jnp.float32), indexing="ij"
+    )
+    return jnp.stack([x, y], axis=-1)
+
+
+def targets(flow: Float[Array, "h w 2"]) -> Float[Array, "h w 2"]:
+    """Where each pixel goes: its own coordinates plus its flow, in pixels."""
+    height, width, _ = flow.shape
+    return grid(height, width).astype(flow.dtype) + flow
+
+
+def _reflect(coordinate: Float[Array, "*points"], size: int) -> Float[Array, "*points"]:
+    """Fold a coordinate into [0, size − 1], mirroring at the outermost pixel centres.
+
+    The derivative is ±1 between the centres and 0 on the outermost ones, as in PyTorch's
+    `grid_sample`: the image has a kink there.
+    """
+    last = float(size - 1)
+    if size == 1:
+        return jnp.zeros_like(coordinate) * coordinate  # keeps NaN, has no slope
+    folded = jnp.mod(jnp.abs(coordinate), 2.0 * last)
+    folded = jnp.where(folded > last, 2.0 * last - folded, folded)
+    edge = (folded <= 0.0) | (folded >= last)
+    return jnp.where(edge, jax.lax.stop_gradient(folded), folded)
+
+
+def sample(
+    image: Float[Array, "h w c"], points: Float[Array, "*points 2"]
+) -> Float[Array, "*points c"]:
+    """Read an image between its pixels: bilinear, mirrored beyond the outermost pixel centres.
+
+    Equals PyTorch's `grid_sample(mode="bilinear", padding_mode="reflection",
+    align_corners=True)` in value and in both gradients, however far outside a point lies.
+
+    Args:
+        image: any channels.
+        points: coordinates (x, y) in pixels.
+    """
+    height, width, _ = image.shape
+    x = _reflect(points[..., 0], width)
+    y = _reflect(points[..., 1], height)
+    left, top = jnp.floor(x), jnp.floor(y)
+    right_weight, low_weight = (x - left)[..., None], (y - top)[..., None]
+    x0, y0 = left.astype(jnp.int32), top.astype(jnp.int32)
+    # On the last pixel the neighbour's weight is 0, whichever pixel stands in for it.
+    x1, y1 = jnp.minimum(x0 + 1, width - 1), jnp.minimum(y0 + 1, height - 1)
+
+    def row(index: Array) -> Array:
+        return image[index, x0] * (1 - right_weight) + image[index, x1] * right_weight
+
+    return row(y0) * (1 - low_weight) + row(y1) * low_weight
+
+
+def warp(image: Float[Array, "h w c"], flow: Float[Array, "h w 2"]) -> Float[Array, "h w c"]:
+    """Backward warp: the image read at p + flow(p).
+
+    Undoes the motion: where `image` is the moved picture, the result lies on the source.
+    """
+    return sample(image, targets(flow))
+
+
+def splat(
+    image: Float[Array, "h w c"], flow: Float[Array, "h w 2"]
+) -> tuple[Float[Array, "h w c"], Float[Array, "h w"]]:
+    """Forward warp: drop every pixel at p + flow(p), shared bilinearly by the four pixels there.
+
+    What falls outside the picture is lost. Divide the sum by the weights, where these are
+    positive, for the mean of what landed on a pixel.
+
+    Returns:
+        The weighted sum of the values, and the sum of the weights.
+    """
+    height, width, _ = image.shape
+    goal = targets(flow)
+    corner = jnp.floor(goal)
+    right, down = jnp.moveaxis(goal - corner, -1, 0)
+    shares = (
+        (0, 0, (1 - right) * (1 - down)),
+        (1, 0, right * (1 - down)),
+        (0, 1, (1 - right) * down),
+        (1, 1, right * down),
+    )
+    total = jnp.zeros_like(image)
+    weights = jnp.zeros((height, width), image.dtype)
+    for step_x, step_y, share in shares:
+        x, y = corner[..., 0] + step_x, corner[..., 1] + step_y
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        share = jnp.where(inside, share, 0).astype(image.dtype)
+        # A negative index would wrap round, so points outside go to pixel 0 with weight 0.
+        row = jnp.where(inside, y, 0).astype(jnp.int32)
+        column = jnp.where(inside, x, 0).astype(jnp.int32)
+        total = total.at[row, column].add(share[..., None] * image)
+        weights = weights.at[row, column].add(share)
+    return total, weights
+
+
+def occlusion_mask(flow: Float[Array, "h w 2"]) -> Bool[Array, "h w"]:
+    """Which source pixels the colour loss may use: False where moved content will cover them.
+
+    Motion Guidance's rule: the gradient of Σ warp(f, f)·(f ≠ warp(f, f)) with respect to f is
+    non-zero on pixels that something lands on; those are out, unless they move themselves
+    (f ≠ 0). On a pixel at rest the gradient is what the reading of f sends back to it, so the
+    transpose of the reading is all that is needed.
+
+    The reference passes through normalised coordinates, whose rounding (some 1e-5 pixels)
+    gives such a weight to pixels that only touch the moved content; here coordinates are exact.
+    """
+    points = targets(flow)
+    seen, send_back = jax.vjp(lambda values: sample(values, points), flow)
+    (received,) = send_back((seen != flow).astype(flow.dtype))
+    covered = jnp.any(received != 0, axis=-1)
+    moves = jnp.any(flow != 0, axis=-1)
+    return moves | ~covered
+
+
+def compose(first: Float[Array, "h w 2"], second: Float[Array, "h w 2"]) -> Float[Array, "h w 2"]:
+    """Do `first`, then `second`, in one flow: f(p) + g(p + f(p)).
+
+    Where `first` leaves the picture, `second` is read mirrored: it has no values there.
+    """
+    return first + warp(second, first)
+
+
+def invert(flow: Float[Array, "h w 2"], iterations: int = 50) -> Float[Array, "h w 2"]:
+    """Find the flow that undoes `flow`: g with g(q) = −f(q + g(q)), by fixed-point iteration.
+
+    Valid where neighbouring pixels move alike: the iteration shrinks its error by the flow's
+    steepest slope (largest singular value of its Jacobian, in pixels per pixel) each time, so it
+    converges for slopes below 1: rotations below 60°, scalings below 2. Where the flow tears
+    (an object's edge) or content comes from outside the picture, there is no inverse and the
+    values are meaningless.
+    """
+    inverse: Array = jax.lax.fori_loop(
+        0, iterations, lambda _, guess: -warp(flow, guess), jnp.zeros_like(flow)
+    )
+    return inverse
+
+
+def resize(
+    flow: Float[Array, "h w 2"], height: int, width: int
+) -> Float[Array, "{height} {width} 2"]:
+    """Carry the motion to a picture of another size: resampled, and its pixels rescaled.
+
+    Bilinear, antialiased when it shrinks, pixel areas aligned (as pictures are resized).
+    Meant for preparing inputs: its gradient is slow on CPU.
+    """
+    old_height, old_width, _ = flow.shape
+    resampled: Array = jax.image.resize(flow, (height, width, 2), method="linear", antialias=True)
+    factor = jnp.array([width / old_width, height / old_height], flow.dtype)
+    return resampled * factor[None, None, :]
