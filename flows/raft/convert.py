@@ -1,0 +1,119 @@
+"""Strict conversion of published RAFT weights: each array is used, each parameter is filled.
+
+Three layouts are known, told apart by the names of their arrays: princeton-vl's checkpoints,
+torchvision's, and our own, the parameter paths themselves.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+
+from flows.raft.config import LARGE, SMALL, Config
+from flows.raft.layouts import PARAMETER_OF_LEAF, module_table
+from flows.raft.model import Network, Params, Raft
+from flows.raft.norms import Statistics
+
+Path = tuple[Any, ...]
+
+
+def build(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    statistics: Statistics = "running",
+    dtype: DTypeLike = jnp.float32,
+) -> Raft:
+    """Return the network that named arrays of any known layout hold, parameters in float32.
+
+    `statistics` is what the large model's batch normalisation uses, `dtype` what the convolutions
+    compute in. Raises one ValueError that lists every array without a place, every parameter
+    without an array, every wrong shape and every pair of copies that differ.
+    """
+    config = architecture(arrays)
+    network = nnx.eval_shape(
+        lambda: Network(config, statistics=statistics, dtype=dtype, rngs=nnx.Rngs(0))
+    )
+    graph, shapes = nnx.split(network)
+    flat = dict(nnx.to_flat_state(shapes))
+    wanted = {join(path): variable.shape for path, variable in flat.items()}
+    values, faults = place(arrays, wanted, module_table(arrays, config))
+    if faults:
+        listed = "\n  ".join(faults)
+        raise ValueError(f"these weights do not fit RAFT {config.name}:\n  {listed}")
+    filled = [
+        (path, variable.replace(jnp.asarray(values[join(path)], jnp.float32)))
+        for path, variable in flat.items()
+    ]
+    return Raft(config, graph, nnx.from_flat_state(filled))
+
+
+def architecture(arrays: Mapping[str, np.ndarray]) -> Config:
+    """Tell the small from the large model: only the large one has a second gated unit."""
+    second_unit = ("gru.convz2.", "convgru2.convz.", "gates.1.update.")
+    large = any(sign in name for name in arrays for sign in second_unit)
+    return LARGE if large else SMALL
+
+
+def place(
+    arrays: Mapping[str, np.ndarray],
+    wanted: Mapping[str, tuple[int, ...]],
+    modules: Mapping[str, str] | None,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Give each array to a parameter; return the values by path, and all faults in words.
+
+    `modules` leads from the file's module names to ours; None when names are ours already.
+    """
+    values: dict[str, np.ndarray] = {}
+    origin: dict[str, str] = {}
+    faults = []
+    for name, array in arrays.items():
+        path = name if modules is None else destination(name, modules)
+        if path == "":
+            continue
+        if path is None or path not in wanted:
+            faults.append(f"{name}: no parameter has this name")
+            continue
+        value = array if modules is None else to_our_axes(array)
+        if value.shape != wanted[path]:
+            expected = wanted[path] if modules is None else their_axes(wanted[path])
+            faults.append(f"{name}: shape {array.shape}, expected {expected}")
+        elif path in values and not np.array_equal(values[path], value):
+            faults.append(f"{name}: differs from {origin[path]}, of which it should be a copy")
+        values[path], origin[path] = value, name
+    faults += [f"{path}: no array fills this parameter" for path in wanted if path not in values]
+    return values, faults
+
+
+def destination(name: str, modules: Mapping[str, str]) -> str | None:
+    """Path of the parameter that a PyTorch name fills; "" if it is of no use, None if unknown."""
+    module, _, leaf = name.rpartition(".")
+    ours = modules.get(module)
+    if ours is None:
+        return None
+    kind = "norm" if ours.endswith(".norm") else "conv"
+    parameter = PARAMETER_OF_LEAF[kind].get(leaf)
+    return f"{ours}.{parameter}" if parameter else parameter
+
+
+def to_our_axes(array: np.ndarray) -> np.ndarray:
+    """PyTorch's kernels [out, in, h, w] as [h, w, in, out]; vectors as they are."""
+    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+
+
+def their_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that `to_our_axes` makes `shape` of."""
+    return (shape[3], shape[2], shape[0], shape[1]) if len(shape) == 4 else shape
+
+
+def to_arrays(params: Params) -> dict[str, np.ndarray]:
+    """Name each parameter by its path: our own layout, which `build` reads back."""
+    pairs = nnx.to_flat_state(params)
+    return {join(path): np.asarray(variable.get_value()) for path, variable in pairs}
+
+
+def join(path: Path) -> str:
+    """Write a parameter's path with dots."""
+    return ".".join(str(part) for part in path)

@@ -1,0 +1,64 @@
+"""All-pairs correlation and its lookup around a moving centre (RAFT, section 3.2).
+
+The lookup is bilinear sampling written as two contractions with tent weights: no gather, so its
+gradient is no scatter. Outside the map the tents miss every pixel, which is zero padding.
+"""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from flows.raft.config import LEVELS
+
+Pyramid = tuple[Float[Array, "b h w _ _"], ...]
+
+
+def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
+    """Mean over 2×2 blocks; an odd last row or column is dropped."""
+    b, h, w, c = x.shape
+    blocks = x[:, : h // 2 * 2, : w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c)
+    return blocks.mean((2, 4))
+
+
+def pyramid(first: Float[Array, "b h w c"], second: Float[Array, "b h w c"]) -> Pyramid:
+    """Correlate each feature of `first` with all of `second`, at four scales of `second`.
+
+    Averaging the volume over its last two axes is averaging `second` first, as the correlation is
+    linear in it: the large volume is never pooled. Scaled by 1/sqrt(c).
+    """
+    first = first * (first.shape[-1] ** -0.5)
+    levels = []
+    for level in range(LEVELS):
+        if level > 0:
+            second = halve(second)
+        levels.append(jnp.einsum("bhwc,bijc->bhwij", first, second))
+    return tuple(levels)
+
+
+def tents(
+    centre: Float[Array, "b h w"], radius: int, size: int
+) -> Float[Array, "b h w {2*radius+1} {size}"]:
+    """Linear interpolation weights of pixels 0 … size−1 at centre + (−radius … radius)."""
+    offsets = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
+    pixels = jnp.arange(size, dtype=jnp.float32)
+    position = centre[..., None] + offsets.reshape(1, 1, 1, -1)
+    return jnp.maximum(0.0, 1.0 - jnp.abs(position[..., None] - pixels.reshape(1, 1, 1, 1, -1)))
+
+
+def lookup(
+    volumes: Pyramid, coordinates: Float[Array, "b h w 2"], radius: int
+) -> Float[Array, "b h w c"]:
+    """Sample each level in a (2·radius + 1)² window around the coordinates.
+
+    `coordinates` are (x, y) in pixels of the finest level. The channels run over levels, then over
+    x offsets, then over y offsets: the order that the published weights expect.
+    """
+    b, h, w, _ = coordinates.shape
+    found = []
+    for level, volume in enumerate(volumes):
+        centre = coordinates / 2**level
+        along_x = tents(centre[..., 0], radius, volume.shape[4])
+        along_y = tents(centre[..., 1], radius, volume.shape[3])
+        rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume)
+        window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows)
+        found.append(window.reshape(b, h, w, -1))
+    return jnp.concatenate(found, -1)

@@ -1,0 +1,77 @@
+"""The convolutions that RAFT is made of, padded as PyTorch pads."""
+
+import jax
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from flows.raft.norms import Norm, Statistics, make_norm
+
+
+def conv(
+    inputs: int,
+    outputs: int,
+    kernel: tuple[int, int],
+    *,
+    stride: int = 1,
+    dtype: DTypeLike,
+    rngs: nnx.Rngs,
+) -> nnx.Conv:
+    """Return a convolution whose padding is half its kernel on each side, whatever the stride.
+
+    XLA's "SAME" pads stride-2 convolutions on one side only, which shifts the grid.
+    """
+    padding = [(side // 2, side // 2) for side in kernel]
+    return nnx.Conv(
+        inputs, outputs, kernel, strides=stride, padding=padding, dtype=dtype, rngs=rngs
+    )
+
+
+class NormedConv(nnx.Module):
+    """Convolution, normalisation."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        width: int,
+        *,
+        stride: int = 1,
+        norm: Norm,
+        statistics: Statistics,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        self.conv = conv(inputs, outputs, (width, width), stride=stride, dtype=dtype, rngs=rngs)
+        self.norm = make_norm(norm, outputs, statistics)
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
+        """Convolve and normalise."""
+        y: Float[Array, "b h2 w2 c2"] = self.norm(self.conv(x))
+        return y
+
+
+class ReluStack(nnx.Module):
+    """Convolutions, each followed by a rectifier."""
+
+    def __init__(
+        self,
+        inputs: int,
+        convs: tuple[tuple[int, int], ...],
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        widths = (inputs, *(outputs for outputs, _ in convs))
+        self.convs = nnx.List(
+            [
+                conv(before, after, (width, width), dtype=dtype, rngs=rngs)
+                for before, (after, width) in zip(widths, convs, strict=False)
+            ]
+        )
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c2"]:
+        """Apply them in turn."""
+        for layer in self.convs:
+            x = jax.nn.relu(layer(x))
+        return x

@@ -1,0 +1,163 @@
+"""RAFT as pure functions of (params, images), on a Flax NNX network in its tree-mode subset."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from flows.raft import correlation, upsampling
+from flows.raft.config import Config
+from flows.raft.encoder import Encoder
+from flows.raft.norms import Statistics
+from flows.raft.padding import crop, pad
+from flows.raft.update import Update
+
+Params = nnx.State[Any, Any]
+
+
+class Source(NamedTuple):
+    """All that depends on the first image only, at an eighth of the (padded) size."""
+
+    features: Float[Array, "b h w c"]  # to correlate
+    hidden: Float[Array, "b h w state"]  # the recurrence's first state
+    shares: tuple[Float[Array, "b h w gates"], ...]  # of the context in each gated unit
+
+
+class Estimate(NamedTuple):
+    """What an update refines."""
+
+    hidden: Float[Array, "b h w state"]
+    flow: Float[Array, "b h w 2"]  # in feature pixels
+
+
+class Network(nnx.Module):
+    """Feature encoder, context encoder and update: the parameters of RAFT."""
+
+    def __init__(self, config: Config, *, statistics: Statistics, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.features = Encoder(
+            config.stages,
+            config.features,
+            block=config.block,
+            norm="instance",
+            statistics=statistics,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.context = Encoder(
+            config.stages,
+            config.hidden + config.context,
+            block=config.block,
+            norm=config.context_norm,
+            statistics=statistics,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.update = Update(config, dtype=dtype, rngs=rngs)
+
+
+@dataclass(frozen=True, eq=False)
+class Raft:
+    """A RAFT network: static structure, parameters, and pure functions of given parameters.
+
+    The functions take `params` as an argument so that a jitted caller passes arrays instead of
+    baking them in as constants. All images are NHWC in [-1, 1], all flows (dx, dy) in pixels.
+    """
+
+    config: Config
+    graph: nnx.GraphDef[Network]
+    params: Params
+
+    def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
+        """Compute once what every flow from `first` needs.
+
+        Raises ValueError when a side is under 128 pixels.
+        """
+        network = nnx.merge(self.graph, params)
+        first = pad(first)
+        state = network.context(first)
+        hidden, context = state[..., : self.config.hidden], state[..., self.config.hidden :]
+        return Source(
+            network.features(first).astype(jnp.float32),
+            jnp.tanh(hidden),
+            network.update.context_shares(jax.nn.relu(context)),
+        )
+
+    def flow_from(
+        self,
+        params: Params,
+        source: Source,
+        second: Float[Array, "b h w 3"],
+        updates: int = 12,
+    ) -> Float[Array, "b h w 2"]:
+        """Flow from the image that `source` was computed of to `second`.
+
+        It says where each pixel of the first image is found in the second. Only the last estimate
+        is brought to full size. Raises ValueError when a side is under 128 pixels.
+        """
+        network = nnx.merge(self.graph, params)
+        start, step = _recurrence(network, self.config, source, second)
+        last, _ = jax.lax.scan(lambda now, _: (step(now), None), start, length=updates)
+        return _full_size(network, last, second)
+
+    def flow(
+        self,
+        params: Params,
+        first: Float[Array, "b h w 3"],
+        second: Float[Array, "b h w 3"],
+        updates: int = 12,
+    ) -> Float[Array, "b h w 2"]:
+        """Flow from `first` to `second`: `features`, then `flow_from`."""
+        return self.flow_from(params, self.features(params, first), second, updates)
+
+    def flows(
+        self,
+        params: Params,
+        first: Float[Array, "b h w 3"],
+        second: Float[Array, "b h w 3"],
+        updates: int = 12,
+    ) -> Float[Array, "{updates} b h w 2"]:
+        """All estimates at full size, the first update's to the last's."""
+        network = nnx.merge(self.graph, params)
+        start, step = _recurrence(network, self.config, self.features(params, first), second)
+
+        def refine(now: Estimate, _: None) -> tuple[Estimate, Float[Array, "b h w 2"]]:
+            then = step(now)
+            return then, _full_size(network, then, second)
+
+        return jax.lax.scan(refine, start, length=updates)[1]
+
+
+def _recurrence(
+    network: Network, config: Config, source: Source, second: Float[Array, "b h w 3"]
+) -> tuple[Estimate, Callable[[Estimate], Estimate]]:
+    """Return the first estimate, zero flow, and the function that refines an estimate."""
+    features = network.features(pad(second)).astype(jnp.float32)
+    volumes = correlation.pyramid(source.features, features)
+    b, h, w, _ = features.shape
+    across, down = jnp.meshgrid(jnp.arange(w, dtype=jnp.float32), jnp.arange(h, dtype=jnp.float32))
+    pixels = jnp.broadcast_to(jnp.stack([across, down], -1)[None], (b, h, w, 2))
+
+    def step(now: Estimate) -> Estimate:
+        # Gradients reach earlier updates through the hidden state only, as in training.
+        flow = jax.lax.stop_gradient(now.flow)
+        window = correlation.lookup(volumes, pixels + flow, config.radius)
+        hidden, change = network.update(now.hidden, source.shares, window, flow)
+        return Estimate(hidden, flow + change)
+
+    return Estimate(source.hidden, jnp.zeros_like(pixels)), step
+
+
+def _full_size(
+    network: Network, estimate: Estimate, image: Float[Array, "b h w 3"]
+) -> Float[Array, "b h w 2"]:
+    """Bring a flow to the size of `image`."""
+    if network.update.mask is None:
+        flow = upsampling.bilinear(estimate.flow)
+    else:
+        flow = upsampling.convex(estimate.flow, network.update.mask(estimate.hidden))
+    return crop(flow, image.shape[1], image.shape[2])

@@ -1,0 +1,87 @@
+"""Normalisation layers of the encoders, by per-channel sums in one pass."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+EPSILON = 1e-5
+
+Norm = Literal["none", "instance", "batch"]
+Statistics = Literal["running", "batch"]
+
+
+def standardize(
+    x: Float[Array, "b h w c"],
+    mean: Float[Array, "b #h #w c"] | Float[Array, "1 1 1 c"],
+    variance: Float[Array, "b #h #w c"] | Float[Array, "1 1 1 c"],
+) -> Float[Array, "b h w c"]:
+    """Subtract the mean and divide by the standard deviation (plus 1e-5 inside the root)."""
+    return (x - mean) * jax.lax.rsqrt(variance + EPSILON)
+
+
+def moments(
+    x: Float[Array, "b h w c"], axes: tuple[int, ...]
+) -> tuple[Float[Array, "#b 1 1 c"], Float[Array, "#b 1 1 c"]]:
+    """Mean and biased variance over `axes`, from the sums of x and x² of one pass."""
+    mean = jnp.mean(x, axes, keepdims=True)
+    square = jnp.mean(x * x, axes, keepdims=True)
+    return mean, jnp.maximum(square - mean * mean, 0.0)
+
+
+class Identity(nnx.Module):
+    """No normalisation: the small model's context encoder."""
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Return `x`."""
+        return x
+
+
+class InstanceNorm(nnx.Module):
+    """Each sample and channel to zero mean and unit variance; no parameters."""
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Normalise over height and width."""
+        x32 = x.astype(jnp.float32)
+        return standardize(x32, *moments(x32, (1, 2))).astype(x.dtype)
+
+
+class BatchNorm(nnx.Module):
+    """Channels normalised by running statistics, or by those of the batch at hand.
+
+    Nothing is ever updated: `running` is what trained weights are evaluated with, `batch` what a
+    PyTorch RAFT computes that was never switched to its evaluation mode.
+    """
+
+    def __init__(self, channels: int, statistics: Statistics):
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.bias = nnx.Param(jnp.zeros(channels))
+        self.mean = nnx.BatchStat(jnp.zeros(channels))
+        self.variance = nnx.BatchStat(jnp.ones(channels))
+        self.statistics: Statistics = statistics
+
+    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
+        """Normalise over batch, height and width, then scale and shift."""
+        row = (1, 1, 1, -1)
+        x32 = x.astype(jnp.float32)
+        if self.statistics == "batch":
+            mean, variance = moments(x32, (0, 1, 2))
+        else:
+            mean = self.mean.get_value().reshape(row)
+            variance = self.variance.get_value().reshape(row)
+        y = standardize(x32, mean, variance)
+        y = y * self.scale.get_value().reshape(row) + self.bias.get_value().reshape(row)
+        return y.astype(x.dtype)
+
+
+def make_norm(norm: Norm, channels: int, statistics: Statistics) -> nnx.Module:
+    """Return the layer called `norm` for that many channels."""
+    match norm:
+        case "none":
+            return Identity()
+        case "instance":
+            return InstanceNorm()
+        case "batch":
+            return BatchNorm(channels, statistics)

@@ -1,0 +1,153 @@
+"""The recurrent update of RAFT: correlation and flow in, a better flow out (section 3.3)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from flows.raft.config import LEVELS, Config
+from flows.raft.layers import ReluStack, conv
+
+
+class MotionEncoder(nnx.Module):
+    """Correlation window and current flow to motion features."""
+
+    def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        window = LEVELS * config.window**2
+        self.correlation = ReluStack(window, config.correlation_convs, dtype=dtype, rngs=rngs)
+        self.flow = ReluStack(2, config.flow_convs, dtype=dtype, rngs=rngs)
+        both = config.correlation_convs[-1][0] + config.flow_convs[-1][0]
+        # The flow itself is appended, so two channels fewer are computed.
+        self.merge = ReluStack(both, ((config.motion - 2, 3),), dtype=dtype, rngs=rngs)
+
+    def __call__(
+        self, window: Float[Array, "b h w k"], flow: Float[Array, "b h w 2"]
+    ) -> Float[Array, "b h w c"]:
+        """Encode the lookup and the flow, both in feature pixels."""
+        both = jnp.concatenate([self.correlation(window), self.flow(flow)], -1)
+        merged = self.merge(both)
+        return jnp.concatenate([merged, flow.astype(merged.dtype)], -1)
+
+
+class Gate(nnx.Module):
+    """Weights of one gate's convolution, which `GatedUnit` takes apart by input channels."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], *, rngs: nnx.Rngs):
+        make = nnx.initializers.lecun_normal()
+        self.kernel = nnx.Param(make(rngs.params(), (*kernel, inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros(outputs))
+
+
+class GatedUnit(nnx.Module):
+    """Convolutional gated recurrent unit over (hidden, context, motion) channels.
+
+    The context is the same at each update, and so is its share of the three convolutions:
+    `context_share` computes it once, `__call__` adds it.
+    """
+
+    def __init__(
+        self, config: Config, kernel: tuple[int, int], *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        inputs = config.hidden + config.context + config.motion
+        self.update = Gate(inputs, config.hidden, kernel, rngs=rngs)
+        self.reset = Gate(inputs, config.hidden, kernel, rngs=rngs)
+        self.candidate = Gate(inputs, config.hidden, kernel, rngs=rngs)
+        self.hidden = config.hidden
+        self.context = config.context
+        self.dtype = jnp.dtype(dtype)
+
+    def _kernel(self, begin: int, end: int | None) -> Float[Array, "kh kw inputs outputs"]:
+        """Weights of input channels begin … end for update, reset and candidate, side by side."""
+        layers = (self.update, self.reset, self.candidate)
+        parts = [layer.kernel.get_value()[:, :, begin:end] for layer in layers]
+        return jnp.concatenate(parts, -1).astype(self.dtype)
+
+    def context_share(self, context: Float[Array, "b h w c"]) -> Float[Array, "b h w gates"]:
+        """Sum over the context channels, biases included, of the three convolutions."""
+        layers = (self.update, self.reset, self.candidate)
+        bias = jnp.concatenate([layer.bias.get_value() for layer in layers]).astype(self.dtype)
+        share = _convolve(context, self._kernel(self.hidden, self.hidden + self.context))
+        return share + bias.reshape(1, 1, 1, -1)
+
+    def __call__(
+        self,
+        hidden: Float[Array, "b h w state"],
+        motion: Float[Array, "b h w c"],
+        context_share: Float[Array, "b h w gates"],
+    ) -> Float[Array, "b h w state"]:
+        """Return the next hidden state."""
+        size = self.hidden
+        own = self._kernel(0, size)
+        given = context_share + _convolve(motion, self._kernel(size + self.context, None))
+        gates = jax.nn.sigmoid(given[..., : 2 * size] + _convolve(hidden, own[..., : 2 * size]))
+        update, reset = gates[..., :size], gates[..., size:]
+        recalled = _convolve(reset * hidden, own[..., 2 * size :])
+        candidate = jnp.tanh(given[..., 2 * size :] + recalled)
+        return (1 - update) * hidden + update * candidate
+
+
+def _convolve(
+    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]
+) -> Float[Array, "b h w c2"]:
+    """Convolve with zero padding that keeps the size (odd kernels)."""
+    return jax.lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
+class Head(nnx.Module):
+    """Two convolutions with a rectifier between."""
+
+    def __init__(
+        self,
+        inputs: int,
+        inner: int,
+        outputs: int,
+        width: int,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
+    ):
+        self.inner = conv(inputs, inner, (3, 3), dtype=dtype, rngs=rngs)
+        self.outer = conv(inner, outputs, (width, width), dtype=dtype, rngs=rngs)
+
+    def __call__(self, hidden: Float[Array, "b h w c"]) -> Float[Array, "b h w c2"]:
+        """Read the hidden state out."""
+        return self.outer(jax.nn.relu(self.inner(hidden)))
+
+
+class Update(nnx.Module):
+    """One refinement of hidden state and flow."""
+
+    def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.motion = MotionEncoder(config, dtype=dtype, rngs=rngs)
+        self.gates = nnx.List(
+            [GatedUnit(config, kernel, dtype=dtype, rngs=rngs) for kernel in config.gates]
+        )
+        self.flow = Head(config.hidden, config.head, 2, 3, dtype=dtype, rngs=rngs)
+        # 9 neighbours for each of the 8×8 pixels in a feature pixel.
+        self.mask = (
+            Head(config.hidden, config.mask, 9 * 64, 1, dtype=dtype, rngs=rngs)
+            if config.mask
+            else None
+        )
+
+    def context_shares(
+        self, context: Float[Array, "b h w c"]
+    ) -> tuple[Float[Array, "b h w gates"], ...]:
+        """Compute what the context adds to each gated unit at every update."""
+        return tuple(unit.context_share(context) for unit in self.gates)
+
+    def __call__(
+        self,
+        hidden: Float[Array, "b h w state"],
+        shares: tuple[Float[Array, "b h w gates"], ...],
+        window: Float[Array, "b h w k"],
+        flow: Float[Array, "b h w 2"],
+    ) -> tuple[Float[Array, "b h w state"], Float[Array, "b h w 2"]]:
+        """Return the next hidden state and the step of the flow, in feature pixels."""
+        motion = self.motion(window, flow)
+        for unit, share in zip(self.gates, shares, strict=True):
+            hidden = unit(hidden, motion, share)
+        return hidden, self.flow(hidden).astype(jnp.float32)

@@ -1,0 +1,101 @@
+"""RAFT weights in files: the small model's ship with the package, others are fetched once."""
+
+import os
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from jax.typing import DTypeLike
+
+from flows.raft.convert import build
+from flows.raft.model import Raft
+from flows.raft.norms import Statistics
+
+SHIPPED = {"raft-small": Path(__file__).parent / "weights" / "raft_small.safetensors"}
+FETCHED = ("raft-sintel", "raft-kitti")
+_PICKLES = (".pth", ".pt")
+
+
+def load(
+    name: str = "raft-small",
+    *,
+    statistics: Statistics = "running",
+    dtype: DTypeLike = jnp.float32,
+) -> Raft:
+    """Load a RAFT network by name (raft-small, raft-sintel, raft-kitti) or from a file.
+
+    Files: .safetensors, or PyTorch's .pth and .pt, in the layouts of princeton-vl, torchvision or
+    this package. `statistics` and `dtype` as for `build`. Raises ValueError, in words for the
+    user, when the name or file is unknown, unreadable, or holds other weights.
+    """
+    path = find(name)
+    try:
+        return build(read(path), statistics=statistics, dtype=dtype)
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from None
+
+
+def find(name: str) -> Path:
+    """Return the file that a name stands for. Raises ValueError when there is none."""
+    if name in SHIPPED:
+        return SHIPPED[name]
+    if name in FETCHED:
+        path = cache_dir() / f"{name}.safetensors"
+        if not path.is_file():
+            raise ValueError(
+                f"{name}: not fetched yet ({path} does not exist);"
+                f" run: python -m experiments.fetch_weights --name={name}"
+            )
+        return path
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join((*SHIPPED, *FETCHED))
+        raise ValueError(f"{name}: no such weights; expected a file or one of {known}")
+    return path
+
+
+def cache_dir() -> Path:
+    """Folder of fetched weights: mg_jax in $XDG_CACHE_HOME, else in ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "mg_jax"
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Read named arrays from a .safetensors, .pth or .pt file, the last two weights-only.
+
+    Raises ValueError, one line, when the file is of another kind, corrupted, or cannot be read.
+    """
+    if path.suffix in _PICKLES:
+        return _read_pickle(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path}: unknown kind of weights; expected .safetensors, .pth or .pt")
+    try:
+        return safetensors.numpy.load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({_line(error)})") from None
+
+
+def _read_pickle(path: Path) -> dict[str, np.ndarray]:
+    """Read a PyTorch checkpoint without running what is pickled in it."""
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(
+            f"{path}: reading a PyTorch file needs torch (pip install torch);"
+            " .safetensors files need nothing more"
+        ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds for a corrupted file
+        raise ValueError(f"{path}: not a readable PyTorch checkpoint ({_line(error)})") from None
+    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+        raise ValueError(f"{path}: holds no flat dictionary of tensors; expected a state dict")
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def _line(error: Exception) -> str:
+    """First line of an error's text, or its kind."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
