@@ -1,0 +1,98 @@
+"""Regions of a flow: what moves, where it lands, what may change and what must not.
+
+All masks are boolean [H, W] at the flow's size; distances are pixels.
+"""
+
+import numpy as np
+import scipy.ndimage
+from jaxtyping import Bool, Float
+
+_NEIGHBOURS = np.ones((3, 3), bool)
+_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+
+# Two neighbours that part by more than this have torn: no content spans the gap.
+_TEAR = 16.0
+
+# A share of a pixel that counts as landing on it: above the rounding of a whole-pixel motion.
+_TOUCH = 1e-3
+
+
+def moving(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.ndarray, "h w"]:
+    """Mark the pixels that move: by more than `threshold` pixels in x or y."""
+    return np.asarray((np.abs(flow) > threshold).any(axis=-1))
+
+
+def destination(
+    flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3
+) -> Bool[np.ndarray, "h w"]:
+    """Mark the pixels that moved content lands on, inside the picture.
+
+    Content is stretched between its pixels: where a motion enlarges, the area between four
+    neighbours that all move is filled as densely as it needs, unless they part by more than 16
+    pixels. A pixel counts when it takes part in the bilinear share of what lands.
+    """
+    height, width, _ = flow.shape
+    source = moving(flow, threshold)
+    # One resting pixel among eight moving ones is a turn's or a scaling's centre: content, too.
+    source |= scipy.ndimage.binary_erosion(source, _RING)
+    y, x = np.mgrid[:height, :width]
+    goal = np.stack([x, y], axis=-1) + flow.astype(np.float64)
+    landed = np.zeros((height, width), bool)
+    _land(landed, goal[source])
+
+    # Cells of four neighbours: corners [cell, 2 (down), 2 (right), 2 (x, y)].
+    whole = source[:-1, :-1] & source[:-1, 1:] & source[1:, :-1] & source[1:, 1:]
+    corners = np.stack(
+        [
+            np.stack([goal[:-1, :-1][whole], goal[:-1, 1:][whole]], axis=1),
+            np.stack([goal[1:, :-1][whole], goal[1:, 1:][whole]], axis=1),
+        ],
+        axis=1,
+    )
+    stretch = np.maximum(
+        np.linalg.norm(np.diff(corners, axis=1), axis=-1).max(axis=(1, 2), initial=0.0),
+        np.linalg.norm(np.diff(corners, axis=2), axis=-1).max(axis=(1, 2), initial=0.0),
+    )
+    filled = (stretch > 1) & (stretch <= _TEAR)
+    corners, stretch = corners[filled], stretch[filled]
+    pieces = int(np.ceil(stretch.max(initial=1.0)))
+    for down in np.arange(pieces + 1) / pieces:
+        edge = corners[:, 0] * (1 - down) + corners[:, 1] * down
+        for right in np.arange(pieces + 1) / pieces:
+            _land(landed, edge[:, 0] * (1 - right) + edge[:, 1] * right)
+    return landed
+
+
+def edit_region(
+    flow: Float[np.ndarray, "h w 2"], margin_px: float = 8.0
+) -> Bool[np.ndarray, "h w"]:
+    """Mark where an edit may change the picture: source and destination, widened by a margin.
+
+    Source, because something must be invented where content leaves; the margin (a Euclidean
+    distance) gives room for shadows and seams.
+    """
+    region = np.asarray(moving(flow) | destination(flow))
+    if not region.any():
+        return region
+    distance = scipy.ndimage.distance_transform_edt(~region)
+    return np.asarray(distance <= margin_px)
+
+
+def background(flow: Float[np.ndarray, "h w 2"]) -> Bool[np.ndarray, "h w"]:
+    """Mark what a perfect edit leaves alone: outside source and destination, widened by 3x3.
+
+    The ruler's region for `background_l1`.
+    """
+    touched = moving(flow) | destination(flow)
+    return ~np.asarray(scipy.ndimage.binary_dilation(touched, _NEIGHBOURS))
+
+
+def _land(landed: np.ndarray, points: np.ndarray) -> None:
+    """Mark, in place, the up to four pixels around each point (x, y)."""
+    height, width = landed.shape
+    low = np.floor(points + _TOUCH).astype(np.int64)
+    high = np.ceil(points - _TOUCH).astype(np.int64)
+    for x in (low[:, 0], high[:, 0]):
+        for y in (low[:, 1], high[:, 1]):
+            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+            landed[y[inside], x[inside]] = True
