@@ -1,0 +1,232 @@
+"""Pictures of flows: colours with their wheel, arrows on a photo, sheets of titled panels.
+
+Pictures are uint8 [H, W, 3].
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+_INK = (38, 42, 51)
+_PAPER = (255, 255, 255)
+_FRAME = (222, 224, 228)
+
+# OKLab, where equal steps look equal, so that no direction outshines another (Björn Ottosson,
+# "A perceptual color space for image processing", 2020; public domain).
+_OKLAB_TO_LMS = np.array(
+    [
+        [1.0, 0.3963377774, 0.2158037573],
+        [1.0, -0.1055613458, -0.0638541728],
+        [1.0, -0.0894841775, -1.2914855480],
+    ]
+)
+_LMS_TO_RGB = np.array(
+    [
+        [4.0767416621, -3.3077115913, 0.2309699292],
+        [-1.2684380046, 2.6097574011, -0.3413193965],
+        [-0.0041960863, -0.7034186147, 1.7076147010],
+    ]
+)
+_SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no jagged edges
+
+
+def colors(
+    flow: Float[np.ndarray, "h w 2"], largest: float | None = None
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Paint a flow: the hue is its direction (red is right), the saturation its length.
+
+    Args:
+        flow: pixels.
+        largest: the length, in pixels, of full saturation; the flow's longest if left out. Give
+            the same to pictures that are to be compared.
+    """
+    length = np.linalg.norm(flow, axis=-1)
+    if largest is None:
+        largest = float(length.max())
+    share = np.minimum(length / largest, 1) if largest > 0 else np.zeros_like(length)
+    share = np.sqrt(share)  # small motions stay visible
+    hue = np.arctan2(flow[..., 1], flow[..., 0]) + np.deg2rad(25)  # 25 degrees is OKLab's red
+    lightness, chroma = 1 - 0.32 * share, 0.16 * share
+    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1)
+    linear = np.clip((lab @ _OKLAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T, 0, 1)
+    gamma = np.where(linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear)
+    return np.asarray(np.round(255 * gamma), np.uint8)
+
+
+def wheel(diameter: int) -> UInt8[np.ndarray, "{diameter} {diameter} 3"]:
+    """Paint the legend of `colors`: in each direction from the middle, that direction's colour."""
+    radius = (diameter - 1) / 2
+    y, x = (np.mgrid[:diameter, :diameter] - radius) / max(radius, 1)
+    disc = colors(np.stack([x, y], axis=-1), largest=1.0)
+    return np.where((np.hypot(x, y) <= 1)[..., None], disc, np.uint8(255))
+
+
+def legend(picture: UInt8[np.ndarray, "h w 3"], largest: float) -> UInt8[np.ndarray, "h w 3"]:
+    """Lay the colour wheel, with the length in pixels that its rim means, in the lower right."""
+    height, width, _ = picture.shape
+    diameter = max(16, round(0.18 * min(height, width)))
+    margin = max(2, diameter // 8)
+    label = f"{largest:.3g} px"
+    font = _font(max(9, diameter // 5))
+    box_width = max(diameter, math.ceil(font.getlength(label))) + 2 * margin
+    text_height = _line_height(font)
+    box_height = diameter + text_height + 3 * margin
+    if box_width > width or box_height > height:  # no room: the picture matters more
+        return picture.copy()
+    left, top = width - box_width - margin, height - box_height - margin
+    box = Image.new("RGB", (box_width, box_height), _PAPER)
+    disc = Image.fromarray(wheel(diameter * _SMOOTH)).resize(
+        (diameter, diameter), Image.Resampling.BOX
+    )
+    box.paste(disc, ((box_width - diameter) // 2, margin))
+    ImageDraw.Draw(box).text(
+        (box_width / 2, diameter + 2 * margin), label, fill=_INK, font=font, anchor="ma"
+    )
+    card = Image.new("L", (box_width * _SMOOTH, box_height * _SMOOTH), 0)
+    corners = (0, 0, card.width - 1, card.height - 1)
+    ImageDraw.Draw(card).rounded_rectangle(corners, radius=margin * _SMOOTH, fill=255)
+    result = Image.fromarray(picture)
+    result.paste(box, (left, top), card.resize(box.size, Image.Resampling.BOX))
+    return np.array(result)
+
+
+def arrows(
+    image: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    spacing: int | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Draw arrows on a picture, from where pixels are to where they go; none where all rests.
+
+    Args:
+        image: the picture.
+        flow: pixels.
+        spacing: least distance between arrows, in pixels; chosen from the moved area if left out.
+    """
+    height, width, _ = image.shape
+    moves = np.linalg.norm(flow, axis=-1) >= 1
+    if spacing is None:
+        spacing = max(6, round(math.sqrt(moves.sum() / 36)))
+    starts = _apart(_lattice(moves, max(1, spacing // 2)), flow, spacing)
+    thick = max(1.5, min(height, width) / 220)
+    mask = Image.new("L", (width * _SMOOTH, height * _SMOOTH))
+    halo = mask.copy()
+    for y, x in starts:
+        start = (np.array([x, y]) + 0.5) * _SMOOTH
+        end = start + flow[y, x] * _SMOOTH
+        _arrow(ImageDraw.Draw(halo), start, end, thick * _SMOOTH, 0.6 * thick * _SMOOTH)
+        _arrow(ImageDraw.Draw(mask), start, end, thick * _SMOOTH, 0.0)
+    result = Image.fromarray(image)
+    for colour, shape in ((_INK, halo), (_PAPER, mask)):
+        result.paste(colour, (0, 0), shape.resize((width, height), Image.Resampling.BOX))
+    return np.array(result)
+
+
+def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
+    """Arrange titled pictures on one white sheet: a row of up to three, else rows of equals.
+
+    All are brought to one height, between 240 and 720 pixels; a title too long for its picture
+    is cut.
+
+    Raises:
+        ValueError: there is no panel.
+    """
+    if not panels:
+        raise ValueError("sheet: has no panel; expected at least one titled picture")
+    cell_height = min(720, max(240, *(picture.shape[0] for _, picture in panels)))
+    pictures = [_at_height(picture, cell_height) for _, picture in panels]
+    cell_width = max(picture.width for picture in pictures)
+    columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
+    rows = math.ceil(len(panels) / columns)
+    font = _font(max(14, cell_height // 22))
+    margin = cell_height // 16
+    gap = margin // 2
+    strip = _line_height(font) + gap // 2
+    paper = Image.new(
+        "RGB",
+        (
+            2 * margin + columns * cell_width + (columns - 1) * gap,
+            2 * margin + rows * (strip + cell_height) + (rows - 1) * gap,
+        ),
+        _PAPER,
+    )
+    pen = ImageDraw.Draw(paper)
+    for index, ((title, _), picture) in enumerate(zip(panels, pictures, strict=True)):
+        row, column = divmod(index, columns)
+        left = margin + column * (cell_width + gap)
+        top = margin + row * (strip + cell_height + gap)
+        pen.text((left, top), _fitted(title, font, cell_width), fill=_INK, font=font)
+        paper.paste(picture, (left, top + strip))
+        corner = (left + picture.width, top + strip + picture.height)
+        pen.rectangle(((left - 1, top + strip - 1), corner), outline=_FRAME)
+    return np.array(paper)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size=size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # what a size asks for
+    return font
+
+
+def _line_height(font: ImageFont.FreeTypeFont) -> int:
+    return sum(font.getmetrics())
+
+
+def _fitted(title: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    if font.getlength(title) <= width:
+        return title
+    while title and font.getlength(title + "...") > width:
+        title = title[:-1]
+    return title.rstrip() + "..."
+
+
+def _at_height(picture: np.ndarray, height: int) -> Image.Image:
+    image = Image.fromarray(picture)
+    width = max(1, round(image.width * height / image.height))
+    return image.resize((width, height), Image.Resampling.BICUBIC)
+
+
+def _lattice(moves: np.ndarray, spacing: int) -> list[tuple[int, int]]:
+    """List moving pixels (y, x) on a square lattice, those in the middle first."""
+    y, x = np.nonzero(moves)
+    if not y.size:
+        return []
+    middle_y, middle_x = round(y.mean()), round(x.mean())
+    on = ((y - middle_y) % spacing == 0) & ((x - middle_x) % spacing == 0)
+    y, x = y[on], x[on]
+    order = np.argsort((y - middle_y) ** 2 + (x - middle_x) ** 2, kind="stable")
+    return list(zip(y[order].tolist(), x[order].tolist(), strict=True))
+
+
+def _apart(starts: list[tuple[int, int]], flow: np.ndarray, spacing: int) -> list[tuple[int, int]]:
+    """Keep the arrows that come no nearer than `spacing` to one kept before."""
+    kept: list[tuple[int, int]] = []
+    taken = np.empty((0, 2))
+    for y, x in starts:
+        pieces = 1 + math.ceil(float(np.linalg.norm(flow[y, x])) / spacing * 4)
+        shaft = np.array([x, y]) + np.linspace(0, 1, pieces)[:, None] * flow[y, x]
+        gaps = np.linalg.norm(shaft[:, None] - taken[None], axis=-1)
+        if gaps.min(initial=np.inf) >= spacing:
+            kept.append((y, x))
+            taken = np.concatenate([taken, shaft])
+    return kept
+
+
+def _arrow(
+    pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, thick: float, rim: float
+) -> None:
+    """Draw a shaft and a head, each `rim` larger all round."""
+    length = float(np.linalg.norm(end - start))
+    along = (end - start) / length
+    across = np.array([-along[1], along[0]])
+    head = min(5 * thick, 0.6 * length)
+    neck = end - head * along
+    half = thick / 2 + rim
+    shaft = [start - rim * along, neck + along, half * across]
+    corners = [shaft[0] + shaft[2], shaft[1] + shaft[2], shaft[1] - shaft[2], shaft[0] - shaft[2]]
+    pen.polygon([tuple(corner) for corner in corners], fill=255)
+    wing = (head / 2 + 1.5 * rim) * across
+    tip, base = end + 2 * rim * along, neck - rim * along
+    pen.polygon([tuple(tip), tuple(base + wing), tuple(base - wing)], fill=255)
