@@ -1,13 +1,19 @@
 """Pictures: odd but valid files are read, broken ones are named, what is written comes back."""
 
+import hashlib
+import re
 import warnings
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from flows import motions
 from mg_jax import images
+
+SHIPPED = Path(__file__).parents[2] / "experiments" / "data"
 
 
 def photo(height=12, width=17, seed=0):
@@ -136,6 +142,20 @@ def test_pixels_of_unknown_range_are_refused(tmp_path, dtype):
     assert "8 or 16 bits" in refusal(images.read, tmp_path / "a.tif")
 
 
+def test_colours_that_are_no_rgb_are_refused(tmp_path):
+    Image.new("LAB", (5, 5)).save(tmp_path / "a.tif")
+    assert "colour mode LAB" in refusal(images.read, tmp_path / "a.tif")
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
+    def deny(*_):
+        raise PermissionError
+
+    images.write(tmp_path / "a.png", photo())
+    monkeypatch.setattr(Image, "open", deny)
+    assert "may not be read" in refusal(images.read, tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "P", "I;16"])
 def test_white_is_selected_in_every_kind_of_mask_picture(tmp_path, mode):
     picture = Image.fromarray(half_mask().astype(np.uint8) * 255)
@@ -229,3 +249,31 @@ def test_shrinking_averages_what_it_drops():
 
 def test_resizing_to_the_same_size_changes_nothing():
     np.testing.assert_array_equal(images.resize(photo(), 12, 17), photo())
+
+
+@pytest.mark.parametrize(
+    ("photo_name", "mask_name", "motion"),
+    [
+        ("coffee.png", "coffee_mask.png", "translate dx=105 dy=0"),
+        ("chelsea.png", "chelsea_mask.png", "scale factor=1.3"),
+        ("rocket.jpg", "rocket_mask.png", "translate dx=0 dy=-100"),
+    ],
+)
+def test_a_shipped_object_stays_in_its_photo_under_the_noticed_motion(
+    photo_name, mask_name, motion
+):
+    shipped = images.read(SHIPPED / photo_name)
+    mask = images.read_mask(SHIPPED / mask_name, shipped.shape[:2])
+    assert motion in (SHIPPED / "NOTICE.md").read_text(encoding="utf-8")
+    assert motions.leaving(motions.field(motions.parse(motion), mask), mask) == 0
+
+
+def test_every_shipped_file_is_in_the_notice_with_its_digest():
+    notice = (SHIPPED / "NOTICE.md").read_text(encoding="utf-8")
+    noticed = {name: digest for digest, name in re.findall(r"^(\w{64})  (\S+)$", notice, re.M)}
+    shipped = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in SHIPPED.iterdir()
+        if path.suffix in (".png", ".jpg")
+    }
+    assert noticed == shipped
