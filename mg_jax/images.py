@@ -41,7 +41,9 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
     try:
         return np.array(image.convert("RGB"))
     except ValueError as error:
-        raise ValueError(f"{path}: has the colour mode {image.mode}; expected RGB") from error
+        raise ValueError(
+            f"{path}: has the colour mode {image.mode}; expected one like RGB or grey"
+        ) from error
 
 
 def read_mask(
