@@ -4,6 +4,9 @@ The lookup is bilinear sampling written as two contractions with tent weights: n
 gradient is no scatter. Outside the map the tents miss every pixel, which is zero padding.
 """
 
+from functools import partial
+
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -30,7 +33,7 @@ def pyramid(first: Float[Array, "b h w c"], second: Float[Array, "b h w c"]) -> 
     for level in range(LEVELS):
         if level > 0:
             second = halve(second)
-        levels.append(jnp.einsum("bhwc,bijc->bhwij", first, second))
+        levels.append(jnp.einsum("bhwc,bijc->bhwij", first, second, precision="highest"))
     return tuple(levels)
 
 
@@ -44,6 +47,8 @@ def tents(
     return jnp.maximum(0.0, 1.0 - jnp.abs(position[..., None] - pixels.reshape(1, 1, 1, 1, -1)))
 
 
+# Kept for the gradient: the coordinates. The tents are cheaper to make again than to keep.
+@partial(jax.checkpoint, static_argnums=2, prevent_cse=False)
 def lookup(
     volumes: Pyramid, coordinates: Float[Array, "b h w 2"], radius: int
 ) -> Float[Array, "b h w c"]:
@@ -58,7 +63,7 @@ def lookup(
         centre = coordinates / 2**level
         along_x = tents(centre[..., 0], radius, volume.shape[4])
         along_y = tents(centre[..., 1], radius, volume.shape[3])
-        rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume)
-        window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows)
+        rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume, precision="highest")
+        window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows, precision="highest")
         found.append(window.reshape(b, h, w, -1))
     return jnp.concatenate(found, -1)

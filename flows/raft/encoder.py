@@ -7,7 +7,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.raft.layers import NormedConv, conv
+from flows.raft.convolution import Conv
+from flows.raft.layers import NormedConv
 from flows.raft.norms import Norm, Statistics
 
 
@@ -127,7 +128,7 @@ class Encoder(nnx.Module):
                 for widths_and_stride in zip(inputs, stages, (1, 2, 2), strict=True)
             ]
         )
-        self.head = conv(stages[-1], outputs, (1, 1), dtype=dtype, rngs=rngs)
+        self.head = Conv(stages[-1], outputs, (1, 1), dtype=dtype, rngs=rngs)
 
     def __call__(self, image: Float[Array, "b h w 3"]) -> Float[Array, "b h8 w8 c"]:
         """Encode images in [-1, 1] whose sides are multiples of 8."""

@@ -1,30 +1,12 @@
-"""The convolutions that RAFT is made of, padded as PyTorch pads."""
+"""Convolutions with what follows them: a normalisation, or a rectifier."""
 
 import jax
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.raft.convolution import Conv
 from flows.raft.norms import Norm, Statistics, make_norm
-
-
-def conv(
-    inputs: int,
-    outputs: int,
-    kernel: tuple[int, int],
-    *,
-    stride: int = 1,
-    dtype: DTypeLike,
-    rngs: nnx.Rngs,
-) -> nnx.Conv:
-    """Return a convolution whose padding is half its kernel on each side, whatever the stride.
-
-    XLA's "SAME" pads stride-2 convolutions on one side only, which shifts the grid.
-    """
-    padding = [(side // 2, side // 2) for side in kernel]
-    return nnx.Conv(
-        inputs, outputs, kernel, strides=stride, padding=padding, dtype=dtype, rngs=rngs
-    )
 
 
 class NormedConv(nnx.Module):
@@ -42,7 +24,7 @@ class NormedConv(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        self.conv = conv(inputs, outputs, (width, width), stride=stride, dtype=dtype, rngs=rngs)
+        self.conv = Conv(inputs, outputs, (width, width), stride=stride, dtype=dtype, rngs=rngs)
         self.norm = make_norm(norm, outputs, statistics)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
@@ -65,7 +47,7 @@ class ReluStack(nnx.Module):
         widths = (inputs, *(outputs for outputs, _ in convs))
         self.convs = nnx.List(
             [
-                conv(before, after, (width, width), dtype=dtype, rngs=rngs)
+                Conv(before, after, (width, width), dtype=dtype, rngs=rngs)
                 for before, (after, width) in zip(widths, convs, strict=False)
             ]
         )

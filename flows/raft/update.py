@@ -7,7 +7,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.raft.config import LEVELS, Config
-from flows.raft.layers import ReluStack, conv
+from flows.raft.convolution import Conv, convolve
+from flows.raft.layers import ReluStack
 
 
 class MotionEncoder(nnx.Module):
@@ -30,15 +31,6 @@ class MotionEncoder(nnx.Module):
         return jnp.concatenate([merged, flow.astype(merged.dtype)], -1)
 
 
-class Gate(nnx.Module):
-    """Weights of one gate's convolution, which `GatedUnit` takes apart by input channels."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], *, rngs: nnx.Rngs):
-        make = nnx.initializers.lecun_normal()
-        self.kernel = nnx.Param(make(rngs.params(), (*kernel, inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs))
-
-
 class GatedUnit(nnx.Module):
     """Convolutional gated recurrent unit over (hidden, context, motion) channels.
 
@@ -50,9 +42,9 @@ class GatedUnit(nnx.Module):
         self, config: Config, kernel: tuple[int, int], *, dtype: DTypeLike, rngs: nnx.Rngs
     ):
         inputs = config.hidden + config.context + config.motion
-        self.update = Gate(inputs, config.hidden, kernel, rngs=rngs)
-        self.reset = Gate(inputs, config.hidden, kernel, rngs=rngs)
-        self.candidate = Gate(inputs, config.hidden, kernel, rngs=rngs)
+        self.update = Conv(inputs, config.hidden, kernel, dtype=dtype, rngs=rngs)
+        self.reset = Conv(inputs, config.hidden, kernel, dtype=dtype, rngs=rngs)
+        self.candidate = Conv(inputs, config.hidden, kernel, dtype=dtype, rngs=rngs)
         self.hidden = config.hidden
         self.context = config.context
         self.dtype = jnp.dtype(dtype)
@@ -67,7 +59,7 @@ class GatedUnit(nnx.Module):
         """Sum over the context channels, biases included, of the three convolutions."""
         layers = (self.update, self.reset, self.candidate)
         bias = jnp.concatenate([layer.bias.get_value() for layer in layers]).astype(self.dtype)
-        share = _convolve(context, self._kernel(self.hidden, self.hidden + self.context))
+        share = convolve(context, self._kernel(self.hidden, self.hidden + self.context), 1)
         return share + bias.reshape(1, 1, 1, -1)
 
     def __call__(
@@ -79,21 +71,12 @@ class GatedUnit(nnx.Module):
         """Return the next hidden state."""
         size = self.hidden
         own = self._kernel(0, size)
-        given = context_share + _convolve(motion, self._kernel(size + self.context, None))
-        gates = jax.nn.sigmoid(given[..., : 2 * size] + _convolve(hidden, own[..., : 2 * size]))
+        given = context_share + convolve(motion, self._kernel(size + self.context, None), 1)
+        gates = jax.nn.sigmoid(given[..., : 2 * size] + convolve(hidden, own[..., : 2 * size], 1))
         update, reset = gates[..., :size], gates[..., size:]
-        recalled = _convolve(reset * hidden, own[..., 2 * size :])
+        recalled = convolve(reset * hidden, own[..., 2 * size :], 1)
         candidate = jnp.tanh(given[..., 2 * size :] + recalled)
         return (1 - update) * hidden + update * candidate
-
-
-def _convolve(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]
-) -> Float[Array, "b h w c2"]:
-    """Convolve with zero padding that keeps the size (odd kernels)."""
-    return jax.lax.conv_general_dilated(
-        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
 
 
 class Head(nnx.Module):
@@ -109,8 +92,8 @@ class Head(nnx.Module):
         dtype: DTypeLike,
         rngs: nnx.Rngs,
     ):
-        self.inner = conv(inputs, inner, (3, 3), dtype=dtype, rngs=rngs)
-        self.outer = conv(inner, outputs, (width, width), dtype=dtype, rngs=rngs)
+        self.inner = Conv(inputs, inner, (3, 3), dtype=dtype, rngs=rngs)
+        self.outer = Conv(inner, outputs, (width, width), dtype=dtype, rngs=rngs)
 
     def __call__(self, hidden: Float[Array, "b h w c"]) -> Float[Array, "b h w c2"]:
         """Read the hidden state out."""

@@ -15,7 +15,7 @@ def bilinear(flow: Float[Array, "b h w 2"]) -> Float[Array, "b 8*h 8*w 2"]:
     """
     down = jnp.asarray(_interpolation(flow.shape[1]))
     across = jnp.asarray(_interpolation(flow.shape[2]))
-    return STRIDE * jnp.einsum("yi,xj,bijc->byxc", down, across, flow)
+    return STRIDE * jnp.einsum("yi,xj,bijc->byxc", down, across, flow, precision="highest")
 
 
 def _interpolation(size: int) -> Float[np.ndarray, "big small"]:
