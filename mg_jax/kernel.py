@@ -1,0 +1,142 @@
+"""One guided denoising step, as in the paper's algorithm 1 and the reference's sampler.
+
+At each noise level, `repetitions` times: put the source back outside the edit region, predict the
+noise ε, estimate the clean image, measure the energy of its motion, and step with ε + push, where
+
+    push = clip(weight · ramp · √(1−ᾱ) · ∇_z Σ energy)
+
+Between repetitions the latent is re-noised to the level it came from (recursive denoising).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from mg_jax.noise import Draw
+from mg_jax.types import (
+    Decoder,
+    Denoiser,
+    Edit,
+    Energy,
+    Info,
+    Latent,
+    Noise,
+    PerSample,
+    Problem,
+    Schedule,
+    SourceAt,
+    State,
+    Terms,
+)
+
+
+class Kernel(NamedTuple):
+    """A pair of pure functions, to be composed and jitted by the caller."""
+
+    init: Callable[[Latent], State]
+    step: Callable[[Any, State, Schedule, Problem], tuple[State, Info]]
+
+
+def build(
+    denoise: Denoiser,
+    decode: Decoder,
+    energy: Energy,
+    source_at: SourceAt,
+    noise: Noise,
+    repetitions: int,
+) -> Kernel:
+    """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
+
+    Everything of the result is float32 and per sample; `randomness` is what `noise` takes.
+    """
+
+    def guidance(
+        z: Latent, level: Schedule, problem: Problem
+    ) -> tuple[Latent, Latent, Latent, PerSample, Terms]:
+        params, target = problem.params, problem.edit.target
+
+        def total(z: Latent) -> tuple[Float[Array, ""], tuple[Latent, Latent, PerSample, Terms]]:
+            eps = denoise(params.denoiser, z, level, problem.prompt)
+            clean = one_step_estimate(z, eps, level.alpha)
+            energies, terms = energy(params.flow, target, decode(params.decoder, clean))
+            return jnp.sum(energies), (eps, clean, energies, terms)
+
+        gradient, (eps, clean, energies, terms) = jax.grad(total, has_aux=True)(z)
+        scale = problem.knobs.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
+        return eps, clean, problem.edit.steer * _spread(scale) * gradient, energies, terms
+
+    def step(
+        randomness: Any, state: State, level: Schedule, problem: Problem
+    ) -> tuple[State, Info]:
+        shape = state.z.shape
+
+        def repetition(
+            carry: tuple[Latent, Latent], steps: Int[Array, ""]
+        ) -> tuple[tuple[Latent, Latent], tuple[PerSample, Terms, PerSample, Latent]]:
+            z, _ = carry
+            source = source_at(
+                problem.edit, level, lambda: noise(randomness, steps, Draw.SOURCE, shape)
+            )
+            z = jnp.where(problem.edit.keep, source, z)
+            eps, clean, push, energies, terms = guidance(z, level, problem)
+            norm = _norm(push)
+            eps = eps + push * _spread(shrink(norm, problem.knobs.clip))
+            cleaner = ddim(z, eps, level)
+            again = renoise(cleaner, noise(randomness, steps, Draw.RENOISE, shape), level)
+            return (again, cleaner), (energies, terms, norm, clean)
+
+        steps = state.steps + jnp.arange(repetitions, dtype=jnp.int32)
+        (_, z), (energies, terms, norms, clean) = jax.lax.scan(
+            repetition, (state.z, jnp.zeros_like(state.z)), steps
+        )
+        return State(z, state.steps + repetitions), Info(energies, terms, norms, clean[-1])
+
+    return Kernel(init, step)
+
+
+def init(z: Latent) -> State:
+    """State before the first level, from a latent at its noise."""
+    return State(z, jnp.zeros((), jnp.int32))
+
+
+def one_step_estimate(z: Latent, eps: Latent, alpha: Float[Array, ""]) -> Latent:
+    """The clean latent that `z` and its noise imply: (z − √(1−ᾱ)·ε) / √ᾱ."""
+    return (z - jnp.sqrt(1.0 - alpha) * eps) / jnp.sqrt(alpha)
+
+
+def ddim(z: Latent, eps: Latent, level: Schedule) -> Latent:
+    """Deterministic DDIM step to the next cleaner level (Song et al. 2021, equation 12, η = 0)."""
+    clean = one_step_estimate(z, eps, level.alpha)
+    return jnp.sqrt(level.alpha_prev) * clean + jnp.sqrt(1.0 - level.alpha_prev) * eps
+
+
+def renoise(cleaner: Latent, noise: Latent, level: Schedule) -> Latent:
+    """Back to the level that `cleaner` came from: √β·z + √(1−β)·noise, β = ᾱ / ᾱ_prev."""
+    beta = level.alpha / level.alpha_prev
+    return jnp.sqrt(beta) * cleaner + jnp.sqrt(1.0 - beta) * noise
+
+
+def shrink(norm: PerSample, largest: PerSample) -> PerSample:
+    """Factor in (0, 1] that brings a norm down to `largest`, 1 where it is not above it."""
+    return jnp.where(norm > largest, largest / jnp.maximum(norm, 1e-30), 1.0)
+
+
+def noised_source(edit: Edit, level: Schedule, draw: Callable[[], Latent]) -> Latent:
+    """The source at this level with fresh noise; `edit.source` is its clean latent."""
+    return jnp.sqrt(level.alpha) * edit.source + jnp.sqrt(1.0 - level.alpha) * draw()
+
+
+def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> Latent:
+    """The source at this level of its own trajectory; `edit.source` is [levels b h w c]."""
+    return edit.source[level.position]
+
+
+def _norm(push: Latent) -> PerSample:
+    return jnp.sqrt(jnp.sum(jnp.square(push), axis=(1, 2, 3)))
+
+
+def _spread(values: PerSample) -> Float[Array, "b 1 1 1"]:
+    return values[:, None, None, None]
