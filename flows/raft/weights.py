@@ -1,6 +1,7 @@
 """RAFT weights in files: the small model's ship with the package, others are fetched once."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -9,9 +10,10 @@ import safetensors
 import safetensors.numpy
 from jax.typing import DTypeLike
 
-from flows.raft.convert import build
+from flows.raft.convert import build, to_arrays
 from flows.raft.model import Raft
 from flows.raft.norms import Statistics
+from flows.raft.published import recognize
 
 SHIPPED = {"raft-small": Path(__file__).parent / "weights" / "raft_small.safetensors"}
 FETCHED = ("raft-sintel", "raft-kitti")
@@ -77,8 +79,26 @@ def read(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a readable safetensors file ({_line(error)})") from None
 
 
+def save(raft: Raft, path: Path, origin: dict[str, str]) -> None:
+    """Write a network's float32 parameters, and `origin` as metadata, to a .safetensors file.
+
+    The file appears whole or not at all. Raises OSError when it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(raft.params).items()}
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        safetensors.numpy.save_file(arrays, unfinished, metadata=origin)
+        unfinished.replace(path)
+
+
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:
     """Read a PyTorch checkpoint without running what is pickled in it."""
+    try:
+        if known := recognize(path):
+            return known.extract(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({_line(error)})") from None
     try:
         import torch
     except ImportError:

@@ -1,0 +1,68 @@
+"""The checkpoints that princeton-vl published, read without running what is pickled in them.
+
+A PyTorch checkpoint is a pickle that says where in the file which tensor's bytes lie. For the three
+files known by their SHA-256, `weights/published.json` says it instead: name → offset, then shape,
+of little-endian float32 values.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+_TABLE = Path(__file__).parent / "weights" / "published.json"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published checkpoint: its identity and the places of its arrays."""
+
+    name: str
+    size: int  # bytes
+    sha256: str
+    arrays: Mapping[str, tuple[int, ...]]  # offset, then shape
+
+    def check(self, content: bytes) -> None:
+        """Raise ValueError when `content` is not this file."""
+        if len(content) != self.size:
+            raise ValueError(f"{self.name}.pth: {len(content)} bytes; expected {self.size}")
+        if (found := hashlib.sha256(content).hexdigest()) != self.sha256:
+            raise ValueError(f"{self.name}.pth: SHA-256 {found}; expected {self.sha256}")
+
+    def extract(self, content: bytes) -> dict[str, np.ndarray]:
+        """Return its arrays by name. Raises ValueError when `content` is not this file."""
+        self.check(content)
+        return {
+            name: np.frombuffer(content, "<f4", math.prod(shape), offset).reshape(shape)
+            for name, (offset, *shape) in self.arrays.items()
+        }
+
+
+@cache
+def checkpoints() -> dict[str, Published]:
+    """Return the known checkpoints by name."""
+    table = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return {
+        name: Published(
+            name,
+            entry["bytes"],
+            entry["sha256"],
+            {array: tuple(place) for array, place in entry["arrays"].items()},
+        )
+        for name, entry in table.items()
+    }
+
+
+def recognize(path: Path) -> Published | None:
+    """Return the known checkpoint that a file is, byte for byte; None for any other file."""
+    size = path.stat().st_size
+    candidates = [known for known in checkpoints().values() if known.size == size]
+    if not candidates:
+        return None
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return next((known for known in candidates if known.sha256 == digest), None)
