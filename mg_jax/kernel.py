@@ -50,8 +50,14 @@ def build(
 ) -> Kernel:
     """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
 
-    Everything of the result is float32 and per sample; `randomness` is what `noise` takes.
+    Samples do not interact; the arithmetic is in the latent's dtype; `randomness` is what `noise`
+    takes.
+
+    Raises:
+        ValueError: fewer than 1 repetition, or, from `step`, a source of another shape than `z`.
     """
+    if repetitions < 1:
+        raise ValueError(f"repetitions: {repetitions}; expected at least 1")
 
     def guidance(
         z: Latent, level: Schedule, problem: Problem
@@ -80,6 +86,8 @@ def build(
             source = source_at(
                 problem.edit, level, lambda: noise(randomness, steps, Draw.SOURCE, shape)
             )
+            if source.shape != shape:
+                raise ValueError(f"source: {source.shape} at a level, expected {shape}")
             z = jnp.where(problem.edit.keep, source, z)
             eps, clean, push, energies, terms = guidance(z, level, problem)
             norm = _norm(push)
@@ -130,8 +138,11 @@ def noised_source(edit: Edit, level: Schedule, draw: Callable[[], Latent]) -> La
 
 
 def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> Latent:
-    """The source at this level of its own trajectory; `edit.source` is [levels b h w c]."""
-    return edit.source[level.position]
+    """The source at this level of its own trajectory; `edit.source` is [levels b h w c].
+
+    NaN at levels that the trajectory lacks.
+    """
+    return edit.source.at[level.position].get(mode="fill")
 
 
 def _norm(push: Latent) -> PerSample:

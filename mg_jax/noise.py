@@ -18,19 +18,33 @@ class Draw(IntEnum):
 
 
 def keys(seed: int, samples: int) -> Key[Array, " b"]:
-    """One key a sample: sample i of a run with seed s draws what a run with seed s + i draws."""
+    """One key a sample: sample i of a run with seed s draws what a run with seed s + i draws.
+
+    Raises:
+        ValueError: a seed outside 0..2³² − 1.
+    """
+    if not 0 <= seed <= 2**32 - samples:
+        raise ValueError(f"seed: {seed} is outside 0..{2**32 - samples}")
     return jax.vmap(jax.random.key)(seed + jnp.arange(samples, dtype=jnp.uint32))
 
 
 def start(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:
-    """Noise to start sampling from, `shape` [b h w c]; no step's draw repeats it."""
+    """Noise to start sampling from, `shape` [b h w c]; no step's draw repeats it.
+
+    Raises:
+        ValueError: another number of keys than samples.
+    """
     return _draw(jax.vmap(lambda key: jax.random.fold_in(key, 2**31 - 1))(keys), shape)
 
 
 def gaussian(
     keys: Key[Array, " b"], step: Int[Array, ""], draw: int, shape: tuple[int, ...]
 ) -> Latent:
-    """Standard normal noise, `shape` [b h w c], a function of sample key, step and draw alone."""
+    """Standard normal noise, `shape` [b h w c], a function of sample key, step and draw alone.
+
+    Raises:
+        ValueError: another number of keys than samples.
+    """
     folded = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, step), draw))(keys)
     return _draw(folded, shape)
 
@@ -41,15 +55,20 @@ def replay(
     draw: int,
     shape: tuple[int, ...],
 ) -> Latent:
-    """Noise of another program's run, repeated number by number.
+    """Noise of another program's run, repeated number by number; NaN after the recording's end.
 
     Raises:
-        ValueError: a recording whose draws are not of `shape`.
+        ValueError: a recording whose draws are not of `shape`, or that lacks this draw.
     """
+    if draw >= recording.shape[1]:
+        raise ValueError(f"recording: {recording.shape[1]} draws a step, expected {draw + 1}")
     if recording.shape[2:] != shape:
         raise ValueError(f"recording: draws of shape {recording.shape[2:]}, expected {shape}")
-    return recording[step, draw]
+    return recording.at[step, draw].get(mode="fill")
 
 
 def _draw(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:
+    # One key would otherwise broadcast: every sample the same noise.
+    if keys.size != shape[0]:
+        raise ValueError(f"keys: {keys.size} for {shape[0]} samples")
     return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys)

@@ -23,7 +23,8 @@ def from_times(
     """Schedule that visits the given training times.
 
     `times` fall strictly and lie in [0, 1000); `final_alpha` is the ᾱ that the last level steps
-    to; `ramp` multiplies the guidance weight level by level (default: ones).
+    to; `ramp` multiplies the guidance weight level by level (default: ones). Fields are float32,
+    or float64 where JAX is told to use it.
 
     Raises:
         ValueError: times out of range or not falling, or a ramp of another length.
@@ -38,24 +39,25 @@ def from_times(
     ones = np.ones(times.shape)
     return Schedule(
         position=jnp.arange(times.size, dtype=jnp.int32),
-        t=jnp.asarray(times, jnp.float32),
-        alpha=jnp.asarray(alphas, jnp.float32),
-        alpha_prev=jnp.asarray(np.append(alphas[1:], final_alpha), jnp.float32),
-        ramp=jnp.asarray(ones if ramp is None else ramp, jnp.float32),
+        t=jnp.asarray(times, float),
+        alpha=jnp.asarray(alphas, float),
+        alpha_prev=jnp.asarray(np.append(alphas[1:], final_alpha), float),
+        ramp=jnp.asarray(ones if ramp is None else ramp, float),
     )
 
 
 def ddim(levels: int, ramp: Float[np.ndarray, " levels"] | None = None) -> Schedule:
     """The reference's schedule: "uniform" times plus one, the last step to ᾱ[0] (not to 1).
 
-    500 levels are t = 999, 997, …, 1.
+    500 levels are t = 999, 997, …, 1. Numbers that do not divide 1000, for which the reference
+    makes another number of levels, are spread over the whole range too.
 
     Raises:
-        ValueError: `levels` outside 1..500, or a ramp of another length.
+        ValueError: `levels` outside 1..999, or a ramp of another length.
     """
-    if not 1 <= levels <= TRAIN_LEVELS // 2:
-        raise ValueError(f"levels: {levels} is outside 1..{TRAIN_LEVELS // 2}")
-    times = np.arange(0, TRAIN_LEVELS, TRAIN_LEVELS // levels)[:levels][::-1] + 1
+    if not 1 <= levels < TRAIN_LEVELS:
+        raise ValueError(f"levels: {levels} is outside 1..{TRAIN_LEVELS - 1}")
+    times = np.arange(levels)[::-1] * TRAIN_LEVELS // levels + 1
     return from_times(times, float(stable_diffusion_alphas()[0]), ramp)
 
 

@@ -19,7 +19,7 @@ PerSample = Float[Array, " b"]
 class Schedule(NamedTuple):
     """Noise levels, noisiest first; one row of it is what `step` receives."""
 
-    position: Int[Array, "*levels"]  # position, from 0
+    position: Int[Array, "*levels"]  # place in the whole schedule, from 0
     t: Float[Array, "*levels"]  # time in [0, 1000)
     alpha: Float[Array, "*levels"]  # ᾱ(t): share of signal variance at this level
     alpha_prev: Float[Array, "*levels"]  # ᾱ of the next cleaner level
