@@ -1,0 +1,226 @@
+"""Edit a photo by a motion field.
+
+    python -m experiments.edit
+    python -m experiments.edit --image=photo.jpg --motion="translate dx=150 dy=0" \
+        --object_mask=mask.png --out=out/moved
+    python -m experiments.edit --image=photo.png --flow=flow.npz --out=out/flow
+
+With no flag it moves the cup of the photo that ships with the repository. In --out it writes
+edited.png (full size), overview.png, metrics.json, trace.npz and config.json.
+Time: see the README; nothing is downloaded.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import flags
+from jaxtyping import Float, Float32, UInt8
+from tqdm import tqdm
+
+import mg_jax
+from experiments import command
+from flows import files, motions
+from mg_jax import images, parallel
+from mg_jax.models.internal.coarse_to_fine import Progress
+from mg_jax.models.internal.settings import Settings
+
+_DATA = Path(__file__).parent / "data"
+_IMAGE, _MASK, _MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
+_DEFAULTS = Settings()
+
+_image = flags.DEFINE_string("image", None, "Photo to edit (default: the one that ships).")
+_flow = flags.DEFINE_string(
+    "flow", None, "Flow file: .npz, .npy, .flo or .pth, of the photo's size."
+)
+_motion = flags.DEFINE_string(
+    "motion",
+    None,
+    'Motion of the object in words, as "translate dx=150 dy=0" or "rotate degrees=20".',
+)
+_object_mask = flags.DEFINE_string("object_mask", None, "Picture: white where --motion moves.")
+_keep_mask = flags.DEFINE_string("keep_mask", None, "Picture: white where the photo must stay.")
+_prompt = flags.DEFINE_string("prompt", "", "Text for models that read one.")
+_model = flags.DEFINE_string("model", "internal", "Denoiser: internal.")
+_flow_model = flags.DEFINE_string(
+    "flow_model", "raft-small", "Flow network: raft-small, raft-sintel, raft-kitti or a file."
+)
+_out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
+_seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
+_samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from --seed up.")
+_size = flags.DEFINE_integer("size", _DEFAULTS.size, "Side of the square with the work's area.")
+_steps = flags.DEFINE_integer("steps", _DEFAULTS.steps, "Noise levels of the coarse stage.")
+_recursions = flags.DEFINE_integer("recursions", _DEFAULTS.recursions, "Repetitions of a level.")
+_guidance_weight = flags.DEFINE_float(
+    "guidance_weight", _DEFAULTS.guidance_weight, "Weight of the whole energy."
+)
+_color_weight = flags.DEFINE_float(
+    "color_weight", _DEFAULTS.color_weight, "Weight of the colour loss."
+)
+_flow_weight = flags.DEFINE_float("flow_weight", _DEFAULTS.flow_weight, "Weight of the flow loss.")
+_clip = flags.DEFINE_float("clip", _DEFAULTS.clip, "Largest norm of one guidance step.")
+_cfg_scale = flags.DEFINE_float(
+    "cfg_scale", None, "Classifier-free guidance, for models that read a prompt."
+)
+_guidance_schedule = flags.DEFINE_string(
+    "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
+)
+_occlusion_masking = flags.DEFINE_bool(
+    "occlusion_masking", _DEFAULTS.occlusion_masking, "Leave covered pixels out of the colours."
+)
+_oracle_flow = flags.DEFINE_bool(
+    "oracle_flow", _DEFAULTS.oracle_flow, "Compare colours along the target flow throughout."
+)
+
+
+def main() -> None:
+    """Read, edit, write."""
+    parallel.keep_programs()
+    image_path = Path(_image.value) if _image.value else _IMAGE
+    image = images.read(image_path)
+    flow = _read_flow(image_path, image.shape[:2])
+    keep = images.read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
+    ramp = _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None
+    if _cfg_scale.value is not None:
+        raise ValueError("--cfg_scale: the internal model reads no prompt; expected none")
+    settings = Settings(
+        size=_size.value,
+        steps=_steps.value,
+        recursions=_recursions.value,
+        guidance_weight=_guidance_weight.value,
+        color_weight=_color_weight.value,
+        flow_weight=_flow_weight.value,
+        clip=_clip.value,
+        occlusion_masking=_occlusion_masking.value,
+        oracle_flow=_oracle_flow.value,
+    )
+    out = _writable(Path(_out.value))
+    with tqdm(desc="editing", unit="level", disable=None) as bar:
+
+        def report(progress: Progress) -> None:
+            bar.total = progress.levels
+            bar.set_postfix(energy=f"{progress.energy:.2f}", flow=f"{progress.flow_error:.2f} px")
+            bar.update()
+
+        result = mg_jax.edit(
+            image,
+            flow,
+            _prompt.value,
+            _model.value,
+            _seed.value,
+            samples=_samples.value,
+            keep_mask=keep,
+            flow_model=_flow_model.value,
+            settings=settings,
+            ramp=ramp,
+            report=report,
+        )
+    _write(out, result, _config(image_path, settings))
+    scores = result.metrics
+    print(
+        f"{out / 'edited.png'}: flow {scores['flow_l1_px']:.2f} px off in the mean,"
+        f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
+        f" look at {out / 'overview.png'}"
+    )
+
+
+def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
+    if _flow.value and _motion.value:
+        raise ValueError("--flow, --motion: both given; expected one of them")
+    if _flow.value:
+        if _object_mask.value:
+            raise ValueError("--object_mask: goes with --motion; --flow says itself what moves")
+        flow = files.read(_flow.value)
+        if flow.shape[:2] != shape:
+            raise ValueError(
+                f"{_flow.value}: {_size_text(flow.shape[:2])} pixels;"
+                f" expected {_size_text(shape)}, the size of {image_path}"
+            )
+        return flow
+    if _image.value and not _motion.value:
+        raise ValueError("--flow, --motion: none given; expected one of them with --image")
+    if _image.value and not _object_mask.value:
+        raise ValueError(
+            "--object_mask: none given; expected a picture, white where --motion moves"
+        )
+    path = _object_mask.value or str(_MASK)
+    mask = images.read_mask(path, shape)
+    if mask.all() or not mask.any():
+        covered = "everything" if mask.all() else "nothing"
+        raise ValueError(f"{path}: selects {covered}; expected a part of the picture")
+    flow = motions.field(motions.parse(_motion.value or _MOTION), mask)
+    left = motions.leaving(flow, mask)
+    if left > 0:
+        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
+    return flow
+
+
+def _size_text(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"
+
+
+def _read_ramp(path: Path) -> Float[np.ndarray, " levels"]:
+    try:
+        with path.open("rb") as stream:
+            ramp = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable .npy file; expected a vector") from error
+    if ramp.ndim != 1 or ramp.dtype.kind != "f":
+        raise ValueError(f"{path}: {ramp.dtype} {ramp.shape}; expected a vector of floats")
+    return ramp
+
+
+def _writable(out: Path) -> Path:
+    """The folder, made if missing, after a file has been written to it and taken away."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"--out={out}: {error.strerror}; expected a writable folder") from error
+    return out
+
+
+def _config(image_path: Path, settings: Settings) -> dict[str, Any]:
+    inputs = [str(image_path), *(f.value for f in (_flow, _object_mask, _keep_mask) if f.value)]
+    packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
+    return {
+        "flags": {
+            flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
+        },
+        "settings": dataclasses.asdict(settings),
+        "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in inputs},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+        "device": str(jax.devices()[0]),
+    }
+
+
+def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
+    """Write all results, each whole or not at all; metrics.json last, so that it means done."""
+    pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
+        "edited.png": result.image,
+        **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},
+        "overview.png": result.overview(),
+    }
+    for name, picture in pictures.items():
+        images.write(out / name, picture)
+    with files.atomic(out / "trace.npz") as stream:
+        np.savez_compressed(stream, **result.trace._asdict())
+    for name, content in (("config.json", config), ("metrics.json", result.metrics)):
+        with files.atomic(out / name) as stream:
+            stream.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+if __name__ == "__main__":
+    command.run(main)

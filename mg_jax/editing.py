@@ -1,0 +1,168 @@
+"""The door of notebooks and programs: a photo and a flow in, the edited photo out."""
+
+import functools
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+from PIL import Image as Pillow
+
+from flows import draw, masks, raft
+from mg_jax import metrics, noise, parallel
+from mg_jax.models.internal import coarse_to_fine
+from mg_jax.models.internal.coarse_to_fine import Progress, Trace
+from mg_jax.models.internal.settings import Settings, stages
+
+MODELS = ("internal",)
+# The region reaches this share of the picture's size beyond source and destination of the motion.
+_MARGIN = 1 / 24
+
+
+@dataclass(frozen=True)
+class Result:
+    """An edit. Jupyter shows its picture."""
+
+    image: UInt8[np.ndarray, "h w 3"]  # of the first sample
+    images: UInt8[np.ndarray, "b h w 3"]  # of all samples
+    source: UInt8[np.ndarray, "h w 3"]
+    flow: Float32[np.ndarray, "h w 2"]  # asked for
+    region: Bool[np.ndarray, "h w"]  # where the picture might change
+    estimate: Float32[np.ndarray, "h w 2"] = field(repr=False)  # F(source, image)
+    metrics: dict[str, float | str | list[dict[str, float]]]
+    trace: Trace = field(repr=False)
+
+    def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
+        """Sheet of the source, the flow asked for, the result, and the flow that it has."""
+        largest = float(np.linalg.norm(self.flow, axis=-1).max())
+        asked, found = (
+            draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
+        )
+        error = self.metrics["flow_l1_px"]
+        return draw.sheet(
+            [
+                ("source and motion", draw.arrows(self.source, self.flow)),
+                ("flow asked for", asked),
+                ("edited", self.image),
+                (f"flow found, {error:.2f} px off in the mean", found),
+            ]
+        )
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        Pillow.fromarray(self.image).save(stream, "png")
+        return stream.getvalue()
+
+
+def edit(
+    image: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    prompt: str = "",
+    model: str = "internal",
+    seed: int = 0,
+    *,
+    samples: int = 1,
+    keep_mask: Bool[np.ndarray, "h w"] | None = None,
+    flow_model: str = "raft-small",
+    settings: Settings | None = None,
+    ramp: Float[np.ndarray, " levels"] | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+) -> Result:
+    """Edit a photo so that it has moved, against what it was, by a flow.
+
+    `flow` says in pixels (dx, dy) where each pixel of `image` goes. `keep_mask` marks pixels that
+    must stay as they are; by default all but the motion's source and destination and a margin
+    round them. Sample i is what a run with seed `seed` + i makes. `ramp` multiplies the guidance
+    weight at each level (default: ones). `report` is called after each level.
+
+    Raises:
+        ValueError: one line that names the argument, what is wrong with it, what is expected.
+    """
+    start = time.perf_counter()
+    settings = settings or Settings()
+    _check(image, flow, prompt, model, samples, keep_mask)
+    levels = sum(stage.levels for stage in stages(settings))
+    ramp = np.ones(levels) if ramp is None else ramp
+    if ramp.shape != (levels,) or not np.isfinite(ramp).all():
+        raise ValueError(
+            f"guidance schedule: {ramp.size} values; expected {levels} finite ones, a level each"
+        )
+    flow = flow.astype(np.float32)
+    margin = _MARGIN * float(np.sqrt(image.shape[0] * image.shape[1]))
+    region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
+    network = flow_network(flow_model)
+    with parallel.compile_time() as compiling:
+        edited, trace = coarse_to_fine.run(
+            image, flow, region, network, noise.keys(seed, samples), settings, ramp, report
+        )
+        estimates = [metrics.flow_between(network, image, one) for one in edited]
+        scores = [
+            metrics.measure(image, one, flow, region, estimate)
+            for one, estimate in zip(edited, estimates, strict=True)
+        ]
+    return Result(
+        image=edited[0],
+        images=edited,
+        source=image,
+        flow=flow,
+        region=region,
+        estimate=estimates[0],
+        metrics={
+            **scores[0],
+            "samples": scores,
+            "seconds": time.perf_counter() - start,
+            "seconds_compile": compiling.seconds,
+            "peak_memory_bytes": parallel.peak_memory(),
+            "model": model,
+            "flow_model": flow_model,
+            "device": jax.devices()[0].device_kind,
+        },
+        trace=trace,
+    )
+
+
+@functools.cache
+def flow_network(name: str) -> raft.Raft:
+    """The flow network of a name or file, read once a process.
+
+    Raises:
+        ValueError: as `flows.raft.load`.
+    """
+    return raft.load(name)
+
+
+def _check(
+    image: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "fh fw 2"],
+    prompt: str,
+    model: str,
+    samples: int,
+    keep_mask: Bool[np.ndarray, "mh mw"] | None,
+) -> None:
+    shape = image.shape[:2]
+    if model not in MODELS:
+        raise ValueError(f"model: {model!r} is unknown; expected {' or '.join(MODELS)}")
+    if prompt:
+        raise ValueError("prompt: the internal model reads no text; expected none")
+    if samples < 1:
+        raise ValueError(f"samples: {samples}; expected at least 1")
+    if flow.shape != (*shape, 2):
+        raise ValueError(
+            f"flow: shape {flow.shape}; expected {(*shape, 2)}, the image's height and width"
+        )
+    if not np.isfinite(flow).all():
+        raise ValueError("flow: holds NaN or Inf; expected finite pixels")
+    if not masks.moving(flow).any():
+        raise ValueError("flow: zero everywhere; expected pixels that move")
+    if not masks.destination(flow).any():
+        raise ValueError("flow: moves everything out of the picture; expected some of it inside")
+    if keep_mask is None:
+        return
+    if keep_mask.shape != shape:
+        raise ValueError(f"keep mask: shape {keep_mask.shape}; expected {shape}, the image's")
+    if keep_mask.all() or not keep_mask.any():
+        covered = "everything" if keep_mask.all() else "nothing"
+        raise ValueError(f"keep mask: covers {covered}; expected a part of the picture")

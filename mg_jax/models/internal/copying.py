@@ -1,0 +1,46 @@
+"""From a field of matched patches to the full-size picture: copying, not upsampling."""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, UInt8
+
+
+def copy(
+    photo: UInt8[np.ndarray, "H W 3"],
+    pictures: list[UInt8[np.ndarray, "H W 3"]],
+    region: Bool[np.ndarray, "H W"],
+    matches: Int[np.ndarray, "h w 3"],
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Picture whose region is copied from `pictures` as `matches` say; the rest is `photo`'s.
+
+    `matches` holds, for each cell of a coarse grid over the picture, which picture its patch comes
+    from, and that patch's row and column in the same grid. A pixel is the bilinear mean of what
+    the four nearest cells would copy there, each by its own whole-pixel offset: where they agree,
+    and inside an object they do, it is a copy.
+    """
+    height, width = region.shape
+    rows, columns = matches.shape[:2]
+    here = np.moveaxis(np.indices((rows, columns)), 0, -1)
+    scale = np.array([height / rows, width / columns])
+    offsets = np.rint((matches[..., 1:] - here) * scale).astype(np.int64)
+    stack = np.stack(pictures)
+    y, x = np.nonzero(region)
+    total = np.zeros((y.size, 3), np.float32)
+    for i, share_y in _neighbours(y, scale[0], rows):
+        for j, share_x in _neighbours(x, scale[1], columns):
+            from_y = np.clip(y + offsets[i, j, 0], 0, height - 1)
+            from_x = np.clip(x + offsets[i, j, 1], 0, width - 1)
+            total += (share_y * share_x)[:, None] * stack[matches[i, j, 0], from_y, from_x]
+    out = photo.copy()
+    out[y, x] = np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    return out
+
+
+def _neighbours(
+    pixel: Int[np.ndarray, " n"], scale: float, cells: int
+) -> list[tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
+    """The two cells nearest to each pixel along an axis, with their bilinear shares."""
+    position = (pixel + 0.5) / scale - 0.5
+    low = np.floor(position).astype(np.int64)
+    high_share = (position - low).astype(np.float32)
+    last = cells - 1
+    return [(np.clip(low, 0, last), 1 - high_share), (np.clip(low + 1, 0, last), high_share)]

@@ -1,0 +1,125 @@
+"""The ideal denoiser of the photo's own patches, in closed form (Kamb & Ganguli 2024).
+
+For the noisy image z = √ᾱ·x + √(1−ᾱ)·n and its patch P_i(z) at pixel i, the mean of x(i) given
+that patch, over all patches P_j(s) of the photo s with pixel s(j) at their centre:
+
+    logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ)
+    x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
+
+Only pixels of the edit region are asked; all others are the photo's own.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mg_jax.models.internal.posterior import posterior_mean
+from mg_jax.types import Latent, Schedule
+
+# Added to the logit of a forbidden pair; finite, so that its product with 0 is 0.
+_FORBIDDEN = -1e9
+
+
+class InternalParams(NamedTuple):
+    """The denoiser's "weights": one edit's patches, and where they are asked for."""
+
+    filters: Float[Array, "radii side side 3 d"]
+    response: Float[Array, "radii d"]
+    keys: Float[Array, "radii k d"]
+    values: Float[Array, "k 3"]
+    half_norms: Float[Array, "radii k"]
+    moving: Bool[Array, " k"]  # patches that lie on the moved object
+    homes: Float[Array, "k 2"]  # (row, column) where the motion brings each patch, over its spread
+    radius: Int[Array, " levels"]  # which of the radii each level uses
+    source: Float[Array, "h w 3"]
+    pixels: Int[Array, "q 2"]  # (row, column) of the region; rows past the end are padding
+    spread: Float[Array, ""]  # how far from home a patch is still likely, grid pixels
+    uncovered: Bool[Array, " q"]  # where the object has left: its patches are forbidden
+    reached: Float[Array, " q"]  # log-likelihood that static patches lose where the object lands
+
+
+def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
+    """ε of the internal denoiser; a `Denoiser`."""
+    estimate = clean_estimate(params, z, level)
+    return (z - jnp.sqrt(level.alpha) * estimate) / jnp.sqrt(1.0 - level.alpha)
+
+
+def clean_estimate(params: InternalParams, z: Latent, level: Schedule) -> Latent:
+    """x̂0: posterior mean in the region, the photo outside it; [b h w 3] in [-1, 1]."""
+    queries = jax.vmap(lambda z: _queries(params, z, level))(z)
+    keys = _keys(params, level)
+    flat = queries.reshape(-1, queries.shape[-1])
+    means = posterior_mean(flat, keys, params.values).reshape(*queries.shape[:2], 3)
+    rows, columns = params.pixels[:, 0], params.pixels[:, 1]
+
+    def placed(mean: Float[Array, "q 3"]) -> Float[Array, "h w 3"]:
+        return params.source.at[rows, columns].set(mean, mode="drop")
+
+    estimate: Array = jax.vmap(placed)(means)
+    return estimate
+
+
+def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b q"]:
+    """Index of the likeliest patch for each pixel of the region."""
+    keys = _keys(params, level)
+
+    def block(query: Float[Array, " d"]) -> Int[Array, ""]:
+        return jnp.argmax(keys @ query).astype(jnp.int32)
+
+    def one(z: Float[Array, "h w 3"]) -> Int[Array, " q"]:
+        found: Array = jax.lax.map(block, _queries(params, z, level), batch_size=512)
+        return found
+
+    return jax.vmap(one)(z)
+
+
+def _queries(
+    params: InternalParams, z: Float[Array, "h w 3"], level: Schedule
+) -> Float[Array, "q D"]:
+    """Noisy patches in the library's coordinates, then the factors of `_keys`' last columns."""
+    radius = params.radius[level.position]
+    filters = params.filters[radius]
+    reach = filters.shape[0] // 2
+    padded = jnp.pad(z, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
+    features = jax.lax.conv_general_dilated(
+        padded[None],
+        filters,
+        window_strides=(1, 1),
+        padding="VALID",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST,
+    )[0]
+    features = features.at[params.pixels[:, 0], params.pixels[:, 1]].get(mode="clip")
+    features = features - jnp.sqrt(level.alpha) * params.response[radius]
+    scale = jnp.sqrt(level.alpha) / (1.0 - level.alpha)
+    ones = jnp.ones((features.shape[0], 1), features.dtype)
+    return jnp.concatenate(
+        [
+            scale * features,
+            -level.alpha / (1.0 - level.alpha) * ones,
+            _FORBIDDEN * params.uncovered[:, None].astype(features.dtype),
+            -params.reached[:, None],
+            params.pixels.astype(features.dtype) / params.spread,
+            -ones,
+        ],
+        axis=-1,
+    )
+
+
+def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:
+    """Patches, then half their square norm, then whether they are the moved object's."""
+    radius = params.radius[level.position]
+    keys = params.keys[radius]
+    return jnp.concatenate(
+        [
+            keys,
+            params.half_norms[radius][:, None],
+            params.moving[:, None].astype(keys.dtype),
+            1.0 - params.moving[:, None].astype(keys.dtype),
+            params.homes,
+            0.5 * jnp.sum(jnp.square(params.homes), axis=-1, keepdims=True),
+        ],
+        axis=-1,
+    )

@@ -1,0 +1,82 @@
+"""Snapping an estimate to real patches: the last step of the internal denoiser's trajectory.
+
+As noise vanishes the posterior mean becomes the nearest patch. Letting every pixel of that patch
+vote, not its centre alone, and repeating, is expectation maximisation of patch coherence
+(Wexler, Shechtman & Irani 2007); it removes what the mean of many patches has smoothed.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from mg_jax.models.internal.denoiser import InternalParams, nearest
+from mg_jax.types import Schedule
+
+# Patches compete as if the estimate carried this little noise (ᾱ): near ties go to the one whose
+# home is near.
+_ALPHA = 0.99
+
+
+def match(
+    params: InternalParams,
+    places: Int[Array, "k 3"],
+    image: Float[Array, "h w 3"],
+    radius: Int[Array, ""],
+) -> Int[Array, "h w 3"]:
+    """Picture, row and column of the likeliest patch for each pixel; outside the region itself.
+
+    `places` says that of each key; `radius` is the position in the schedule of the radius to use.
+    """
+    height, width, _ = image.shape
+    level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
+    found = nearest(params, image[None] * jnp.sqrt(level.alpha), level)[0]
+    rows, columns = jnp.meshgrid(
+        jnp.arange(height, dtype=jnp.int32), jnp.arange(width, dtype=jnp.int32), indexing="ij"
+    )
+    itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
+    row, column = params.pixels[:, 0], params.pixels[:, 1]
+    return itself.at[row, column].set(places[found], mode="drop")
+
+
+def vote(
+    pictures: Float[Array, "v h w 3"], matches: Int[Array, "h w 3"], reach: int
+) -> Float[Array, "h w 3"]:
+    """Mean of what the matches of all pixels at most `reach` away would copy here."""
+    _, height, width, _ = pictures.shape
+    padded = jnp.pad(matches, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    side = 2 * reach + 1
+
+    def add(total: Float[Array, "h w 3"], shift: Int[Array, ""]) -> tuple[Array, None]:
+        dy, dx = shift // side - reach, shift % side - reach
+        near = jax.lax.dynamic_slice(padded, (reach + dy, reach + dx, 0), (height, width, 3))
+        row = jnp.clip(near[..., 1] - dy, 0, height - 1)
+        column = jnp.clip(near[..., 2] - dx, 0, width - 1)
+        return total + pictures[near[..., 0], row, column], None
+
+    total, _ = jax.lax.scan(
+        add, jnp.zeros(pictures.shape[1:]), jnp.arange(side * side, dtype=jnp.int32)
+    )
+    return total / side**2
+
+
+def snap(
+    params: InternalParams,
+    pictures: Float[Array, "v h w 3"],
+    places: Int[Array, "k 3"],
+    image: Float[Array, "h w 3"],
+    radius: Int[Array, ""],
+    *,
+    iterations: int,
+    reach: int,
+) -> tuple[Float[Array, "h w 3"], Int[Array, "h w 3"]]:
+    """`image` with its region made of coherent patches, and the matches that made it."""
+    region = jnp.zeros(image.shape[:2], bool)
+    region = region.at[params.pixels[:, 0], params.pixels[:, 1]].set(True, mode="drop")
+    inside = region[..., None]
+
+    def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+        matches = match(params, places, carry[0], radius)
+        return (jnp.where(inside, vote(pictures, matches, reach), params.source), matches), None
+
+    start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
+    return jax.lax.scan(once, start, length=iterations)[0]

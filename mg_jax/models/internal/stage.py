@@ -1,0 +1,223 @@
+"""One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from PIL import Image as Pillow
+
+from flows.geometry import occlusion_mask
+from flows.masks import destination
+from mg_jax import schedule
+from mg_jax.models.internal import library
+from mg_jax.models.internal.denoiser import InternalParams
+from mg_jax.models.internal.settings import Settings, Stage
+from mg_jax.models.internal.views import View
+from mg_jax.types import Edit, Knobs, Params, Problem, Schedule, Target
+
+_SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
+_SMALLEST = 128  # pixels a side that the flow network needs
+_COMPONENTS = 128
+_RADII = (1, 2, 3, 4, 6, 8, 10)
+_RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
+_MATCHING_RADIUS = 3
+# Prior on where a patch comes from: within some pixels (of a 64 px grid) of where the motion
+# brings it, and, where the object lands, from the object, by this log-likelihood.
+_SPREAD = 6.0
+_REACHED = 6.0
+
+
+class Prepared(NamedTuple):
+    """A stage ready to run."""
+
+    problem: Problem  # of one sample
+    schedule: Schedule
+    matching: Int[Array, ""]  # position of the matching radius in `InternalParams.radius`
+    pictures: Float[Array, "v h w 3"]
+    places: Int[Array, "k 3"]  # view, row and column of each key
+
+
+def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the stage's grid for a picture, nearly in its proportions."""
+    aspect = (height / width) ** 0.5
+    unit = stage.grid // _SHARES
+
+    def rounded(length: float) -> int:
+        return max(_SMALLEST // stage.zoom, unit * round(length / unit))
+
+    return rounded(stage.grid * aspect), rounded(stage.grid / aspect)
+
+
+def prepare(
+    stage: Stage,
+    settings: Settings,
+    photo: Float[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
+    region: Bool[np.ndarray, "H W"],
+    views: list[tuple[View, Float[np.ndarray, "H W 3"]]],
+    ramp: Float[np.ndarray, " levels"],
+    flow_params: Any,
+    features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
+) -> Prepared:
+    """Bring photo, flow, edit region and views to the stage's grid.
+
+    `photo` and the views' pictures are in [-1, 1]; `features_of` is the flow network's view of
+    the source.
+    """
+    height, width = region.shape
+    shape = grid_shape(stage, height, width)
+    rows = schedule.even(stage.levels, stage.start)._replace(ramp=jnp.asarray(ramp, jnp.float32))
+    radius = _radii(np.asarray(rows.alpha), stage.grid)
+    source = box(photo, shape)
+    inside = _cover(region, shape) > 0
+    denoiser, pictures, places = _denoiser(stage, flow, inside, views, radius, source)
+    decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
+    seen = magnify(decoder, jnp.asarray(source)[None])
+    target_flow = _sampled(flow, (shape[0] * stage.zoom, shape[1] * stage.zoom))
+    visible = np.ones(target_flow.shape[:2], np.float32)
+    if settings.occlusion_masking:
+        visible = np.asarray(occlusion_mask(jnp.asarray(target_flow)), np.float32)
+    one = jnp.ones(1)
+    target = Target(
+        source=seen,
+        flow=jnp.asarray(target_flow)[None],
+        visible=jnp.asarray(visible)[None, ..., None],
+        features=features_of(flow_params, seen),
+        flow_unit=one * 512.0 / (stage.grid * stage.zoom),
+        flow_weight=one * settings.flow_weight,
+        color_weight=one * settings.color_weight,
+    )
+    edit = Edit(
+        source=jnp.asarray(source)[None],
+        keep=jnp.asarray(~inside)[None, ..., None],
+        steer=jnp.asarray(inside, jnp.float32)[None, ..., None],
+        target=target,
+    )
+    clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
+    knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
+    problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
+    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places)
+
+
+def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np.ndarray, "h w c"]:
+    """Mean of each grid cell's pixels."""
+    channels = [
+        Pillow.fromarray(np.ascontiguousarray(picture[..., c], np.float32)).resize(
+            shape[::-1], Pillow.Resampling.BOX
+        )
+        for c in range(picture.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
+    """Matrix of bilinear magnification of a side, its pixel centres half a pixel in."""
+    position = np.clip((np.arange(length * zoom) + 0.5) / zoom - 0.5, 0, length - 1)
+    matrix = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length)[None]))
+    return jnp.asarray(matrix, jnp.float32)
+
+
+def magnify(
+    matrices: tuple[Float[Array, "H h"], Float[Array, "W w"]], image: Float[Array, "b h w 3"]
+) -> Float[Array, "b H W 3"]:
+    """The internal model's decoder: bilinear magnification, as two matrix products."""
+    down, across = matrices
+    return jnp.einsum("Hh,bhwc,Ww->bHWc", down, image, across)
+
+
+def _denoiser(
+    stage: Stage,
+    flow: Float[np.ndarray, "H W 2"],
+    inside: Bool[np.ndarray, "h w"],
+    views: list[tuple[View, Float[np.ndarray, "H W 3"]]],
+    radius: Int[np.ndarray, " levels"],
+    source: Float[np.ndarray, "h w 3"],
+) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"]]:
+    shape = inside.shape
+    pictures = [box(picture, shape) for _, picture in views]
+    chosen = [_cover(view.chosen, shape) > 0.5 for view, _ in views]
+    on_object = [_cover(view.moving, shape) > 0.25 for view, _ in views]
+    homes = [_homes(view, shape) for view, _ in views]
+    count = sum(int(c.sum()) for c in chosen)
+    cells = inside.size
+    capacity = _bucket(count, cells // 4)
+    used = sorted(set(radius.tolist()))
+    patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
+    where = [np.argwhere(c) for c in chosen]
+    places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
+    moves = np.concatenate([m[c] for m, c in zip(on_object, chosen, strict=True)])
+    pixels = np.argwhere(inside)
+    slots = _bucket(len(pixels), cells // 8)
+    landing = _cover(destination(flow), shape) > 0.5
+    # Where nothing rests there is nothing to fill an uncovered pixel with but the object.
+    uncovered = (inside & ~landing)[inside] & (not moves.all())
+    spread = _SPREAD * stage.grid / 64
+    params = InternalParams(
+        filters=jnp.asarray(patches.filters),
+        response=jnp.asarray(patches.response),
+        keys=jnp.asarray(patches.keys),
+        values=jnp.asarray(patches.values),
+        half_norms=jnp.asarray(patches.half_norms),
+        moving=jnp.asarray(_padded(moves, capacity, False)),
+        homes=jnp.asarray(
+            _padded(np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)]), capacity, 0)
+            / spread,
+            jnp.float32,
+        ),
+        radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
+        source=jnp.asarray(source),
+        pixels=jnp.asarray(_padded(pixels, slots, max(shape)), jnp.int32),
+        spread=jnp.float32(spread),
+        uncovered=jnp.asarray(_padded(uncovered, slots, False)),
+        reached=jnp.asarray(_padded(_REACHED * landing[inside], slots, 0), jnp.float32),
+    )
+    return (
+        params,
+        jnp.asarray(np.stack(pictures)),
+        jnp.asarray(_padded(places, capacity, 0), jnp.int32),
+    )
+
+
+def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " positions"]:
+    """Patch radius of each level: large while there is much noise; last, that of the matching."""
+    wanted = _RADIUS_PER_NOISE * np.sqrt((1 - alpha) / alpha) * grid / 64
+    steps = np.array(_RADII)
+    nearest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
+    return np.append(nearest, _MATCHING_RADIUS)
+
+
+def _homes(view: View, shape: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
+    """(row, column) of the grid where the motion brings each cell's content."""
+    weight = view.moving[..., None].astype(np.float32)
+    share = box(weight, shape)
+    onward = box(view.onward * weight, shape) / np.maximum(share, 1e-6)
+    scale = np.array(shape) / np.array(view.moving.shape)
+    cells = np.moveaxis(np.indices(shape), 0, -1)
+    return np.asarray(cells + onward[..., ::-1] * scale)
+
+
+def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    return box(mask[..., None].astype(np.float32), shape)[..., 0]
+
+
+def _sampled(
+    flow: Float[np.ndarray, "H W 2"], shape: tuple[int, int]
+) -> Float[np.ndarray, "h w 2"]:
+    """The flow at another size, from the nearest pixel: a mean across its edges is no motion."""
+    scale = np.array(shape) / np.array(flow.shape[:2])
+    rows, columns = (
+        np.minimum((np.arange(n) + 0.5) / s, size - 1).astype(np.int64)
+        for n, s, size in zip(shape, scale, flow.shape[:2], strict=True)
+    )
+    return np.asarray(flow[rows[:, None], columns[None]] * scale[::-1], np.float32)
+
+
+def _bucket(count: int, size: int) -> int:
+    return max(1, -(-count // size)) * size
+
+
+def _padded(rows: np.ndarray, count: int, fill: float) -> np.ndarray:
+    width = [(0, count - len(rows))] + [(0, 0)] * (rows.ndim - 1)
+    return np.asarray(np.pad(rows, width, constant_values=fill))

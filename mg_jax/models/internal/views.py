@@ -1,0 +1,104 @@
+"""Pictures that the internal denoiser takes its patches from.
+
+The photo itself, and, where the motion turns, scales or bends, the photo with its object pushed
+along a part of the motion: patches of a turned object exist nowhere in the photo.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from scipy import ndimage
+
+from flows.masks import moving as moving_pixels
+
+# Strain from which a motion counts as more than a translation: 8 %, or 0.08 rad of turning.
+_RIGID = 0.08
+_SHARES = (0.5, 1.0)
+# A pixel is landed on when this share of one arrives; fewer are an edge's leftovers.
+_LANDED = 0.1
+
+
+class View(NamedTuple):
+    """Where each pixel of a picture is taken from in the photo, and where the motion brings it."""
+
+    origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo
+    chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
+    moving: Bool[np.ndarray, "H W"]  # it shows the moved object here
+    onward: Float[np.ndarray, "H W 2"]  # (dx, dy) still to go from here
+
+
+def views(flow: Float[np.ndarray, "H W 2"]) -> list[View]:
+    """The photo as it is, then deformed copies if the motion has any strain worth it."""
+    moving = moving_pixels(flow)
+    found = [View(_positions(moving.shape), np.ones_like(moving), moving, flow)]
+    if strain(flow, moving) > _RIGID:
+        found += [_deformed(flow, moving, share) for share in _SHARES]
+    return found
+
+
+def strain(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> float:
+    """Median size of the flow's derivative inside the moved area (0 for a translation)."""
+    inside = ndimage.binary_erosion(moving, iterations=2)
+    if not inside.any():
+        return 0.0
+    by_y, by_x = np.gradient(flow, axis=(0, 1))
+    norms = np.sqrt(0.5 * (np.square(by_y) + np.square(by_x)).sum(axis=-1))
+    return float(np.median(norms[inside]))
+
+
+def picture(view: View, photo: Shaped[np.ndarray, "H W 3"]) -> Shaped[np.ndarray, "H W 3"]:
+    """The view as a picture of the photo's size, bilinear where it is deformed."""
+    positions = _positions(view.moving.shape)
+    changed = (view.origin != positions).any(axis=-1)
+    out = photo.copy()
+    points = view.origin[changed].T[::-1]
+    for channel in range(3):
+        values = ndimage.map_coordinates(photo[..., channel], points, order=1, mode="nearest")
+        out[changed, channel] = values
+    return out
+
+
+def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    return np.stack([x, y], axis=-1).astype(np.float32)
+
+
+def _deformed(
+    flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"], share: float
+) -> View:
+    """The photo with the object pushed along `share` of its flow, laid over the photo.
+
+    Source coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
+    """
+    height, width = moving.shape
+    rows, columns = np.nonzero(moving)
+    weight = np.zeros(height * width)
+    total = np.zeros((2, height * width))
+    for offset_y in (-0.25, 0.25):
+        for offset_x in (-0.25, 0.25):
+            x, y = columns + offset_x, rows + offset_y
+            landing_x = x + share * flow[rows, columns, 0]
+            landing_y = y + share * flow[rows, columns, 1]
+            for dy in (0, 1):
+                for dx in (0, 1):
+                    j = np.floor(landing_x).astype(np.int64) + dx
+                    i = np.floor(landing_y).astype(np.int64) + dy
+                    amount = (1 - np.abs(landing_y - i)) * (1 - np.abs(landing_x - j)) / 4
+                    inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
+                    flat, amount = (i * width + j)[inside], amount[inside]
+                    weight += np.bincount(flat, amount, height * width)
+                    total[0] += np.bincount(flat, amount * x[inside], height * width)
+                    total[1] += np.bincount(flat, amount * y[inside], height * width)
+    hit = (weight > _LANDED).reshape(height, width)
+    if not hit.any():
+        return View(_positions(moving.shape), hit, hit, np.zeros_like(flow))
+    landed = ndimage.binary_closing(hit, iterations=2) | hit
+    mean = np.moveaxis(total / np.maximum(weight, 1e-6), 0, -1).reshape(height, width, 2)
+    nearest = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
+    origin = mean[nearest[0], nearest[1]].astype(np.float32)
+    origin = np.where(landed[..., None], origin, _positions(moving.shape))
+    i = np.clip(np.rint(origin[..., 1]).astype(np.int64), 0, height - 1)
+    j = np.clip(np.rint(origin[..., 0]).astype(np.int64), 0, width - 1)
+    onward = np.where(landed[..., None], (1 - share) * flow[i, j], 0.0).astype(np.float32)
+    return View(origin, landed, landed, onward)

@@ -1,0 +1,60 @@
+"""Compilation and devices: what it costs, where it is kept. Nothing else knows of them."""
+
+import os
+import resource
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+_COMPILING = "/jax/core/compile/"
+
+
+class CompileTime(threading.local):
+    """Seconds that this thread spent tracing, lowering and compiling."""
+
+    seconds = 0.0
+
+
+_spent = CompileTime()
+
+
+def _listen(event: str, duration_secs: float, **_: str | int) -> None:
+    if event.startswith(_COMPILING):
+        _spent.seconds += duration_secs
+
+
+jax.monitoring.register_event_duration_secs_listener(_listen)
+
+
+@contextmanager
+def compile_time() -> Iterator[CompileTime]:
+    """Measure the block's compilation: its `seconds`, once the block has ended."""
+    before = _spent.seconds
+    measured = CompileTime()
+    yield measured
+    measured.seconds = _spent.seconds - before
+
+
+def keep_programs(folder: Path | None = None) -> None:
+    """Keep compiled programs on disk, so that a new process needs not compile them again.
+
+    In `folder`, else where $JAX_COMPILATION_CACHE_DIR says, else in mg_jax/programs of
+    $XDG_CACHE_HOME or ~/.cache.
+    """
+    if folder is None and "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    cache = (Path(base) if base else Path.home() / ".cache") / "mg_jax" / "programs"
+    jax.config.update("jax_compilation_cache_dir", str(folder or cache))  # type: ignore[no-untyped-call]
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # type: ignore[no-untyped-call]
+
+
+def peak_memory() -> int:
+    """Most bytes held so far: on the accelerator if there is one, else by this process."""
+    statistics = jax.local_devices()[0].memory_stats()
+    if statistics and "peak_bytes_in_use" in statistics:
+        return int(statistics["peak_bytes_in_use"])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
