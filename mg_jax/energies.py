@@ -23,14 +23,14 @@ FlowOf = Callable[[Any, Any, Image], Float[Array, "b H W 2"]]
 
 def flow_loss(estimate: Float[Array, "b H W 2"], target: Target) -> PerSample:
     """Mean absolute difference to the target flow, in units of `target.flow_unit`."""
-    error = jnp.mean(jnp.abs(estimate - target.flow), axis=(1, 2, 3))
+    error = _mean_magnitude(estimate - target.flow)
     return error * target.flow_unit
 
 
 def color_loss(image: Image, flow: Float[Array, "b H W 2"], target: Target) -> PerSample:
     """Mean masked difference of the source and the image brought back by `flow`, in [0, 1]."""
     back = jax.vmap(warp)(image, flow)
-    return jnp.mean(jnp.abs(target.visible * (target.source - back)), axis=(1, 2, 3)) / 2.0
+    return _mean_magnitude(target.visible * (target.source - back)) / 2.0
 
 
 def motion(flow_of: FlowOf) -> Energy:
@@ -69,6 +69,11 @@ def nothing(_params: Any, _target: Target, image: Image) -> tuple[PerSample, Ter
     """No energy: sampling without guidance (its gradient costs nothing)."""
     zero = jnp.zeros(image.shape[:1], image.dtype)
     return zero, Terms(zero, zero)
+
+
+def _mean_magnitude(error: Float[Array, "b H W _"]) -> PerSample:
+    # Not jnp.abs, whose slope at 0 is 1: a pixel that is right already would be pushed.
+    return jnp.mean(error * jnp.sign(error), axis=(1, 2, 3))
 
 
 def _weigh(target: Target, terms: Terms) -> tuple[PerSample, Terms]:

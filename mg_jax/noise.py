@@ -25,7 +25,7 @@ def keys(seed: int, samples: int) -> Key[Array, " b"]:
     """
     if not 0 <= seed <= 2**32 - samples:
         raise ValueError(f"seed: {seed} is outside 0..{2**32 - samples}")
-    return jax.vmap(jax.random.key)(seed + jnp.arange(samples, dtype=jnp.uint32))
+    return jax.vmap(jax.random.key)(jnp.uint32(seed) + jnp.arange(samples, dtype=jnp.uint32))
 
 
 def start(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:

@@ -18,7 +18,7 @@ def stable_diffusion_alphas() -> Float[np.ndarray, " train"]:
 def from_times(
     times: Int[np.ndarray, " levels"],
     final_alpha: float,
-    ramp: Float[np.ndarray, " levels"] | None = None,
+    ramp: Float[np.ndarray, " _"] | None = None,
 ) -> Schedule:
     """Schedule that visits the given training times.
 
