@@ -1,0 +1,155 @@
+"""Imports go one way: experiments → mg_jax → flows; heavy packages load only where they serve."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("mg_jax", "flows", "experiments")
+CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting")
+NETWORKS = ("mg_jax.models", "flows.raft", "flax")
+HEAVY = ("torch", "torchvision", "diffusers", "transformers")
+LAZY_HEAVY = {"flows/files.py", "flows/raft/weights.py"}  # readers of .pth: inside a function
+
+
+class Import(NamedTuple):
+    name: str  # what is imported, dotted; for `from a import b` both "a" and "a.b"
+    lazy: bool  # inside a function
+    relative: bool
+
+
+def imports(tree: ast.AST, lazy: bool = False) -> Iterator[Import]:
+    """Every import statement below a node."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, lazy, False) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            yield Import(module, lazy, node.level > 0)
+            for alias in node.names:
+                yield Import(f"{module}.{alias.name}", lazy, node.level > 0)
+        else:
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports(node, lazy or function)
+
+
+def read(path: Path) -> list[Import]:
+    return list(imports(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+FILES = {
+    str(path.relative_to(ROOT)): read(path)
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def offenders(package: str, forbidden: tuple[str, ...]) -> dict[str, list[str]]:
+    """Files of a package that import what they may not."""
+    found = {
+        file: [one.name for one in names if within(one.name, forbidden)]
+        for file, names in FILES.items()
+        if file.startswith(f"{package}/")
+    }
+    assert found, f"no files under {package}"
+    return {file: names for file, names in found.items() if names}
+
+
+def test_the_walk_sees_every_kind_of_import():
+    source = """
+import a.b as c
+from d import e
+from . import f
+def outer():
+    import g
+    class Inner:
+        from h.i import j
+if True:
+    import k
+"""
+    assert list(imports(ast.parse(source))) == [
+        Import("a.b", False, False),
+        Import("d", False, False),
+        Import("d.e", False, False),
+        Import("", False, True),
+        Import(".f", False, True),
+        Import("g", True, False),
+        Import("h.i", True, False),
+        Import("h.i.j", True, False),
+        Import("k", False, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [("flows", ("mg_jax", "experiments")), ("mg_jax", ("experiments",))],
+)
+def test_imports_go_one_way(package, forbidden):
+    assert offenders(package, forbidden) == {}
+
+
+def test_nothing_outside_the_tests_imports_the_tests():
+    assert [file for package in PACKAGES for file in offenders(package, ("tests",))] == []
+
+
+def test_imports_are_absolute():
+    assert [file for file, names in FILES.items() if any(one.relative for one in names)] == []
+
+
+def test_heavy_packages_are_imported_only_in_functions_of_the_readers_of_their_files():
+    heavy = {
+        (file, one.lazy)
+        for file, names in FILES.items()
+        for one in names
+        if within(one.name, HEAVY)
+    }
+    assert {file for file, lazy in heavy if not lazy} == set()
+    assert {file for file, _ in heavy} <= LAZY_HEAVY
+
+
+def test_the_readers_that_may_import_torch_are_there():
+    assert set(FILES) >= LAZY_HEAVY
+
+
+def module_file(name: str) -> str | None:
+    """The file of one of our modules, None for a name that is no module of ours."""
+    stem = name.replace(".", "/")
+    return next((file for file in (f"{stem}.py", f"{stem}/__init__.py") if file in FILES), None)
+
+
+def reached(file: str) -> dict[str, list[Import]]:
+    """Our files that a file reaches through imports, itself included."""
+    found: dict[str, list[Import]] = {}
+    waiting = [file]
+    while waiting:
+        current = waiting.pop()
+        if current not in found:
+            found[current] = FILES[current]
+            following = (module_file(one.name) for one in FILES[current])
+            waiting += [other for other in following if other is not None]
+    return found
+
+
+@pytest.mark.parametrize("module", CORE)
+def test_the_core_reaches_no_network_and_no_flax(module):
+    graph = reached(f"mg_jax/{module}.py")
+    networks = {
+        (file, one.name)
+        for file, names in graph.items()
+        for one in names
+        if within(one.name, NETWORKS)
+    }
+    assert networks == set()
+
+
+def test_the_walk_follows_imports_from_file_to_file():
+    assert "flows/geometry.py" in reached("mg_jax/energies.py")
+    assert "mg_jax/types.py" in reached("mg_jax/sampling.py")
+    assert any(within(one.name, NETWORKS) for one in FILES["flows/raft/model.py"])
