@@ -1,6 +1,6 @@
 """The sampler: parity with a numpy transcription of the reference, and the laws of whole runs."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -116,60 +116,61 @@ def tapes(stored):
     return tape, recording
 
 
-def compare(cases, stored):
-    """Largest relative error of each compared quantity of a run of two samples."""
-    tape, recording = tapes(stored)
+@cache
+def transcribed(stored):
+    """Two samples' cases, and the transcription's run of each."""
+    cases = [reference.random_case(seed, LEVELS if stored else 0) for seed in (0, 1)]
+    tape, _ = tapes(stored)
     levels = reference.levels(LEVELS, RAMP)
-    expected = [
+    return cases, [
         reference.sample(case, levels, REPETITIONS, tape[i]) for i, case in enumerate(cases)
     ]
+
+
+def errors(stored):
+    """Largest relative error of each compared quantity of a run of the two samples."""
+    cases, expected = transcribed(stored)
     source_at = kernel.stored_source if stored else kernel.noised_source
-    run = jax.jit(partial(sampling.run, build(source_at, noise.replay)))
-    final, info = run(
-        jnp.asarray(recording, float),
+    final, info = jax.jit(partial(sampling.run, build(source_at, noise.replay)))(
+        jnp.asarray(tapes(stored)[1], float),
         starts(cases),
         schedule.ddim(LEVELS, RAMP),
         problem_of(cases),
     )
-    names = {
-        "energy": info.energy,
-        "flow": info.terms.flow,
-        "color": info.terms.color,
-        "norm": info.push_norm,
-    }
-    errors = {}
-    for name, ours in names.items():
+    latents = np.stack([record.z for record in expected])
+    found = {"z": np.max(np.abs(final.z - latents)) / np.max(np.abs(latents))}
+    for name, ours in zip(("energy", "flow", "color", "norm"), measured(info), strict=True):
         theirs = np.stack([getattr(record, name) for record in expected], axis=-1)
         assert ours.shape == theirs.shape == (LEVELS, REPETITIONS, 2)
-        errors[name] = np.max(np.abs(ours - theirs) / np.abs(theirs))
-    latents = np.stack([record.z for record in expected])
-    errors["z"] = np.max(np.abs(final.z - latents)) / np.max(np.abs(latents))
-    return errors, expected
+        found[name] = np.max(np.abs(ours - theirs) / np.abs(theirs))
+    return found
+
+
+def measured(info):
+    return np.stack([info.energy, *info.terms, info.push_norm])
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["fresh", "stored"])
 def test_a_run_equals_the_transcription_of_the_reference(stored):
-    cases = [reference.random_case(seed, LEVELS if stored else 0) for seed in (0, 1)]
-    with jax.enable_x64(True):
-        errors, expected = compare(cases, stored)
-    for case, record in zip(cases, expected, strict=True):
+    for case, record in zip(*transcribed(stored), strict=True):
         clipped = np.mean(record.norm > case.clip)
         assert 0.05 < clipped < 0.95  # clipping acts at some repetitions, not at others
         assert np.mean(record.flow[-5:]) < 0.7 * np.mean(record.flow[0])  # guidance guides
-    assert max(errors.values()) < 1e-12, errors
+    with jax.enable_x64(True):
+        found = errors(stored)
+    assert max(found.values()) < 1e-12, found
 
 
 def test_a_run_in_float32_stays_with_the_transcription():
-    cases = [reference.random_case(seed) for seed in (0, 1)]
-    errors, _ = compare(cases, stored=False)
-    assert max(errors.values()) < 1e-5, errors
+    found = errors(stored=False)
+    assert max(found.values()) < 1e-5, found
 
 
 def test_the_transcription_sees_the_occlusions_that_the_package_sees():
     flow = reference.random_case(0).flow
     expected = reference.occlusion(flow)[..., 0].astype(bool)
     assert 0 < np.sum(~expected) < flow[..., 0].size / 4
-    mask = geometry.occlusion_mask(jnp.asarray(flow, jnp.float32))
+    mask = jax.jit(geometry.occlusion_mask)(jnp.asarray(flow, jnp.float32))
     np.testing.assert_array_equal(mask, expected)
 
 
@@ -190,10 +191,6 @@ def edit(*seeds):
     """State and problem of one batch."""
     cases = [reference.random_case(seed) for seed in seeds]
     return starts(cases), problem_of(cases)
-
-
-def measured(info):
-    return np.stack([info.energy, *info.terms, info.push_norm])
 
 
 def test_one_compilation_serves_all_edits_seeds_prompts_and_strengths():
