@@ -187,6 +187,18 @@ def test_at_zero_error_the_gradient_is_zero_not_nan(name):
     np.testing.assert_array_equal(gradient, 0)
 
 
+def test_the_color_loss_teaches_the_estimated_flow_but_not_the_oracles():
+    wanted = target(picture(0), SHIFT, weights=(0.0, 1.0))
+    lessons = [
+        jax.jit(jax.grad(lambda flow, e=energy: jnp.sum(e(flow, wanted, picture(1))[0])))(
+            constant(0.3, 0.6)
+        )
+        for energy in (motion, oracle)
+    ]
+    assert np.mean(np.asarray(lessons[0]) != 0) > 0.9
+    np.testing.assert_array_equal(lessons[1], 0)
+
+
 def test_the_gradient_lowers_the_energy():
     wanted = target(picture(0), constant(0.7, -0.4))
     image, scale = picture(1), jnp.float32(2.0)
