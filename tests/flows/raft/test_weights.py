@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -30,6 +31,13 @@ def test_shipped_weights_say_where_they_are_from():
         metadata = file.metadata()
     assert metadata["original_sha256"] == checkpoints()["raft-small"].sha256
     assert "BSD-3-Clause" in metadata["license"]
+
+
+def test_notices_name_the_shipped_file_by_its_hash():
+    content = weights.SHIPPED["raft-small"].read_bytes()
+    notices = (Path(__file__).parents[3] / "THIRD_PARTY_NOTICES.md").read_text()
+    assert hashlib.sha256(content).hexdigest() in notices
+    assert checkpoints()["raft-small"].sha256 in notices
 
 
 def test_shipped_weights_are_raised_to_float32(small):
