@@ -83,16 +83,9 @@ def _queries(
     filters = params.filters[radius]
     reach = filters.shape[0] // 2
     padded = jnp.pad(z, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    features = jax.lax.conv_general_dilated(
-        padded[None],
-        filters,
-        window_strides=(1, 1),
-        padding="VALID",
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=jax.lax.Precision.HIGHEST,
-    )[0]
+    features = _correlate(padded, filters)
     features = features.at[params.pixels[:, 0], params.pixels[:, 1]].get(mode="clip")
-    features = features - jnp.sqrt(level.alpha) * params.response[radius]
+    features = features - jnp.sqrt(level.alpha) * params.response[radius][None]
     scale = jnp.sqrt(level.alpha) / (1.0 - level.alpha)
     ones = jnp.ones((features.shape[0], 1), features.dtype)
     return jnp.concatenate(
@@ -106,6 +99,45 @@ def _queries(
         ],
         axis=-1,
     )
+
+
+@jax.custom_vjp
+def _correlate(
+    padded: Float[Array, "H W 3"], filters: Float[Array, "side side 3 d"]
+) -> Float[Array, "h w d"]:
+    """Each filter's product with each window; differentiable in the picture alone."""
+    return _convolution(padded, filters, 0)
+
+
+def _remember(
+    padded: Float[Array, "H W 3"], filters: Float[Array, "side side 3 d"]
+) -> tuple[Float[Array, "h w d"], Float[Array, "side side 3 d"]]:
+    return _correlate(padded, filters), filters
+
+
+def _backward(
+    filters: Float[Array, "side side 3 d"], cotangent: Float[Array, "h w d"]
+) -> tuple[Float[Array, "H W 3"], None]:
+    # JAX's own gradient reads the kernel as [h, w, out, in], for which XLA's CPU backend has no
+    # fast path inside loops unless it optimizes (`flows.raft.convolution`).
+    turned = jnp.transpose(filters[::-1, ::-1], (0, 1, 3, 2))
+    return _convolution(cotangent, turned, filters.shape[0] - 1), None
+
+
+def _convolution(
+    x: Float[Array, "h w c"], kernel: Float[Array, "side side c c2"], border: int
+) -> Float[Array, "h2 w2 c2"]:
+    return jax.lax.conv_general_dilated(
+        x[None],
+        kernel,
+        window_strides=(1, 1),
+        padding=[(border, border)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST,
+    )[0]
+
+
+_correlate.defvjp(_remember, _backward)
 
 
 def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:
