@@ -1,5 +1,6 @@
 """How our programs start and fail: absl flags in, one line on standard error and status 1 out."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -8,14 +9,18 @@ from absl import app, flags
 
 
 def run(main: Callable[[], None]) -> None:
-    """Parse the flags, then run `main`; a ValueError or a bad flag ends in one line, status 1."""
+    """Parse the flags, then run `main`.
+
+    A ValueError, a failing disk or a bad flag ends in one line on standard error and status 1.
+    """
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
 
     def guarded(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             fail(f"{argv[1]}: not a flag; expected --name=value")
         try:
             main()
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             fail(str(error))
 
     app.run(guarded, flags_parser=_parse)

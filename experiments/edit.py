@@ -1,4 +1,4 @@
-"""Edit a photo by a motion field.
+r"""Edit a photo by a motion field.
 
     python -m experiments.edit
     python -m experiments.edit --image=photo.jpg --motion="translate dx=150 dy=0" \
@@ -10,25 +10,28 @@ edited.png (full size), overview.png, metrics.json, trace.npz and config.json.
 Time: see the README; nothing is downloaded.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from absl import flags
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 from tqdm import tqdm
 
 import mg_jax
 from experiments import command
-from flows import files, motions
-from mg_jax import images, parallel
+from flows import files, masks, motions
+from mg_jax import editing, images, parallel
 from mg_jax.models.internal.coarse_to_fine import Progress
 from mg_jax.models.internal.settings import Settings
 
@@ -86,22 +89,39 @@ def main() -> None:
     image_path = Path(_image.value) if _image.value else _IMAGE
     image = images.read(image_path)
     flow = _read_flow(image_path, image.shape[:2])
-    keep = images.read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
+    keep = _read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
     ramp = _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None
     if _cfg_scale.value is not None:
         raise ValueError("--cfg_scale: the internal model reads no prompt; expected none")
-    settings = Settings(
-        size=_size.value,
-        steps=_steps.value,
-        recursions=_recursions.value,
-        guidance_weight=_guidance_weight.value,
-        color_weight=_color_weight.value,
-        flow_weight=_flow_weight.value,
-        clip=_clip.value,
-        occlusion_masking=_occlusion_masking.value,
-        oracle_flow=_oracle_flow.value,
-    )
+    with _named({"flow": _flow.value or "--motion", "ramp": _guidance_schedule.value or ""}):
+        settings = Settings(
+            size=_size.value,
+            steps=_steps.value,
+            recursions=_recursions.value,
+            guidance_weight=_guidance_weight.value,
+            color_weight=_color_weight.value,
+            flow_weight=_flow_weight.value,
+            clip=_clip.value,
+            occlusion_masking=_occlusion_masking.value,
+            oracle_flow=_oracle_flow.value,
+        )
+        request: dict[str, Any] = {
+            "image": image,
+            "flow": flow,
+            "prompt": _prompt.value,
+            "model": _model.value,
+            "seed": _seed.value,
+            "samples": _samples.value,
+            "keep_mask": keep,
+            "flow_model": _flow_model.value,
+            "settings": settings,
+            "ramp": ramp,
+        }
+        editing.check(**request)
     out = _writable(Path(_out.value))
+    left = motions.leaving(flow, masks.moving(flow))
+    if left > 0:
+        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
     with tqdm(desc="editing", unit="level", disable=None) as bar:
 
         def report(progress: Progress) -> None:
@@ -109,19 +129,7 @@ def main() -> None:
             bar.set_postfix(energy=f"{progress.energy:.2f}", flow=f"{progress.flow_error:.2f} px")
             bar.update()
 
-        result = mg_jax.edit(
-            image,
-            flow,
-            _prompt.value,
-            _model.value,
-            _seed.value,
-            samples=_samples.value,
-            keep_mask=keep,
-            flow_model=_flow_model.value,
-            settings=settings,
-            ramp=ramp,
-            report=report,
-        )
+        result = mg_jax.edit(**request, report=report)
     _write(out, result, _config(image_path, settings))
     scores = result.metrics
     print(
@@ -129,6 +137,17 @@ def main() -> None:
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / 'overview.png'}"
     )
+
+
+@contextlib.contextmanager
+def _named(origins: dict[str, str]) -> Iterator[None]:
+    """Errors that begin with an argument's name begin with its file or flag instead."""
+    try:
+        yield
+    except ValueError as error:
+        argument, colon, rest = str(error).partition(":")
+        flag = f"--{argument}" if argument in flags.FLAGS else argument
+        raise ValueError(origins.get(argument, flag) + colon + rest) from error
 
 
 def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
@@ -151,15 +170,16 @@ def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, 
             "--object_mask: none given; expected a picture, white where --motion moves"
         )
     path = _object_mask.value or str(_MASK)
+    motion = motions.parse(_motion.value or _MOTION)
+    return motions.field(motion, _read_mask(path, shape))
+
+
+def _read_mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     mask = images.read_mask(path, shape)
     if mask.all() or not mask.any():
         covered = "everything" if mask.all() else "nothing"
         raise ValueError(f"{path}: selects {covered}; expected a part of the picture")
-    flow = motions.field(motions.parse(_motion.value or _MOTION), mask)
-    left = motions.leaving(flow, mask)
-    if left > 0:
-        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
-    return flow
+    return mask
 
 
 def _size_text(shape: tuple[int, ...]) -> str:
@@ -170,7 +190,7 @@ def _read_ramp(path: Path) -> Float[np.ndarray, " levels"]:
     try:
         with path.open("rb") as stream:
             ramp = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise ValueError(f"{path}: not a readable .npy file; expected a vector") from error
     if ramp.ndim != 1 or ramp.dtype.kind != "f":
         raise ValueError(f"{path}: {ramp.dtype} {ramp.shape}; expected a vector of floats")
@@ -181,21 +201,22 @@ def _writable(out: Path) -> Path:
     """The folder, made if missing, after a file has been written to it and taken away."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".writable"
-        probe.touch()
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=out):
+            pass
     except OSError as error:
         raise ValueError(f"--out={out}: {error.strerror}; expected a writable folder") from error
     return out
 
 
 def _config(image_path: Path, settings: Settings) -> dict[str, Any]:
-    inputs = [str(image_path), *(f.value for f in (_flow, _object_mask, _keep_mask) if f.value)]
+    named = (_flow, _object_mask, _keep_mask, _guidance_schedule)
+    inputs = [str(image_path), *(flag.value for flag in named if flag.value)]
+    if not (_flow.value or _object_mask.value):
+        inputs.append(str(_MASK))
+    module = flags.FLAGS.find_module_defining_flag(_image.name)
     packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
     return {
-        "flags": {
-            flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(sys.argv[0])
-        },
+        "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
         "settings": dataclasses.asdict(settings),
         "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in inputs},
         "versions": {
@@ -208,6 +229,7 @@ def _config(image_path: Path, settings: Settings) -> dict[str, Any]:
 
 def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
     """Write all results, each whole or not at all; metrics.json last, so that it means done."""
+    (out / "metrics.json").unlink(missing_ok=True)
     pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
         "edited.png": result.image,
         **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},

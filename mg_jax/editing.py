@@ -20,6 +20,9 @@ from mg_jax.models.internal.settings import Settings, stages
 MODELS = ("internal",)
 # The region reaches this share of the picture's size beyond source and destination of the motion.
 _MARGIN = 1 / 24
+_SMALLEST_SIDE = 16
+_FARTHEST = 1e6  # pixels: beyond any picture, and far from overflow
+_MOST_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,19 @@ def edit(
     """
     start = time.perf_counter()
     settings = settings or Settings()
-    _check(image, flow, prompt, model, samples, keep_mask)
-    levels = sum(stage.levels for stage in stages(settings))
-    ramp = np.ones(levels) if ramp is None else ramp
-    if ramp.shape != (levels,) or not np.isfinite(ramp).all():
-        raise ValueError(
-            f"guidance schedule: {ramp.size} values; expected {levels} finite ones, a level each"
-        )
+    check(
+        image,
+        flow,
+        prompt,
+        model,
+        seed,
+        samples=samples,
+        keep_mask=keep_mask,
+        flow_model=flow_model,
+        settings=settings,
+        ramp=ramp,
+    )
+    ramp = np.ones(_levels(settings)) if ramp is None else ramp
     flow = flow.astype(np.float32)
     margin = _MARGIN * float(np.sqrt(image.shape[0] * image.shape[1]))
     region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
@@ -124,6 +133,40 @@ def edit(
     )
 
 
+def check(
+    image: np.ndarray,
+    flow: np.ndarray,
+    prompt: str = "",
+    model: str = "internal",
+    seed: int = 0,
+    *,
+    samples: int = 1,
+    keep_mask: np.ndarray | None = None,
+    flow_model: str = "raft-small",
+    settings: Settings | None = None,
+    ramp: np.ndarray | None = None,
+) -> None:
+    """Refuse what `edit` would, before any work is done; the flow network is read.
+
+    Raises:
+        ValueError: one line that names the argument, what is wrong with it, what is expected.
+    """
+    _check_image(image)
+    _check_flow(flow, image.shape[:2])
+    if model not in MODELS:
+        raise ValueError(f"model: {model!r} is unknown; expected {' or '.join(MODELS)}")
+    if prompt:
+        raise ValueError("prompt: the internal model reads no text; expected none")
+    if not 1 <= samples <= _MOST_SAMPLES:
+        raise ValueError(f"samples: {samples}; expected 1 to {_MOST_SAMPLES}")
+    noise.keys(seed, samples)
+    if keep_mask is not None:
+        _check_mask(keep_mask, image.shape[:2])
+    if ramp is not None:
+        _check_ramp(ramp, _levels(settings or Settings()))
+    flow_network(flow_model)
+
+
 @functools.cache
 def flow_network(name: str) -> raft.Raft:
     """The flow network of a name or file, read once a process.
@@ -134,35 +177,57 @@ def flow_network(name: str) -> raft.Raft:
     return raft.load(name)
 
 
-def _check(
-    image: UInt8[np.ndarray, "h w 3"],
-    flow: Float[np.ndarray, "fh fw 2"],
-    prompt: str,
-    model: str,
-    samples: int,
-    keep_mask: Bool[np.ndarray, "mh mw"] | None,
-) -> None:
-    shape = image.shape[:2]
-    if model not in MODELS:
-        raise ValueError(f"model: {model!r} is unknown; expected {' or '.join(MODELS)}")
-    if prompt:
-        raise ValueError("prompt: the internal model reads no text; expected none")
-    if samples < 1:
-        raise ValueError(f"samples: {samples}; expected at least 1")
+def _levels(settings: Settings) -> int:
+    return sum(stage.levels for stage in stages(settings))
+
+
+def _check_image(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"image: {image.dtype} of shape {image.shape}; expected uint8 [height, width, 3]"
+        )
+    if min(image.shape[:2]) < _SMALLEST_SIDE:
+        raise ValueError(
+            f"image: {image.shape[1]}x{image.shape[0]} pixels;"
+            f" expected at least {_SMALLEST_SIDE} a side"
+        )
+
+
+def _check_flow(flow: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not np.issubdtype(flow.dtype, np.floating):
+        raise ValueError(f"flow: {flow.dtype}; expected floating-point pixels")
     if flow.shape != (*shape, 2):
         raise ValueError(
             f"flow: shape {flow.shape}; expected {(*shape, 2)}, the image's height and width"
         )
     if not np.isfinite(flow).all():
         raise ValueError("flow: holds NaN or Inf; expected finite pixels")
+    if np.abs(flow).max() > _FARTHEST:
+        raise ValueError(
+            f"flow: goes {np.abs(flow).max():.3g} pixels far; expected at most {_FARTHEST:,.0f}"
+        )
     if not masks.moving(flow).any():
         raise ValueError("flow: zero everywhere; expected pixels that move")
     if not masks.destination(flow).any():
         raise ValueError("flow: moves everything out of the picture; expected some of it inside")
-    if keep_mask is None:
-        return
-    if keep_mask.shape != shape:
-        raise ValueError(f"keep mask: shape {keep_mask.shape}; expected {shape}, the image's")
+
+
+def _check_mask(keep_mask: np.ndarray, shape: tuple[int, ...]) -> None:
+    if keep_mask.dtype != np.bool_ or keep_mask.shape != shape:
+        raise ValueError(
+            f"keep_mask: {keep_mask.dtype} of shape {keep_mask.shape};"
+            f" expected bool of shape {shape}, the image's"
+        )
     if keep_mask.all() or not keep_mask.any():
         covered = "everything" if keep_mask.all() else "nothing"
-        raise ValueError(f"keep mask: covers {covered}; expected a part of the picture")
+        raise ValueError(f"keep_mask: covers {covered}; expected a part of the picture")
+
+
+def _check_ramp(ramp: np.ndarray, levels: int) -> None:
+    if not np.issubdtype(ramp.dtype, np.floating) or ramp.shape != (levels,):
+        raise ValueError(
+            f"ramp: {ramp.dtype} of shape {ramp.shape};"
+            f" expected floats of shape {(levels,)}, one a level"
+        )
+    if not np.isfinite(ramp).all():
+        raise ValueError("ramp: holds NaN or Inf; expected finite values")

@@ -66,7 +66,8 @@ def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b
     keys = _keys(params, level)
 
     def block(query: Float[Array, " d"]) -> Int[Array, ""]:
-        return jnp.argmax(keys @ query).astype(jnp.int32)
+        likeness = jnp.matmul(keys, query, precision=jax.lax.Precision.HIGHEST)
+        return jnp.argmax(likeness).astype(jnp.int32)
 
     def one(z: Float[Array, "h w 3"]) -> Int[Array, " q"]:
         found: Array = jax.lax.map(block, _queries(params, z, level), batch_size=512)

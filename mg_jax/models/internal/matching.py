@@ -30,9 +30,7 @@ def match(
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
     found = nearest(params, image[None] * jnp.sqrt(level.alpha), level)[0]
-    rows, columns = jnp.meshgrid(
-        jnp.arange(height, dtype=jnp.int32), jnp.arange(width, dtype=jnp.int32), indexing="ij"
-    )
+    rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
     row, column = params.pixels[:, 0], params.pixels[:, 1]
     return itself.at[row, column].set(places[found], mode="drop")
@@ -41,16 +39,20 @@ def match(
 def vote(
     pictures: Float[Array, "v h w 3"], matches: Int[Array, "h w 3"], reach: int
 ) -> Float[Array, "h w 3"]:
-    """Mean of what the matches of all pixels at most `reach` away would copy here."""
+    """Mean of what the matches of all pixels at most `reach` away would copy here.
+
+    Beyond the picture, matches go on with the offset that they have at its edge.
+    """
     _, height, width, _ = pictures.shape
-    padded = jnp.pad(matches, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    rows, columns = _indices(height, width)
+    offsets = matches - jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
+    padded = jnp.pad(offsets, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     side = 2 * reach + 1
 
     def add(total: Float[Array, "h w 3"], shift: Int[Array, ""]) -> tuple[Array, None]:
-        dy, dx = shift // side - reach, shift % side - reach
-        near = jax.lax.dynamic_slice(padded, (reach + dy, reach + dx, 0), (height, width, 3))
-        row = jnp.clip(near[..., 1] - dy, 0, height - 1)
-        column = jnp.clip(near[..., 2] - dx, 0, width - 1)
+        near = jax.lax.dynamic_slice(padded, (shift // side, shift % side, 0), (height, width, 3))
+        row = jnp.clip(rows + near[..., 1], 0, height - 1)
+        column = jnp.clip(columns + near[..., 2], 0, width - 1)
         return total + pictures[near[..., 0], row, column], None
 
     total, _ = jax.lax.scan(
@@ -80,3 +82,10 @@ def snap(
 
     start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
     return jax.lax.scan(once, start, length=iterations)[0]
+
+
+def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:
+    rows, columns = jnp.meshgrid(
+        jnp.arange(height, dtype=jnp.int32), jnp.arange(width, dtype=jnp.int32), indexing="ij"
+    )
+    return rows, columns
