@@ -1,0 +1,90 @@
+"""Compile time, kept programs, memory."""
+
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mg_jax import parallel
+
+
+@pytest.fixture
+def config():
+    """Leave jax's settings as they were."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    yield jax.config
+    for name, value in before.items():
+        jax.config.update(name, value)
+
+
+def test_a_fresh_program_costs_and_a_known_one_does_not():
+    x = jnp.arange(7.0)
+    program = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x))
+    with parallel.compile_time() as first:
+        program(x)
+    with parallel.compile_time() as second:
+        program(x)
+    assert first.seconds > 0
+    assert second.seconds == 0
+
+
+def test_compiling_takes_no_longer_than_the_block():
+    x = jnp.ones((8, 8))
+
+    @jax.jit
+    def inner(x):
+        return jax.lax.scan(lambda c, _: (jnp.tanh(c @ c), None), x, length=3)[0]
+
+    outer = jax.jit(lambda x: inner(jax.jit(lambda y: inner(y) * 2)(x)))
+    start = time.perf_counter()
+    with parallel.compile_time() as compiling:
+        outer(x).block_until_ready()
+    assert 0 < compiling.seconds <= time.perf_counter() - start
+
+
+def test_blocks_may_nest():
+    x = jnp.arange(5.0)
+    with parallel.compile_time() as whole:
+        jax.jit(lambda x: jnp.exp(x) + 1)(x)
+        with parallel.compile_time() as part:
+            jax.jit(lambda x: jnp.exp(x) + 2)(x)
+    assert 0 < part.seconds < whole.seconds
+
+
+def test_the_environment_says_where_programs_are_kept(config, monkeypatch, tmp_path):
+    config.update("jax_compilation_cache_dir", None)
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+    parallel.keep_programs()
+    assert config.jax_compilation_cache_dir is None  # jax itself read the variable when it started
+
+
+@pytest.mark.usefixtures("config")
+def test_programs_are_kept_in_the_users_cache(monkeypatch, tmp_path):
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    parallel.keep_programs()
+    assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "mg_jax" / "programs"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    parallel.keep_programs()
+    home = tmp_path / "home" / ".cache" / "mg_jax" / "programs"
+    assert Path(jax.config.jax_compilation_cache_dir) == home
+
+
+@pytest.mark.usefixtures("config")
+def test_a_folder_given_is_where_programs_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "other"))
+    parallel.keep_programs(tmp_path / "this")
+    assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "this"
+
+
+def test_peak_memory_only_grows():
+    before = parallel.peak_memory()
+    held = np.ones(2**25)  # 256 MiB
+    after = parallel.peak_memory()
+    assert 0 < before <= after
+    assert after >= held.nbytes / 2
