@@ -1,5 +1,7 @@
 """A stage's problem: grids in the photo's proportions, few shapes, exact magnification."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,10 +25,15 @@ def disc(radius, at=(48, 56)):
     return np.hypot(y - at[0], x - at[1]) < radius
 
 
-def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, region=None):
+@functools.cache
+def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
+    """A disc moved to the right, prepared; `pixel` is all of the edit region, if given."""
     flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), disc(radius))
     pictures = [(view, views.picture(view, PHOTO)) for view in views.views(flow)]
-    region = masks.edit_region(flow, 4.0) if region is None else region
+    region = masks.edit_region(flow, 4.0)
+    if pixel:
+        region[:] = False
+        region[pixel] = True
     ramp = np.linspace(1, 0, stage.levels)
     return prepare(
         stage, settings, PHOTO, flow, region, pictures, ramp, {}, lambda _, seen: seen.mean()
@@ -97,7 +104,7 @@ def test_magnifying_keeps_a_constant_and_a_slope():
 def test_like_edits_have_arrays_of_one_shape(stage):
     shapes = [
         jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), ready(stage, radius, dx))
-        for radius, dx in ((19, 20), (20, 25))
+        for radius, dx in ((20, 30), (20, 28))
     ]
     assert shapes[0] == shapes[1]
 
@@ -130,9 +137,7 @@ def test_the_flow_is_in_the_grids_pixels(stage):
 
 
 def test_the_grids_region_has_every_cell_that_the_photos_region_touches():
-    region = np.zeros((H, W), bool)
-    region[50, 70] = True  # one pixel
-    problem = ready(region=region).problem
+    problem = ready(pixel=(50, 70)).problem
     rows, columns = grid_shape(COARSE, H, W)
     asked = ~np.asarray(problem.edit.keep)[0, ..., 0]
     np.testing.assert_array_equal(np.argwhere(asked), [[50 * rows // H, 70 * columns // W]])
