@@ -14,26 +14,28 @@ def run(main: Callable[[], None]) -> None:
     A ValueError, a failing disk or a bad flag ends in one line on standard error and status 1.
     """
     logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
+    app.run(lambda rest: attempt(main, rest), flags_parser=parse)
 
-    def guarded(argv: Sequence[str]) -> None:
-        if len(argv) > 1:
-            fail(f"{argv[1]}: not a flag; expected --name=value")
-        try:
-            main()
-        except (ValueError, OSError) as error:
-            fail(str(error))
 
-    app.run(guarded, flags_parser=_parse)
+def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
+    """Run `main`; `rest` is the program's name and what is left after its flags: nothing."""
+    if len(rest) > 1:
+        fail(f"{rest[1]}: not a flag; expected --name=value")
+    try:
+        main()
+    except (ValueError, OSError) as error:
+        fail(str(error))
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Parse the flags; return the rest of the command line."""
+    try:
+        return list(flags.FLAGS(argv))
+    except flags.Error as error:
+        fail(str(error))
 
 
 def fail(line: str) -> NoReturn:
     """End the program with one line on standard error and status 1."""
     print(" ".join(line.split()), file=sys.stderr)
     sys.exit(1)
-
-
-def _parse(argv: Sequence[str]) -> list[str]:
-    try:
-        return list(flags.FLAGS(argv))
-    except flags.Error as error:
-        fail(str(error))

@@ -138,7 +138,7 @@ def test_pictures_of_usual_size_are_measured_as_they_are(judge, shape):
     picture = np.zeros((*shape, 3), np.uint8)
     flow = metrics.flow_between(judge, picture, picture)
     assert flow.shape == (*shape, 2)
-    assert SHOWN == [(1, *shape, 3)]
+    assert [(1, *shape, 3)] == SHOWN
     np.testing.assert_array_equal(flow, np.broadcast_to(np.float32([4, -2]), flow.shape))
 
 

@@ -1,0 +1,79 @@
+"""How programs start and fail."""
+
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from experiments import command
+
+PROGRAM = """
+import logging
+from absl import flags
+from experiments import command
+number = flags.DEFINE_integer("number", 1, "A number.")
+def main():
+    logging.getLogger("jax").info("Unable to initialize backend 'tpu'")
+    if number.value == 0:
+        raise ValueError("--number: 0;\\n expected more")
+    if number.value == 2:
+        open("/no/such/file")
+    if number.value == 3:
+        raise ZeroDivisionError("a defect of ours")
+    print(number.value)
+command.run(main)
+"""
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True
+    )
+
+
+def test_a_good_run_prints_its_own_lines_only():
+    done = run("--number=7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+
+
+@pytest.mark.parametrize(
+    ("argument", "line"),
+    [
+        ("--number=0", "--number: 0; expected more"),
+        ("--number=2", "[Errno 2] No such file or directory: '/no/such/file'"),
+        ("--number=abc", "flag --number=abc: invalid literal for int() with base 10: 'abc'"),
+        ("--numer=1", "Unknown command line flag 'numer'. Did you mean: number ?"),
+        ("7", "7: not a flag; expected --name=value"),
+    ],
+)
+def test_a_fault_is_one_line_and_status_1(argument, line):
+    done = run(argument)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line + "\n")
+
+
+def test_a_defect_keeps_its_traceback():
+    done = run("--number=3")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "a defect of ours" in done.stderr
+
+
+def test_help_is_no_fault():
+    done = run("--help")
+    assert "--number: A number." in done.stdout
+    assert done.stderr == ""
+
+
+def test_many_lines_become_one(capsys):
+    with pytest.raises(SystemExit) as caught:
+        command.fail("one\n  two\tthree\n")
+    assert caught.value.code == 1
+    assert capsys.readouterr().err == "one two three\n"
+
+
+def test_what_is_no_flag_comes_back():
+    with flagsaver.flagsaver():
+        flags.FLAGS.unparse_flags()
+        assert command.parse(["program", "rest"]) == ["program", "rest"]

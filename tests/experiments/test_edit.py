@@ -1,0 +1,373 @@
+"""The edit command: good inputs, odd ones, and bad ones, which leave nothing behind."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+from PIL import Image
+
+from experiments import command, edit
+from flows import files, motions
+from mg_jax import editing, images, metrics
+
+H, W = 128, 192
+SMALL = ("--size=256", "--steps=4", "--recursions=1")
+MOTION = "--motion=translate dx=30 dy=2"
+OUTPUTS = {"edited.png", "overview.png", "metrics.json", "trace.npz", "config.json"}
+KEYS = {
+    "flow_l1_px",
+    "flow_epe_moved_px",
+    "color_l1",
+    "color_l1_moved",
+    "background_l1",
+    "kept_l1",
+    "seconds",
+    "seconds_compile",
+    "peak_memory_bytes",
+    "model",
+    "flow_model",
+}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    """Keep no programs in the user's cache."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A folder with the shipped photo, its mask and a flow, small."""
+    photo = images.resize(images.read(edit._IMAGE), H, W)
+    mask = images.read_mask(edit._MASK).astype(np.uint8)[..., None]
+    mask = images.resize(255 * mask, H, W)[..., 0] > 127
+    images.write(tmp_path / "photo.png", photo)
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    files.write(tmp_path / "flow.npz", motions.field(motions.parse("translate dx=20"), mask))
+    return tmp_path
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Put the photo itself in the sampler's place."""
+
+    def run(image, _flow, _region, _raft, keys, _settings, ramp, report):
+        nothing = np.zeros((ramp.size, keys.size))
+        rows = np.zeros(ramp.size, int)
+        for i in range(ramp.size):
+            report(editing.Progress(i + 1, ramp.size, 0.0, 0.0))
+        trace = editing.Trace(rows, rows, rows, nothing, nothing, nothing, nothing)
+        return np.stack([image] * keys.size), trace
+
+    monkeypatch.setattr(editing.coarse_to_fine, "run", run)
+
+
+def call(*arguments):
+    """Run the command in this process; its exit status."""
+    with flagsaver.flagsaver():
+        flags.FLAGS.unparse_flags()
+        try:
+            command.attempt(edit.main, command.parse(["edit", *map(str, arguments)]))
+        except SystemExit as left:
+            return left.code
+        finally:
+            flags.FLAGS.mark_as_parsed()
+    return 0
+
+
+def moved(work, image="photo.png", mask="mask.png"):
+    return (f"--image={work / image}", f"--object_mask={work / mask}", MOTION)
+
+
+def test_a_whole_run(work, capsys):
+    out = work / "deep" / "out"
+    schedule = np.linspace(1, 0.5, 6)
+    np.save(work / "ramp.npy", schedule)
+    assert (
+        call(
+            *SMALL,
+            *moved(work),
+            f"--out={out}",
+            "--samples=2",
+            "--seed=3",
+            f"--guidance_schedule={work / 'ramp.npy'}",
+        )
+        == 0
+    )
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 1
+    assert str(out / "edited.png") in said.out
+    assert said.err.count("\n") == said.err.count("note:")  # some of the cup leaves the picture
+    assert {path.name for path in out.iterdir()} == OUTPUTS | {"edited_1.png"}
+
+    photo = images.read(work / "photo.png")
+    edited = [images.read(out / name) for name in ("edited.png", "edited_1.png")]
+    assert edited[0].shape == photo.shape
+    assert (edited[0] != edited[1]).any()
+    scores = json.loads((out / "metrics.json").read_text())
+    assert set(scores) >= KEYS
+    assert scores["kept_l1"] == 0
+    assert scores["flow_epe_moved_px"] < 20 < np.hypot(30, 2)
+    assert (scores["model"], scores["flow_model"]) == ("internal", "raft-small")
+    assert scores["samples"][0]["color_l1"] == scores["color_l1"]
+
+    with np.load(out / "trace.npz") as trace:
+        assert {"stage", "level", "repetition", "energy", "flow", "color", "push_norm"} == set(
+            trace
+        )
+        assert trace["energy"].shape == (6, 2)
+    config = json.loads((out / "config.json").read_text())
+    assert config["flags"]["seed"] == 3
+    assert config["flags"]["samples"] == 2
+    assert set(config["flags"]) >= {"image", "motion", "prompt", "model", "flow_model", "clip"}
+    assert config["settings"]["steps"] == 4
+    assert set(config["settings"]) == set(editing.Settings.__dataclass_fields__)
+    assert set(config["versions"]) >= {"python", "jax", "jaxlib", "flax", "numpy", "mg_jax"}
+    digest = hashlib.sha256((work / "photo.png").read_bytes()).hexdigest()
+    assert config["inputs"][str(work / "photo.png")] == digest
+    assert str(work / "ramp.npy") in config["inputs"]
+
+
+def test_a_large_turned_photo_comes_back_at_full_size(work, monkeypatch):
+    # Held upright, stored on its side: 1600x2400 pixels and a note to turn them.
+    large = images.resize(images.read(edit._IMAGE), 1600, 2400)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(np.rot90(large)).save(work / "large.jpg", exif=exif, quality=95)
+    mask = np.asarray(Image.open(work / "mask.png").resize((2400, 1600)))
+    Image.fromarray(mask).save(work / "large_mask.png")
+    monkeypatch.setattr(metrics, "LARGEST_AREA", H * W)  # a small judge will do
+    out = work / "out"
+    status = call(
+        *SMALL,
+        f"--image={work / 'large.jpg'}",
+        f"--object_mask={work / 'large_mask.png'}",
+        "--motion=translate dx=375 dy=25",
+        f"--out={out}",
+        "--samples=2",
+    )
+    assert status == 0
+    edited, photo = images.read(out / "edited.png"), images.read(work / "large.jpg")
+    assert edited.shape == photo.shape == (1600, 2400, 3)
+    kept = (edited == photo).all(axis=-1)
+    assert kept[:, :50].all()
+    assert 0.1 < kept.mean() < 0.9
+    scores = json.loads((out / "metrics.json").read_text())
+    assert scores["kept_l1"] == 0
+    assert scores["flow_epe_moved_px"] < 0.6 * np.hypot(375, 25)
+
+
+def saved(work, kind):
+    photo = Image.open(work / "photo.png")
+    path = work / f"{kind}.png"
+    if kind == "transparent":
+        photo.putalpha(128)
+    elif kind == "grey":
+        photo = photo.convert("L")
+    elif kind == "sixteen":
+        photo = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) * 257)
+    elif kind == "palette":
+        photo = photo.quantize(64)
+    photo.save(path)
+    return path
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize("kind", ["transparent", "grey", "sixteen", "palette"])
+def test_odd_pictures_are_edited(work, kind):
+    path = saved(work, kind)
+    assert call(*SMALL, *moved(work, path.name), f"--out={work / 'out'}") == 0
+    np.testing.assert_array_equal(images.read(work / "out/edited.png"), images.read(path))
+    assert {path.name for path in (work / "out").iterdir()} == OUTPUTS
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_flow_file_a_keep_mask_and_a_folder_that_is_there(work):
+    (work / "out").mkdir()
+    (work / "out" / "mine.txt").write_text("stays")
+    arguments = (f"--image={work / 'photo.png'}", f"--flow={work / 'flow.npz'}")
+    keep = f"--keep_mask={work / 'mask.png'}"
+    for _ in range(2):  # the second run replaces the first one's files
+        assert call(*SMALL, *arguments, keep, f"--out={work / 'out'}") == 0
+    assert {path.name for path in (work / "out").iterdir()} == OUTPUTS | {"mine.txt"}
+    config = json.loads((work / "out/config.json").read_text())
+    assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "flow.npz", "mask.png")}
+
+
+def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
+    out = work / "out"
+    out.mkdir()
+    (out / "metrics.json").write_text("{}")  # of an earlier run
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    result = type("Result", (), {"overview": lambda _: None, "image": None, "images": []})()
+    monkeypatch.setattr(images, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        edit._write(out, result, {})
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_without_flags_the_shipped_photo_is_edited(work, monkeypatch):
+    monkeypatch.setattr(metrics, "LARGEST_AREA", H * W)
+    assert call(f"--out={work / 'out'}") == 0
+    edited = images.read(work / "out/edited.png")
+    np.testing.assert_array_equal(edited, images.read(edit._IMAGE))
+    inputs = json.loads((work / "out/config.json").read_text())["inputs"]
+    assert set(inputs) == {str(edit._IMAGE), str(edit._MASK)}
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_motion_out_of_the_picture_is_noted(work, capsys):
+    arguments = moved(work)[:2]
+    assert call(*SMALL, *arguments, "--motion=translate dx=100", f"--out={work / 'out'}") == 0
+    assert "% of the moved pixels leave the picture\n" in capsys.readouterr().err
+
+
+def spoil(work):
+    """Broken inputs by name."""
+    field = files.read(work / "flow.npz")
+    content = (work / "photo.png").read_bytes()
+    (work / "cut.png").write_bytes(content[: len(content) // 2])
+    (work / "text.png").write_text("a cup on a table")
+    (work / "weights.safetensors").write_bytes(b"\x08" + bytes(40))
+    mask = np.asarray(Image.open(work / "mask.png"))
+    for name, selection in (
+        ("none", mask & False),
+        ("all", mask | True),
+        ("small_mask", mask[:50, :50]),
+    ):
+        Image.fromarray(selection).save(work / f"{name}.png")
+    nan, infinite = field.copy(), field.copy()
+    nan[3, 4, 1], infinite[3, 4, 0] = np.nan, np.inf
+    flows = {
+        "size": field[:-2],
+        "whole": field.astype(np.int32),
+        "flat": field[..., 0],
+        "nan": nan,
+        "infinite": infinite,
+        "zero": np.zeros_like(field),
+        "gone": np.where(field != 0, np.float32(5000), 0),
+    }
+    for name, array in flows.items():
+        np.savez(work / f"{name}.npz", flow=array)
+    np.savez(work / "key.npz", other=field)
+    for name, ramp in (("long", np.ones(7)), ("counts", np.ones(6, int)), ("wild", [np.nan] * 6)):
+        np.save(work / f"{name}.npy", np.asarray(ramp))
+
+
+PHOTO, MASK, FLOW = "--image={}/photo.png", "--object_mask={}/mask.png", "--flow={}/flow.npz"
+REFUSED = [
+    # what the line begins with, what it says, the flags
+    ("{}/missing.png", "no such file", ("--image={}/missing.png", MASK, MOTION)),
+    ("{}/cut.png", "cut short", ("--image={}/cut.png", MASK, MOTION)),
+    ("{}/text.png", "is no picture", ("--image={}/text.png", MASK, MOTION)),
+    ("{}/missing.npz", "no such file", (PHOTO, "--flow={}/missing.npz")),
+    ("{}/size.npz", "192x126 pixels; expected 192x128", (PHOTO, "--flow={}/size.npz")),
+    ("{}/whole.npz", "int32", (PHOTO, "--flow={}/whole.npz")),
+    ("{}/flat.npz", "shape", (PHOTO, "--flow={}/flat.npz")),
+    ("{}/nan.npz", "NaN", (PHOTO, "--flow={}/nan.npz")),
+    ("{}/infinite.npz", "infinite", (PHOTO, "--flow={}/infinite.npz")),
+    ("{}/zero.npz", "zero everywhere", (PHOTO, "--flow={}/zero.npz")),
+    ("{}/gone.npz", "out of the picture", (PHOTO, "--flow={}/gone.npz")),
+    ("{}/key.npz", "has no key 'flow'", (PHOTO, "--flow={}/key.npz")),
+    ("{}/photo.png", "unknown suffix", (PHOTO, "--flow={}/photo.png")),
+    ("--motion", "zero everywhere", (PHOTO, MASK, "--motion=translate dx=0")),
+    ("--motion", "out of the picture", (PHOTO, MASK, "--motion=translate dx=999")),
+    ("motion 'fly dx=3'", "unknown motion 'fly'", (PHOTO, MASK, "--motion=fly dx=3")),
+    ("--flow, --motion", "both given", (PHOTO, FLOW, MOTION)),
+    ("--flow, --motion", "none given", (PHOTO, MASK)),
+    ("--object_mask", "none given", (PHOTO, MOTION)),
+    ("--object_mask", "goes with --motion", (PHOTO, FLOW, MASK)),
+    ("{}/none.png", "selects nothing", (PHOTO, "--object_mask={}/none.png", MOTION)),
+    ("{}/all.png", "selects everything", (PHOTO, "--object_mask={}/all.png", MOTION)),
+    ("{}/small_mask.png", "50x50", (PHOTO, "--object_mask={}/small_mask.png", MOTION)),
+    ("{}/none.png", "selects nothing", (PHOTO, FLOW, "--keep_mask={}/none.png")),
+    ("{}/all.png", "selects everything", (PHOTO, FLOW, "--keep_mask={}/all.png")),
+    ("{}/small_mask.png", "50x50", (PHOTO, FLOW, "--keep_mask={}/small_mask.png")),
+    ("--out={}/photo.png/out", "expected a writable", (PHOTO, FLOW, "--out={}/photo.png/out")),
+    ("--out={}/photo.png", "expected a writable", (PHOTO, FLOW, "--out={}/photo.png")),
+    ("--model", "'external' is unknown", (PHOTO, FLOW, "--model=external")),
+    ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
+    ("--cfg_scale", "reads no prompt", (PHOTO, FLOW, "--cfg_scale=7.5")),
+    ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
+    ("{}/mask.png", "unknown kind of weights", (PHOTO, FLOW, "--flow_model={}/mask.png")),
+    ("raft-tiny", "no such weights", (PHOTO, FLOW, "--flow_model=raft-tiny")),
+    ("{}/absent.npy", "not a readable", (PHOTO, FLOW, "--guidance_schedule={}/absent.npy")),
+    ("{}/text.png", "not a readable", (PHOTO, FLOW, "--guidance_schedule={}/text.png")),
+    ("{}/long.npy", "(7,)", (PHOTO, FLOW, "--guidance_schedule={}/long.npy")),
+    ("{}/counts.npy", "int64", (PHOTO, FLOW, "--guidance_schedule={}/counts.npy")),
+    ("{}/wild.npy", "NaN", (PHOTO, FLOW, "--guidance_schedule={}/wild.npy")),
+    ("--size", "300", (PHOTO, FLOW, "--size=300")),
+    ("--steps", "3", (PHOTO, FLOW, "--steps=3")),
+    ("--recursions", "0", (PHOTO, FLOW, "--recursions=0")),
+    ("--samples", "0", (PHOTO, FLOW, "--samples=0")),
+    ("--clip", "-1", (PHOTO, FLOW, "--clip=-1")),
+    ("--guidance_weight", "nan", (PHOTO, FLOW, "--guidance_weight=nan")),
+    ("--color_weight", "inf", (PHOTO, FLOW, "--color_weight=inf")),
+    ("--flow_weight", "-2", (PHOTO, FLOW, "--flow_weight=-2")),
+    ("--seed", "4294967296", (PHOTO, FLOW, "--seed=4294967296")),
+    ("flag --seed=-1", "non-negative", (PHOTO, FLOW, "--seed=-1")),
+    ("flag --seed=abc", "abc", (PHOTO, FLOW, "--seed=abc")),
+    ("flag --clip=big", "big", (PHOTO, FLOW, "--clip=big")),
+    ("Unknown command line flag 'sead'", "seed", (PHOTO, FLOW, "--sead=1")),
+    ("photo.png", "not a flag", (FLOW, "photo.png")),
+]
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(
+    ("begins", "says", "arguments"), REFUSED, ids=lambda part: part if isinstance(part, str) else ""
+)
+def test_bad_input_is_one_line_and_leaves_nothing(work, capsys, begins, says, arguments):
+    spoil(work)
+    before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
+    arguments = [argument.replace("{}", str(work)) for argument in arguments]
+    assert call(*SMALL, f"--out={work / 'out'}", *arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith("\n")
+    assert said.err.count("\n") == 1
+    assert said.err.startswith(begins.replace("{}", str(work)))
+    assert says in said.err
+    assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
+
+
+WITHOUT_SAMPLER = """
+import numpy as np
+from experiments import command, edit
+from mg_jax import editing
+def run(image, _flow, _region, _raft, keys, _settings, ramp, _report):
+    rows, nothing = np.zeros(ramp.size, int), np.zeros((ramp.size, keys.size))
+    return np.stack([image] * keys.size), editing.Trace(rows, rows, rows, *[nothing] * 4)
+editing.coarse_to_fine.run = run
+command.run(edit.main)
+"""
+
+
+def process(work, *start):
+    arguments = [*start, *moved(work), *SMALL, f"--out={work / 'out'}"]
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+
+
+def test_a_process_says_one_line_and_ends_well(work):
+    done = process(work, "-c", WITHOUT_SAMPLER)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{work / 'out' / 'edited.png'}: ")
+    assert [line[:5] for line in done.stderr.splitlines()] in ([], ["note:"])
+    assert {path.name for path in (work / "out").iterdir()} == OUTPUTS
+
+
+def test_a_process_fails_with_one_line(work):
+    (work / "mask.png").unlink()
+    done = process(work, "-m", "experiments.edit")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"{work / 'mask.png'}: no such file; expected a picture\n")
+    assert not (work / "out").exists()

@@ -1,0 +1,250 @@
+"""Editing, with the shipped photo and weights, at the smallest settings."""
+
+import dataclasses
+import functools
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+import mg_jax
+from flows import masks, motions
+from mg_jax import editing, images, metrics
+
+DATA = Path(__file__).parents[2] / "experiments" / "data"
+H, W = 128, 192
+SETTINGS = mg_jax.Settings(size=256, steps=4, recursions=1)
+LEVELS = 6  # four, and half as many on the fine grid
+UNGUIDED = mg_jax.Settings(size=256, steps=4, recursions=1, guidance_weight=0.0, clip=1.0)
+SAMPLES = 2
+
+
+@functools.cache
+def photo():
+    return images.resize(images.read(DATA / "coffee.png"), H, W)
+
+
+@functools.cache
+def flow(words="translate dx=32 dy=0"):
+    mask = images.read_mask(DATA / "coffee_mask.png").astype(np.uint8)[..., None]
+    return motions.field(motions.parse(words), images.resize(255 * mask, H, W)[..., 0] > 127)
+
+
+@pytest.fixture(scope="module")
+def first():
+    """The edit, and what it reported."""
+    told = []
+    return mg_jax.edit(photo(), flow(), seed=0, settings=SETTINGS, report=told.append), told
+
+
+@pytest.fixture(scope="module")
+def other(first):  # noqa: ARG001 - it is compiled first
+    """Another motion, seed and strength."""
+    return mg_jax.edit(photo(), flow("translate dx=30 dy=2"), seed=1, settings=UNGUIDED)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return mg_jax.edit(
+        photo(), flow("translate dx=30 dy=2"), seed=0, settings=UNGUIDED, samples=SAMPLES
+    )
+
+
+def test_a_result_is_a_picture_of_the_photos_size(first):
+    result, _ = first
+    assert result.image.shape == photo().shape
+    assert result.image.dtype == np.uint8
+    np.testing.assert_array_equal(result.images, result.image[None])
+    np.testing.assert_array_equal(result.source, photo())
+    np.testing.assert_array_equal(result.flow, flow())
+    assert result.estimate.shape == flow().shape
+
+
+def test_the_edit_moves_the_object(first):
+    result, _ = first
+    nothing = metrics.measure(photo(), photo(), flow(), result.region, np.zeros_like(flow()))
+    for name in ("flow_l1_px", "flow_epe_moved_px", "color_l1_moved"):
+        assert result.metrics[name] < 0.6 * nothing[name]
+
+
+def test_its_metrics_are_the_rulers(first):
+    result, _ = first
+    again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate)
+    assert {name: result.metrics[name] for name in again} == again
+    assert result.metrics["samples"] == [again]
+    assert 0 < result.metrics["seconds_compile"] < result.metrics["seconds"]
+    assert result.metrics["peak_memory_bytes"] > 2**20
+    assert (result.metrics["model"], result.metrics["flow_model"]) == ("internal", "raft-small")
+
+
+def test_outside_the_region_every_pixel_is_the_photos(first, other, batch):
+    for result in (first[0], other, batch):
+        assert 0 < result.region.mean() < 1
+        moved = masks.moving(result.flow) | masks.destination(result.flow)
+        assert result.region[moved].all()
+        for image in result.images:
+            np.testing.assert_array_equal(image[~result.region], photo()[~result.region])
+        assert result.metrics["kept_l1"] == 0
+
+
+def test_a_seed_means_one_result(first):
+    again = mg_jax.edit(photo(), flow(), seed=0, settings=SETTINGS)
+    np.testing.assert_array_equal(again.image, first[0].image)
+    for one, two in zip(again.trace, first[0].trace, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_one_compilation_serves_every_edit_of_a_shape(other):
+    assert other.metrics["seconds_compile"] == 0
+
+
+def test_samples_are_what_the_next_seeds_make(other, batch):
+    assert batch.images.shape == (SAMPLES, *photo().shape)
+    np.testing.assert_array_equal(batch.image, batch.images[0])
+    assert (batch.images[0] != batch.images[1]).any()
+    # Rounding differs with the batch, and a near tie may take another patch.
+    differs = (batch.images[1] != other.image).any(axis=-1)
+    assert differs.mean() < 0.02
+    np.testing.assert_allclose(batch.trace.color[:, 1], other.trace.color[:, 0], rtol=1e-2)
+    assert len(batch.metrics["samples"]) == SAMPLES
+
+
+def test_progress_is_told_level_by_level(first):
+    _, told = first
+    assert [(p.done, p.levels) for p in told] == [(i + 1, LEVELS) for i in range(LEVELS)]
+    assert np.isfinite([(p.energy, p.flow_error) for p in told]).all()
+
+
+def test_the_trace_has_a_row_an_evaluation(first, batch):
+    for result, samples in ((first[0], 1), (batch, SAMPLES)):
+        trace = result.trace
+        assert trace.stage.tolist() == [0] * 4 + [1] * 2
+        assert trace.level.tolist() == [0, 1, 2, 3, 0, 1]
+        assert trace.repetition.tolist() == [0] * LEVELS
+        for field in (trace.energy, trace.flow, trace.color, trace.push_norm):
+            assert field.shape == (LEVELS, samples)
+            assert np.isfinite(field).all()
+    weighed = SETTINGS.flow_weight * first[0].trace.flow + SETTINGS.color_weight * (
+        first[0].trace.color
+    )
+    np.testing.assert_allclose(first[0].trace.energy, weighed, rtol=1e-4)
+
+
+def test_the_overview_shows_source_flow_result_and_flow_found(first):
+    result, _ = first
+    sheet = result.overview()
+    assert sheet.shape[0] > H
+    assert sheet.shape[1] > 2 * W
+    others = {"source": 255 - photo(), "image": photo(), "estimate": result.estimate + 5}
+    for name, value in others.items():
+        changed_sheet = dataclasses.replace(result, **{name: value}).overview()
+        assert (changed_sheet != sheet).any(axis=-1).mean() > 0.03
+
+
+def test_a_notebook_shows_the_picture(first):
+    shown = Pillow.open(io.BytesIO(first[0]._repr_png_()))
+    np.testing.assert_array_equal(np.asarray(shown), first[0].image)
+
+
+def test_a_keep_mask_says_what_stays(monkeypatch):
+    keep = np.zeros((H, W), bool)
+    keep[:, :40] = True
+    seen = stand_in(monkeypatch)
+    result = mg_jax.edit(photo(), flow(), keep_mask=keep, settings=SETTINGS)
+    np.testing.assert_array_equal(seen["region"], ~keep)
+    np.testing.assert_array_equal(result.region, ~keep)
+
+
+def test_the_guidance_schedule_is_ones_unless_given(monkeypatch):
+    seen = stand_in(monkeypatch)
+    mg_jax.edit(photo(), flow(), settings=SETTINGS)
+    np.testing.assert_array_equal(seen["ramp"], np.ones(LEVELS))
+    mg_jax.edit(photo(), flow(), settings=SETTINGS, ramp=np.linspace(1, 0, LEVELS))
+    np.testing.assert_array_equal(seen["ramp"], np.linspace(1, 0, LEVELS))
+
+
+def stand_in(monkeypatch):
+    """Put the photo itself in the sampler's place; return what the sampler was asked."""
+    seen = {}
+
+    def run(image, _flow, region, _raft, keys, _settings, ramp, _report):
+        seen.update(region=region, ramp=ramp)
+        nothing = np.zeros((LEVELS, keys.size))
+        rows = np.zeros(LEVELS, int)
+        trace = editing.Trace(rows, rows, rows, nothing, nothing, nothing, nothing)
+        return np.stack([image] * keys.size), trace
+
+    monkeypatch.setattr(editing.coarse_to_fine, "run", run)
+    return seen
+
+
+def changed(array, value):
+    out = array.copy()
+    out.flat[0] = value
+    return out
+
+
+def one(shape, *where):
+    out = np.zeros(shape, np.float32)
+    out[where] = 5
+    return out
+
+
+KEPT = np.ones((H, W), bool)
+REFUSED = [
+    ("image", {"image": photo().astype(np.float32)}, "float32 of shape"),
+    ("image", {"image": photo()[..., 0]}, "expected uint8"),
+    ("image", {"image": np.dstack([photo(), photo()[..., :1]])}, "expected uint8"),
+    ("image", {"image": np.zeros((8, 40, 3), np.uint8)}, "40x8 pixels"),
+    ("flow", {"flow": flow()[:-1]}, "shape"),
+    ("flow", {"flow": flow()[..., 0]}, "shape"),
+    ("flow", {"flow": np.dstack([flow(), flow()[..., :1]])}, "shape"),
+    ("flow", {"flow": flow().astype(np.int32)}, "int32"),
+    ("flow", {"flow": changed(flow(), np.nan)}, "NaN"),
+    ("flow", {"flow": changed(flow(), -np.inf)}, "Inf"),
+    ("flow", {"flow": changed(flow().astype(np.float64), 1e300)}, "1e\\+300 pixels far"),
+    ("flow", {"flow": np.zeros_like(flow())}, "zero everywhere"),
+    ("flow", {"flow": one((H, W, 2), 3, 3) * 1000}, "out of the picture"),
+    ("model", {"model": "external"}, "'external' is unknown; expected internal"),
+    ("prompt", {"prompt": "a cup"}, "reads no text"),
+    ("seed", {"seed": -1}, "-1"),
+    ("seed", {"seed": 2**32}, "4294967296"),
+    ("samples", {"samples": 0}, "0; expected 1 to"),
+    ("samples", {"samples": 10**9}, "1000000000; expected 1 to"),
+    ("keep_mask", {"keep_mask": KEPT}, "covers everything"),
+    ("keep_mask", {"keep_mask": ~KEPT}, "covers nothing"),
+    ("keep_mask", {"keep_mask": KEPT[1:]}, "shape"),
+    ("keep_mask", {"keep_mask": KEPT.astype(np.uint8)}, "uint8"),
+    ("raft-tiny", {"flow_model": "raft-tiny"}, "no such weights"),
+    ("ramp", {"ramp": np.ones(LEVELS + 1)}, "shape"),
+    ("ramp", {"ramp": np.ones(LEVELS, int)}, "int64"),
+    ("ramp", {"ramp": np.full(LEVELS, np.nan)}, "NaN"),
+]
+
+
+@pytest.mark.parametrize(("name", "bad", "reason"), REFUSED)
+def test_a_bad_argument_is_refused_in_one_line(name, bad, reason):
+    request = {"image": photo(), "flow": flow(), "settings": SETTINGS} | bad
+    with pytest.raises(ValueError, match=rf"^{name}: [^\n]*{reason}[^\n]*$") as caught:
+        editing.check(**request)
+    assert "expected" in str(caught.value) or name == "seed"
+
+
+def test_a_good_request_passes():
+    editing.check(photo(), flow(), samples=3, settings=SETTINGS, ramp=np.ones(LEVELS))
+    keep = KEPT.copy()
+    keep[:, 50:] = False
+    editing.check(photo(), flow().astype(np.float64), keep_mask=keep)
+
+
+def test_edit_refuses_what_check_refuses(monkeypatch):
+    stand_in(monkeypatch)
+    for bad in ({"prompt": "a cup"}, {"model": "other"}, {"samples": 0}, {"flow": 0 * flow()}):
+        with pytest.raises(ValueError, match="expected"):
+            mg_jax.edit(**({"image": photo(), "flow": flow(), "settings": SETTINGS} | bad))
+
+
+def test_a_network_is_read_once():
+    assert editing.flow_network("raft-small") is editing.flow_network("raft-small")
