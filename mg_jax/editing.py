@@ -206,9 +206,11 @@ def _check_flow(flow: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(
             f"flow: goes {np.abs(flow).max():.3g} pixels far; expected at most {_FARTHEST:,.0f}"
         )
-    if not masks.moving(flow).any():
+    y, x = np.nonzero(masks.moving(flow))
+    if not y.size:
         raise ValueError("flow: zero everywhere; expected pixels that move")
-    if not masks.destination(flow).any():
+    goal = np.stack([x, y], axis=-1) + flow[y, x]
+    if not ((goal >= 0) & (goal <= np.array([shape[1] - 1, shape[0] - 1]))).all(axis=-1).any():
         raise ValueError("flow: moves everything out of the picture; expected some of it inside")
 
 
