@@ -17,7 +17,6 @@ REGION = np.zeros((SIDE, SIDE), bool)
 REGION[0:7, 3:12] = True  # with two of the picture's borders
 MOVING = np.zeros((SIDE, SIDE), bool)
 MOVING[1:4, 4:8] = True
-SPREAD = 3.0
 
 
 def params(prior=True, padding=5, region=REGION):
@@ -30,7 +29,8 @@ def params(prior=True, padding=5, region=REGION):
     rng = np.random.default_rng(3)
     uncovered = MOVING[region] & prior
     reached = rng.uniform(0, 4, len(pixels)) * ~uncovered * prior
-    homes = rng.uniform(0, SIDE, (count, 2)) / SPREAD * prior
+    homes = rng.uniform(0, SIDE, (count, 2))
+    nearness = rng.uniform(0.05, 0.3, len(pixels)) * prior
 
     def padded(rows, fill=0):
         width = [(0, padding)] + [(0, 0)] * (np.ndim(rows) - 1)
@@ -47,7 +47,7 @@ def params(prior=True, padding=5, region=REGION):
         radius=jnp.asarray([1, 0], jnp.int32),
         source=jnp.asarray(SOURCE),
         pixels=jnp.asarray(padded(pixels, SIDE), jnp.int32),
-        spread=jnp.float32(SPREAD),
+        nearness=jnp.asarray(padded(nearness, 1), jnp.float32),
         uncovered=jnp.asarray(padded(uncovered)),
         reached=jnp.asarray(padded(reached), jnp.float32),
     )
@@ -80,10 +80,9 @@ def logits(weights, z, position, alpha):
     found /= 1 - alpha
     count, moving = int(REGION.sum()), MOVING.ravel()
     pixels = np.argwhere(REGION)
-    homes = SPREAD * np.asarray(weights.homes, np.float64)[: SIDE * SIDE]
-    if homes.any():
-        away = np.square(pixels[:, None] - homes[None]).sum(axis=-1)
-        found -= 0.5 * away / SPREAD**2
+    homes = np.asarray(weights.homes, np.float64)[: SIDE * SIDE]
+    away = np.square(pixels[:, None] - homes[None]).sum(axis=-1)
+    found -= 0.5 * away * np.asarray(weights.nearness, np.float64)[:count, None]
     found -= np.asarray(weights.reached, np.float64)[:count, None] * ~moving
     return np.where(np.asarray(weights.uncovered)[:count, None] & moving, -np.inf, found)
 

@@ -20,7 +20,7 @@ PLACES = jnp.asarray(
 RADIUS_AT = jnp.int32(0)
 
 
-def weights(homes=None, spread=2.0):
+def weights(homes=None):
     """Patches of the whole photo; `homes` [k, 2] default to where each patch is."""
     count = H * W
     built = library.build(
@@ -36,11 +36,11 @@ def weights(homes=None, spread=2.0):
         values=jnp.asarray(built.values),
         half_norms=jnp.asarray(built.half_norms),
         moving=jnp.zeros(count + PADDING, bool),
-        homes=jnp.asarray(np.pad(homes / spread, filling), jnp.float32),
+        homes=jnp.asarray(np.pad(homes, filling), jnp.float32),
         radius=jnp.asarray([0], jnp.int32),
         source=jnp.asarray(PHOTO),
         pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32),
-        spread=jnp.float32(spread),
+        nearness=jnp.full(len(pixels) + PADDING, 0.25),
         uncovered=jnp.zeros(len(pixels) + PADDING, bool),
         reached=jnp.zeros(len(pixels) + PADDING),
     )

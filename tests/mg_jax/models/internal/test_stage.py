@@ -155,7 +155,7 @@ def test_each_key_says_where_its_patch_is():
     assert set(view) == {0, 1}
     # A key at home in its own place belongs to what rests; the object's are where it arrives.
     params = prepared.problem.params.denoiser
-    homes = np.asarray(params.homes)[real] * float(params.spread)
+    homes = np.asarray(params.homes)[real]
     moved = homes - np.stack([row, column], axis=-1)
     rests = ~np.asarray(params.moving)[real]
     assert np.abs(moved[rests & (view == 0)]).max() <= 30 * grid_shape(COARSE, H, W)[1] / W + 1e-4
