@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from mg_jax.models.internal.filtering import responses
 from mg_jax.models.internal.posterior import posterior_mean
 from mg_jax.types import Latent, Schedule
 
@@ -31,11 +32,11 @@ class InternalParams(NamedTuple):
     values: Float[Array, "k 3"]
     half_norms: Float[Array, "radii k"]
     moving: Bool[Array, " k"]  # patches that lie on the moved object
-    homes: Float[Array, "k 2"]  # (row, column) where the motion brings each patch, over its spread
+    homes: Float[Array, "k 2"]  # (row, column) where the motion brings each patch
     radius: Int[Array, " levels"]  # which of the radii each level uses
     source: Float[Array, "h w 3"]
     pixels: Int[Array, "q 2"]  # (row, column) of the region; rows past the end are padding
-    spread: Float[Array, ""]  # how far from home a patch is still likely, grid pixels
+    nearness: Float[Array, " q"]  # 1/σ², σ: how far from home a patch is still likely, grid pixels
     uncovered: Bool[Array, " q"]  # where the object has left: its patches are forbidden
     reached: Float[Array, " q"]  # log-likelihood that static patches lose where the object lands
 
@@ -84,7 +85,7 @@ def _queries(
     filters = params.filters[radius]
     reach = filters.shape[0] // 2
     padded = jnp.pad(z, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    features = _correlate(padded, filters)
+    features = responses(padded, filters)
     features = features.at[params.pixels[:, 0], params.pixels[:, 1]].get(mode="clip")
     features = features - jnp.sqrt(level.alpha) * params.response[radius][None]
     scale = jnp.sqrt(level.alpha) / (1.0 - level.alpha)
@@ -95,50 +96,11 @@ def _queries(
             -level.alpha / (1.0 - level.alpha) * ones,
             _FORBIDDEN * params.uncovered[:, None].astype(features.dtype),
             -params.reached[:, None],
-            params.pixels.astype(features.dtype) / params.spread,
-            -ones,
+            params.nearness[:, None] * params.pixels.astype(features.dtype),
+            -params.nearness[:, None],
         ],
         axis=-1,
     )
-
-
-@jax.custom_vjp
-def _correlate(
-    padded: Float[Array, "H W 3"], filters: Float[Array, "side side 3 d"]
-) -> Float[Array, "h w d"]:
-    """Each filter's product with each window; differentiable in the picture alone."""
-    return _convolution(padded, filters, 0)
-
-
-def _remember(
-    padded: Float[Array, "H W 3"], filters: Float[Array, "side side 3 d"]
-) -> tuple[Float[Array, "h w d"], Float[Array, "side side 3 d"]]:
-    return _correlate(padded, filters), filters
-
-
-def _backward(
-    filters: Float[Array, "side side 3 d"], cotangent: Float[Array, "h w d"]
-) -> tuple[Float[Array, "H W 3"], None]:
-    # JAX's own gradient reads the kernel as [h, w, out, in], for which XLA's CPU backend has no
-    # fast path inside loops unless it optimizes (`flows.raft.convolution`).
-    turned = jnp.transpose(filters[::-1, ::-1], (0, 1, 3, 2))
-    return _convolution(cotangent, turned, filters.shape[0] - 1), None
-
-
-def _convolution(
-    x: Float[Array, "h w c"], kernel: Float[Array, "side side c c2"], border: int
-) -> Float[Array, "h2 w2 c2"]:
-    return jax.lax.conv_general_dilated(
-        x[None],
-        kernel,
-        window_strides=(1, 1),
-        padding=[(border, border)] * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        precision=jax.lax.Precision.HIGHEST,
-    )[0]
-
-
-_correlate.defvjp(_remember, _backward)
 
 
 def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:

@@ -18,7 +18,7 @@ class Settings:
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
-    clip: float = 60.0  # largest push on a region as large as the picture, at a 64 x 64 grid
+    clip: float = 15.0  # largest push on a region as large as the picture, at a 64 x 64 grid
     occlusion_masking: bool = True  # leave covered pixels out of the colour loss
     oracle_flow: bool = False  # colour loss by the target flow at every guided level
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 from PIL import Image as Pillow
+from scipy import ndimage
 
 from flows.geometry import occlusion_mask
 from flows.masks import destination
@@ -24,9 +25,14 @@ _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
 # Prior on where a patch comes from: within some pixels (of a 64 px grid) of where the motion
-# brings it, and, where the object lands, from the object, by this log-likelihood.
-_SPREAD = 6.0
-_REACHED = 6.0
+# brings it, or of where it rests; farther where the object has left, which has no home of its own.
+_SPREAD = 1.5
+_SPREAD_LEFT = 16.0
+_NEAR_LEFT = 1 / 24  # reach of the latter round what was left, as a share of the grid's size
+# Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
+# share of the picture's size, where a mask drawn by hand has some background.
+_REACHED = 1000.0
+_SOFT = 0.01
 
 
 class Prepared(NamedTuple):
@@ -150,10 +156,13 @@ def _denoiser(
     moves = np.concatenate([m[c] for m, c in zip(on_object, chosen, strict=True)])
     pixels = np.argwhere(inside)
     slots = _bucket(len(pixels), cells // 8)
-    landing = _cover(destination(flow), shape) > 0.5
+    landing = _depth(destination(flow), shape)
     # Where nothing rests there is nothing to fill an uncovered pixel with but the object.
-    uncovered = (inside & ~landing)[inside] & (not moves.all())
-    spread = _SPREAD * stage.grid / 64
+    uncovered = inside & (landing == 0) & (not moves.all())
+    left = on_object[0] & (landing == 0)
+    near = ndimage.distance_transform_edt(~left) <= _NEAR_LEFT * stage.grid
+    wide = uncovered & near & left.any()
+    spread = np.where(wide, _SPREAD_LEFT, _SPREAD) * stage.grid / 64
     params = InternalParams(
         filters=jnp.asarray(patches.filters),
         response=jnp.asarray(patches.response),
@@ -162,15 +171,16 @@ def _denoiser(
         half_norms=jnp.asarray(patches.half_norms),
         moving=jnp.asarray(_padded(moves, capacity, False)),
         homes=jnp.asarray(
-            _padded(np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)]), capacity, 0)
-            / spread,
+            _padded(
+                np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)]), capacity, 0
+            ),
             jnp.float32,
         ),
         radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
         source=jnp.asarray(source),
         pixels=jnp.asarray(_padded(pixels, slots, max(shape)), jnp.int32),
-        spread=jnp.float32(spread),
-        uncovered=jnp.asarray(_padded(uncovered, slots, False)),
+        nearness=jnp.asarray(_padded(1 / spread[inside] ** 2, slots, 1), jnp.float32),
+        uncovered=jnp.asarray(_padded(uncovered[inside], slots, False)),
         reached=jnp.asarray(_padded(_REACHED * landing[inside], slots, 0), jnp.float32),
     )
     return (
@@ -198,6 +208,13 @@ def _homes(view: View, shape: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
     return np.asarray(cells + onward[..., ::-1] * scale)
 
 
+def _depth(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    """How deep inside a mask each cell lies: 0 outside, 1 from `_SOFT` of the picture's size in."""
+    way = _SOFT * float(np.sqrt(mask.size))
+    depth = np.clip(ndimage.distance_transform_edt(mask) / way, 0, 1)
+    return box(depth[..., None].astype(np.float32), shape)[..., 0]
+
+
 def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     return box(mask[..., None].astype(np.float32), shape)[..., 0]
 
@@ -218,6 +235,6 @@ def _bucket(count: int, size: int) -> int:
     return max(1, -(-count // size)) * size
 
 
-def _padded(rows: np.ndarray, count: int, fill: float) -> np.ndarray:
+def _padded(rows: np.ndarray, count: int, fill: int | float) -> np.ndarray:
     width = [(0, count - len(rows))] + [(0, 0)] * (rows.ndim - 1)
     return np.asarray(np.pad(rows, width, constant_values=fill))

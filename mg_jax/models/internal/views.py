@@ -1,7 +1,8 @@
 """Pictures that the internal denoiser takes its patches from.
 
-The photo itself, and, where the motion turns, scales or bends, the photo with its object pushed
-along a part of the motion: patches of a turned object exist nowhere in the photo.
+The photo itself, and the photo with its object pushed along the motion: an object's rim before its
+new background exists nowhere in the photo, nor do patches of a turned object. Where the motion
+turns, scales or bends, also the photo with its object half-way.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,6 @@ from flows.masks import moving as moving_pixels
 
 # Strain from which a motion counts as more than a translation: 8 %, or 0.08 rad of turning.
 _RIGID = 0.08
-_SHARES = (0.5, 1.0)
 # A pixel is landed on when this share of one arrives; fewer are an edge's leftovers.
 _LANDED = 0.1
 
@@ -29,12 +29,13 @@ class View(NamedTuple):
 
 
 def views(flow: Float[np.ndarray, "H W 2"]) -> list[View]:
-    """The photo as it is, then deformed copies if the motion has any strain worth it."""
+    """The photo as it is, then pushed, then half-way if the motion has any strain worth it."""
     moving = moving_pixels(flow)
-    found = [View(_positions(moving.shape), np.ones_like(moving), moving, flow)]
-    if strain(flow, moving) > _RIGID:
-        found += [_deformed(flow, moving, share) for share in _SHARES]
-    return found
+    shares = (1.0, 0.5) if strain(flow, moving) > _RIGID else (1.0,)
+    return [
+        View(_positions(moving.shape), np.ones_like(moving), moving, flow),
+        *(_pushed(flow, moving, share) for share in shares),
+    ]
 
 
 def strain(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> float:
@@ -64,12 +65,13 @@ def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:
     return np.stack([x, y], axis=-1).astype(np.float32)
 
 
-def _deformed(
+def _pushed(
     flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"], share: float
 ) -> View:
     """The photo with the object pushed along `share` of its flow, laid over the photo.
 
-    Source coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
+    Where the object has left, the nearest resting pixel stands in: anything but the object. Source
+    coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
     """
     height, width = moving.shape
     rows, columns = np.nonzero(moving)
@@ -97,8 +99,22 @@ def _deformed(
     mean = np.moveaxis(total / np.maximum(weight, 1e-6), 0, -1).reshape(height, width, 2)
     nearest = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
     origin = mean[nearest[0], nearest[1]].astype(np.float32)
-    origin = np.where(landed[..., None], origin, _positions(moving.shape))
+    origin = np.where(landed[..., None], origin, _background(moving, landed))
     i = np.clip(np.rint(origin[..., 1]).astype(np.int64), 0, height - 1)
     j = np.clip(np.rint(origin[..., 0]).astype(np.int64), 0, width - 1)
     onward = np.where(landed[..., None], (1 - share) * flow[i, j], 0.0).astype(np.float32)
     return View(origin, landed, landed, onward)
+
+
+def _background(
+    moving: Bool[np.ndarray, "H W"], landed: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "H W 2"]:
+    """Each pixel itself, but the nearest resting pixel where the object was."""
+    resting = ~(moving | landed)
+    if not resting.any():
+        return _positions(moving.shape)
+    row, column = ndimage.distance_transform_edt(
+        ~resting, return_distances=False, return_indices=True
+    )
+    stand_in = np.stack([column, row], axis=-1).astype(np.float32)
+    return np.where(moving[..., None], stand_in, _positions(moving.shape))
