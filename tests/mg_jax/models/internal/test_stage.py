@@ -104,7 +104,7 @@ def test_magnifying_keeps_a_constant_and_a_slope():
 def test_like_edits_have_arrays_of_one_shape(stage):
     shapes = [
         jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), ready(stage, radius, dx))
-        for radius, dx in ((20, 30), (20, 28))
+        for radius, dx in ((20, 30), (20, 29))
     ]
     assert shapes[0] == shapes[1]
 
@@ -199,12 +199,49 @@ def test_where_nothing_rests_nothing_is_forbidden():
     assert rests.any() or not np.asarray(params.uncovered).any()
 
 
-def test_strengths_reach_the_problem():
-    settings = Settings(size=256, steps=4, guidance_weight=7.0, color_weight=5.0, flow_weight=2.0)
+def test_settings_reach_the_problem():
+    settings = Settings(
+        size=256,
+        steps=4,
+        guidance_weight=7.0,
+        color_weight=5.0,
+        flow_weight=2.0,
+        occlusion_masking=False,
+    )
     problem = ready(settings=settings).problem
     assert float(problem.knobs.guidance_weight[0]) == 7
     assert float(problem.edit.target.color_weight[0]) == 5
     assert float(problem.edit.target.flow_weight[0]) == 2
-    without = ready(settings=Settings(size=256, steps=4, occlusion_masking=False)).problem
-    assert np.asarray(without.edit.target.visible).all()
-    assert not np.asarray(problem.edit.target.visible).all()
+    assert np.asarray(problem.edit.target.visible).all()
+    assert not np.asarray(ready().problem.edit.target.visible).all()
+
+
+ODD = {
+    "tiny": (16, 16, "translate dx=4", np.s_[4:9, 3:8]),
+    "panorama": (30, 200, "translate dx=50", np.s_[5:25, 30:60]),
+    "one pixel moves": (200, 300, "translate dx=60", np.s_[90:91, 90:91]),
+    "everything moves": (60, 90, "scale factor=1.5", np.s_[:, :]),
+    "shrinks to nothing": (100, 150, "scale factor=0.01", np.s_[10:90, 10:140]),
+    "grows to all": (100, 150, "scale factor=20", np.s_[48:53, 73:78]),
+    "leaves but for a rim": (100, 150, "translate dx=148", np.s_[20:80, 0:20]),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_motions_make_finite_problems(name):
+    height, width, words, where = ODD[name]
+    mask = np.zeros((height, width), bool)
+    mask[where] = True
+    photo = RNG.uniform(-1, 1, (height, width, 3)).astype(np.float32)
+    flow = motions.field(motions.parse(words), mask)
+    pictures = [(view, views.picture(view, photo)) for view in views.views(flow)]
+    region = masks.edit_region(flow, 2.0)
+    problem = prepare(
+        COARSE, SETTINGS, photo, flow, region, pictures, np.ones(4), {}, lambda _, seen: seen.mean()
+    ).problem
+    for leaf in jax.tree.leaves(problem):
+        assert np.isfinite(leaf).all()
+    params = problem.params.denoiser
+    real = np.asarray(params.half_norms)[0] < 1e8
+    # Every pixel that is asked for has a patch that it may take.
+    assert not np.asarray(params.uncovered).any() or (real & ~np.asarray(params.moving)).any()
