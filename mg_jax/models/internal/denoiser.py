@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from mg_jax.models.internal.filtering import responses
-from mg_jax.models.internal.posterior import posterior_mean
+from mg_jax.models.internal.posterior import in_blocks, posterior_mean
 from mg_jax.types import Latent, Schedule
 
 # Added to the logit of a forbidden pair; finite, so that its product with 0 is 0.
@@ -66,13 +66,16 @@ def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b
     """Index of the likeliest patch for each pixel of the region."""
     keys = _keys(params, level)
 
-    def block(query: Float[Array, " d"]) -> Int[Array, ""]:
-        likeness = jnp.matmul(keys, query, precision=jax.lax.Precision.HIGHEST)
-        return jnp.argmax(likeness).astype(jnp.int32)
+    positions = jnp.arange(keys.shape[0], dtype=jnp.int32)[None]
+
+    def block(queries: Float[Array, "B d"]) -> Int[Array, "B 1"]:
+        likeness = jnp.matmul(queries, keys.T, precision=jax.lax.Precision.HIGHEST)
+        # The first of the best, in two plain reductions: XLA's argmax is slow on CPU.
+        best = likeness == jnp.max(likeness, axis=-1, keepdims=True)
+        return jnp.min(jnp.where(best, positions, keys.shape[0]), axis=-1, keepdims=True)
 
     def one(z: Float[Array, "h w 3"]) -> Int[Array, " q"]:
-        found: Array = jax.lax.map(block, _queries(params, z, level), batch_size=512)
-        return found
+        return in_blocks(block, (_queries(params, z, level),), keys.shape[0])[:, 0]
 
     return jax.vmap(one)(z)
 

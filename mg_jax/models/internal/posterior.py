@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 # Pairs of query and key alive at a time: 2²² float32 are 16 MiB.
 _PAIRS = 2**22
@@ -32,7 +32,7 @@ def _forward(
         weights, total = _weights(queries, keys)
         return (weights @ values) / total
 
-    return _in_blocks(block, (queries,), keys.shape[0])
+    return in_blocks(block, (queries,), keys.shape[0])
 
 
 def _keep(
@@ -55,7 +55,7 @@ def _backward(
         offset = jnp.sum(mean * cotangent, axis=-1, keepdims=True)
         return (weights * (cotangent @ values.T - offset)) @ keys / total
 
-    return _in_blocks(block, (queries, mean, cotangent), keys.shape[0]), None, None
+    return in_blocks(block, (queries, mean, cotangent), keys.shape[0]), None, None
 
 
 posterior_mean.defvjp(_keep, _backward)
@@ -69,9 +69,10 @@ def _weights(
     return weights, jnp.sum(weights, axis=-1, keepdims=True)
 
 
-def _in_blocks(
-    block: Callable[..., Float[Array, "B c"]], rows: tuple[Float[Array, "q _"], ...], keys: int
-) -> Float[Array, "q c"]:
+def in_blocks(
+    block: Callable[..., Shaped[Array, "B c"]], rows: tuple[Float[Array, "q _"], ...], keys: int
+) -> Shaped[Array, "q c"]:
+    """Apply `block` to the rows of all `rows`, so many at a time that pairs with `keys` fit."""
     count = rows[0].shape[0]
     size = max(1, min(count, _PAIRS // keys))
     blocks = -(-count // size)

@@ -20,7 +20,7 @@ from mg_jax.types import Edit, Knobs, Params, Problem, Schedule, Target
 
 _SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
 _SMALLEST = 128  # pixels a side that the flow network needs
-_COMPONENTS = 128
+_COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
