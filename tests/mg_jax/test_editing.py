@@ -74,7 +74,7 @@ def test_its_metrics_are_the_rulers(first):
     again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate)
     assert {name: result.metrics[name] for name in again} == again
     assert result.metrics["samples"] == [again]
-    assert 0 < result.metrics["seconds_compile"] < result.metrics["seconds"]
+    assert 0 <= result.metrics["seconds_compile"] < result.metrics["seconds"]
     assert result.metrics["peak_memory_bytes"] > 2**20
     assert (result.metrics["model"], result.metrics["flow_model"]) == ("internal", "raft-small")
 
