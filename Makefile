@@ -34,7 +34,7 @@ $(VENV)/.test: $(VENV)/.run
 	@touch $@
 
 $(VENV)/.reference: $(VENV)/.test
-	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet torch==2.13.0 torchvision==0.28.0
 	$(BIN)/python -m pip install --quiet --editable '.[reference]'
 	@touch $@
 

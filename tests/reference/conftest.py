@@ -12,11 +12,12 @@ import torch
 from experiments import fetch_weights
 from flows.raft.published import checkpoints
 
-# torchvision built for another device than torch lacks its compiled operators, and does not even
-# import before two of them are declared. The optical flow models use none.
-LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
-for name in ("nms", "qnms"):
-    if not hasattr(torch.ops.torchvision, name):
+# The index's torchvision is built for CUDA: with a CPU torch its compiled operators do not load, and
+# it does not even import before two of them are declared. The optical flow models use none. Where
+# they do load, declaring them first would abort the process.
+if torch.version.cuda is None:
+    LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
+    for name in ("nms", "qnms"):
         LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
 
 
