@@ -78,7 +78,7 @@ def edit(
 
     `flow` says in pixels (dx, dy) where each pixel of `image` goes. `keep_mask` marks pixels that
     must stay as they are; by default all but the motion's source and destination and a margin
-    round them. Sample i is what a run with seed `seed` + i makes. `ramp` multiplies the guidance
+    round them. Sample i draws the noise of seed `seed` + i. `ramp` multiplies the guidance
     weight at each level (default: ones). `report` is called after each level.
 
     Raises:
