@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
+from flows import placing
 from flows.raft.config import LARGE, SMALL, Config
 from flows.raft.layouts import PARAMETER_OF_LEAF, module_table
 from flows.raft.model import Network, Params, Raft
@@ -66,25 +67,20 @@ def place(
 
     `modules` leads from the file's module names to ours; None when names are ours already.
     """
-    values: dict[str, np.ndarray] = {}
-    origin: dict[str, str] = {}
-    faults = []
-    for name, array in arrays.items():
-        path = name if modules is None else destination(name, modules)
-        if path == "":
-            continue
-        if path is None or path not in wanted:
-            faults.append(f"{name}: no parameter has this name")
-            continue
-        value = array if modules is None else to_our_axes(array)
-        if value.shape != wanted[path]:
-            expected = wanted[path] if modules is None else their_axes(wanted[path])
-            faults.append(f"{name}: shape {array.shape}, expected {expected}")
-        elif path in values and not np.array_equal(values[path], value):
-            faults.append(f"{name}: differs from {origin[path]}, of which it should be a copy")
-        values[path], origin[path] = value, name
-    faults += [f"{path}: no array fills this parameter" for path in wanted if path not in values]
-    return values, faults
+    own = modules is None
+    names, faults = placing.place(
+        {name: array.shape for name, array in arrays.items()},
+        {path: (shape if own else their_axes(shape),) for path, shape in wanted.items()},
+        lambda name: name if modules is None else destination(name, modules),
+    )
+    faults += [
+        f"{copy}: differs from {first}, of which it should be a copy"
+        for first, *copies in names.values()
+        for copy in copies
+        if not np.array_equal(arrays[first], arrays[copy])
+    ]
+    values = {path: arrays[first] for path, (first, *_) in names.items()}
+    return {path: v if own else to_our_axes(v) for path, v in values.items()}, faults
 
 
 def destination(name: str, modules: Mapping[str, str]) -> str | None:
