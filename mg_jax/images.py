@@ -121,6 +121,17 @@ def resize(
     return np.stack([np.array(channel) for channel in channels], axis=-1)
 
 
+def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np.ndarray, "h w c"]:
+    """Mean of each cell's pixels, for a grid of `shape` cells over the picture."""
+    channels = [
+        Image.fromarray(np.ascontiguousarray(picture[..., c], np.float32)).resize(
+            shape[::-1], Image.Resampling.BOX
+        )
+        for c in range(picture.shape[-1])
+    ]
+    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
 def _decode(path: Path) -> Image.Image:
     """Open and decode the first frame, upright, with at most 8 bits a channel."""
     if path.is_dir():

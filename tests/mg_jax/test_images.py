@@ -281,3 +281,20 @@ def test_every_shipped_file_is_in_the_notice_with_its_digest():
         if path.suffix in (".png", ".jpg")
     }
     assert noticed == shipped
+
+
+def test_box_is_the_mean_of_each_cell():
+    picture = images.to_float(photo(96, 144))
+    found = images.box(picture, (24, 48))
+    expected = picture.reshape(24, 4, 48, 3, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(13, 10), (32, 40), (200, 170)])
+def test_box_keeps_a_constant_and_the_mean(shape):
+    np.testing.assert_allclose(
+        images.box(np.full((96, 144, 2), 0.7, np.float32), shape), 0.7, atol=1e-6
+    )
+    if shape[0] < 96:
+        picture = images.to_float(photo(96, 144))
+        assert images.box(picture, shape).mean() == pytest.approx(picture.mean(), abs=1e-3)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flows.raft.convolution import convolve
 from mg_jax import parallel
 
 
@@ -88,3 +89,25 @@ def test_peak_memory_only_grows():
     after = parallel.peak_memory()
     assert 0 < before <= after
     assert after >= held.nbytes / 2
+
+
+def test_a_lean_program_is_the_function():
+    lean = parallel.jit_lean(lambda x, y: x * y + 1)
+    np.testing.assert_array_equal(lean(jnp.arange(3.0), 2.0), [1, 3, 5])
+
+
+def test_a_lean_program_holds_less_memory():
+    """Backward, each convolution turns its kernel: one at a time, if memory counts."""
+
+    def chain(x, kernels):
+        for kernel in kernels:
+            x = jnp.tanh(convolve(x, kernel, 1))
+        return x.sum()
+
+    x = jax.ShapeDtypeStruct((1, 4, 4, 64), jnp.float32)
+    kernels = [jax.ShapeDtypeStruct((3, 3, 64, 64), jnp.float32)] * 12
+    lean, plain = (
+        jit(jax.grad(chain)).lower(x, kernels).compile().memory_analysis().temp_size_in_bytes
+        for jit in (parallel.jit_lean, jax.jit)
+    )
+    assert lean < plain / 2

@@ -8,7 +8,7 @@ full-size picture is copied from the photo by the fine stage's matches.
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,39 +16,18 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from flows.raft import Raft
-from mg_jax import energies, images, kernel, noise, sampling, schedule
+from mg_jax import energies, guiding, images, kernel, noise, sampling, schedule, tracing
 from mg_jax.kernel import Kernel
 from mg_jax.models.internal import matching, views
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage, stages
 from mg_jax.models.internal.stage import Prepared, magnifier, magnify, prepare
+from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
-GUIDING_UPDATES = 5
 _SNAPS = 6
 _REACH = (2, 3)  # of the patch votes in the coarse and the fine stage
-
-
-class Progress(NamedTuple):
-    """Where a run is, after each level."""
-
-    done: int
-    levels: int
-    energy: float  # of the first sample, last repetition
-    flow_error: float  # px at 512
-
-
-class Trace(NamedTuple):
-    """What every evaluation did; rows in the order of the run, `b` samples."""
-
-    stage: Int[np.ndarray, " n"]
-    level: Int[np.ndarray, " n"]
-    repetition: Int[np.ndarray, " n"]
-    energy: Float[np.ndarray, "n b"]
-    flow: Float[np.ndarray, "n b"]
-    color: Float[np.ndarray, "n b"]
-    push_norm: Float[np.ndarray, "n b"]
 
 
 class _Segment(NamedTuple):
@@ -87,24 +66,24 @@ def run(
             pictures,
             ramps,
             raft.params,
-            _features(raft),
+            guiding.features(raft),
         )
-        problem = _repeated(ready.problem, keys.shape[0])
+        problem = guiding.repeated(ready.problem, keys.shape[0])
         state = _start(ready, problem, image, state, keys)
         for segment in _segments(stage, settings, raft):
             program = _program(segment.energy, segment.repetitions)
             for i in segment.levels:
                 row = schedule.rows(ready.schedule, i, i + 1)
                 state, info = program(keys, state, row, problem)
-                rows.append(_traced(info, number, i))
-                report(_progress(rows[-1], sum(levels[:number]) + i + 1, sum(levels)))
+                rows.append(tracing.of_level(info, number, i))
+                report(tracing.progress(rows[-1], sum(levels[:number]) + i + 1, sum(levels)))
         image, matches = _snapped(ready, state.z, _REACH[number])
     full = [picture for _, picture in pictures]
     copied = [
         copy(photo, [photo, *map(images.to_uint8, full[1:])], region, np.asarray(m))
         for m in matches
     ]
-    return np.stack(copied), Trace(*(np.concatenate(field) for field in zip(*rows, strict=True)))
+    return np.stack(copied), tracing.joined(rows)
 
 
 def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
@@ -112,7 +91,9 @@ def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
     return [
         _Segment(energies.color_oracle, stage.repetitions, range(stage.blurred)),
         _Segment(
-            _energy(raft, settings.oracle_flow), stage.repetitions, range(stage.blurred, guided)
+            guiding.energy(raft, settings.oracle_flow),
+            stage.repetitions,
+            range(stage.blurred, guided),
         ),
         _Segment(energies.nothing, 1, range(guided, stage.levels)),
     ]
@@ -122,24 +103,11 @@ def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
 
 
 @functools.cache
-def _energy(raft: Raft, oracle: bool) -> Energy:
-    def flow_of(params: Any, source: Any, image: Image) -> Float[Array, "b H W 2"]:
-        return raft.flow_from(params, source, image, updates=GUIDING_UPDATES)
-
-    return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
-
-
-@functools.cache
 def _program(energy: Energy, repetitions: int) -> Callable[..., tuple[State, Info]]:
     internal: Kernel = kernel.build(
         denoise, magnify, energy, kernel.noised_source, noise.gaussian, repetitions
     )
     return jax.jit(functools.partial(sampling.run, internal))
-
-
-@functools.cache
-def _features(raft: Raft) -> Callable[..., Any]:
-    return jax.jit(raft.features)
 
 
 @functools.partial(jax.jit, static_argnames=("reach",))
@@ -186,32 +154,3 @@ def _start(
     alpha = ready.schedule.alpha[0]
     z = jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
     return State(z, state.steps)
-
-
-def _repeated(problem: Problem, samples: int) -> Problem:
-    """The problem of one sample as that of `samples`; networks' weights are shared."""
-
-    def repeat(leaf: Array) -> Array:
-        return jnp.repeat(leaf, samples, axis=0)
-
-    return problem._replace(
-        edit=jax.tree.map(repeat, problem.edit), knobs=jax.tree.map(repeat, problem.knobs)
-    )
-
-
-def _traced(info: Info, stage: int, level: int) -> Trace:
-    energy = np.asarray(info.energy)[0]
-    count = len(energy)
-    return Trace(
-        np.full(count, stage),
-        np.full(count, level),
-        np.arange(count),
-        energy,
-        np.asarray(info.terms.flow)[0],
-        np.asarray(info.terms.color)[0],
-        np.asarray(info.push_norm)[0],
-    )
-
-
-def _progress(row: Trace, done: int, levels: int) -> Progress:
-    return Progress(done, levels, float(row.energy[-1, 0]), float(row.flow[-1, 0]))

@@ -1,40 +1,27 @@
 """What may be set of an internal edit; the defaults are one setting for all photos."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
+
+from mg_jax import settings
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Strengths as in the paper, sizes and levels of the coarse-to-fine run.
+class Settings(settings.Settings):
+    """Strengths as in the paper, sizes and levels of the coarse-to-fine run."""
 
-    Raises:
-        ValueError: a value out of its range, named.
-    """
-
-    size: int = 512  # side of a square with the work picture's area; grids are size/8 and size/4
-    steps: int = 24  # noise levels of the coarse stage; the fine stage has half as many
-    recursions: int = 2  # K: repetitions of each guided level of the coarse stage
+    size: int = 512  # grids are size/8 and size/4
+    steps: int = 24  # of the coarse stage; the fine stage has half as many
+    recursions: int = 2  # in the coarse stage
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
-    clip: float = 15.0  # largest push on a region as large as the picture, at a 64 x 64 grid
-    occlusion_masking: bool = True  # leave covered pixels out of the colour loss
-    oracle_flow: bool = False  # colour loss by the target flow at every guided level
+    clip: float = 15.0  # for a region as large as the picture, at a 64 x 64 grid
+    occlusion_masking: bool = True
+    oracle_flow: bool = False
 
-    def __post_init__(self) -> None:
-        """Check every range."""
-        if self.size % 64 or not 256 <= self.size <= 1024:
-            raise ValueError(f"size: {self.size}; expected a multiple of 64 from 256 to 1024")
-        if not 4 <= self.steps <= 500:
-            raise ValueError(f"steps: {self.steps}; expected 4 to 500")
-        if not 1 <= self.recursions <= 100:
-            raise ValueError(f"recursions: {self.recursions}; expected 1 to 100")
-        for name in ("guidance_weight", "color_weight", "flow_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: {getattr(self, name)}; expected a finite number >= 0")
-        if not 0 < self.clip < float("inf"):
-            raise ValueError(f"clip: {self.clip}; expected a finite number > 0")
+    SIZES: ClassVar[range] = range(256, 1025, 64)
+    STEPS: ClassVar[range] = range(4, 501)
 
 
 class Stage(NamedTuple):

@@ -6,17 +6,15 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from PIL import Image as Pillow
 from scipy import ndimage
 
-from flows.geometry import occlusion_mask
 from flows.masks import destination
-from mg_jax import schedule
+from mg_jax import guiding, images, schedule
 from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams
 from mg_jax.models.internal.settings import Settings, Stage
 from mg_jax.models.internal.views import View
-from mg_jax.types import Edit, Knobs, Params, Problem, Schedule, Target
+from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
 
 _SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
 _SMALLEST = 128  # pixels a side that the flow network needs
@@ -76,25 +74,13 @@ def prepare(
     shape = grid_shape(stage, height, width)
     rows = schedule.even(stage.levels, stage.start)._replace(ramp=jnp.asarray(ramp, jnp.float32))
     radius = _radii(np.asarray(rows.alpha), stage.grid)
-    source = box(photo, shape)
+    source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
     denoiser, pictures, places = _denoiser(stage, flow, inside, views, radius, source)
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
-    target_flow = _sampled(flow, (shape[0] * stage.zoom, shape[1] * stage.zoom))
-    visible = np.ones(target_flow.shape[:2], np.float32)
-    if settings.occlusion_masking:
-        visible = np.asarray(occlusion_mask(jnp.asarray(target_flow)), np.float32)
     one = jnp.ones(1)
-    target = Target(
-        source=seen,
-        flow=jnp.asarray(target_flow)[None],
-        visible=jnp.asarray(visible)[None, ..., None],
-        features=features_of(flow_params, seen),
-        flow_unit=one * 512.0 / (stage.grid * stage.zoom),
-        flow_weight=one * settings.flow_weight,
-        color_weight=one * settings.color_weight,
-    )
+    target = guiding.target(seen, flow, stage.grid * stage.zoom, settings, flow_params, features_of)
     edit = Edit(
         source=jnp.asarray(source)[None],
         keep=jnp.asarray(~inside)[None, ..., None],
@@ -105,17 +91,6 @@ def prepare(
     knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
     problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
     return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places)
-
-
-def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np.ndarray, "h w c"]:
-    """Mean of each grid cell's pixels."""
-    channels = [
-        Pillow.fromarray(np.ascontiguousarray(picture[..., c], np.float32)).resize(
-            shape[::-1], Pillow.Resampling.BOX
-        )
-        for c in range(picture.shape[-1])
-    ]
-    return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
 def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
@@ -142,7 +117,7 @@ def _denoiser(
     source: Float[np.ndarray, "h w 3"],
 ) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"]]:
     shape = inside.shape
-    pictures = [box(picture, shape) for _, picture in views]
+    pictures = [images.box(picture, shape) for _, picture in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view, _ in views]
     on_object = [_cover(view.moving, shape) > 0.25 for view, _ in views]
     homes = [_homes(view, shape) for view, _ in views]
@@ -201,8 +176,8 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
 def _homes(view: View, shape: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
     """(row, column) of the grid where the motion brings each cell's content."""
     weight = view.moving[..., None].astype(np.float32)
-    share = box(weight, shape)
-    onward = box(view.onward * weight, shape) / np.maximum(share, 1e-6)
+    share = images.box(weight, shape)
+    onward = images.box(view.onward * weight, shape) / np.maximum(share, 1e-6)
     scale = np.array(shape) / np.array(view.moving.shape)
     cells = np.moveaxis(np.indices(shape), 0, -1)
     return np.asarray(cells + onward[..., ::-1] * scale)
@@ -212,23 +187,11 @@ def _depth(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.nd
     """How deep inside a mask each cell lies: 0 outside, 1 from `_SOFT` of the picture's size in."""
     way = _SOFT * float(np.sqrt(mask.size))
     depth = np.clip(ndimage.distance_transform_edt(mask) / way, 0, 1)
-    return box(depth[..., None].astype(np.float32), shape)[..., 0]
+    return images.box(depth[..., None].astype(np.float32), shape)[..., 0]
 
 
 def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
-    return box(mask[..., None].astype(np.float32), shape)[..., 0]
-
-
-def _sampled(
-    flow: Float[np.ndarray, "H W 2"], shape: tuple[int, int]
-) -> Float[np.ndarray, "h w 2"]:
-    """The flow at another size, from the nearest pixel: a mean across its edges is no motion."""
-    scale = np.array(shape) / np.array(flow.shape[:2])
-    rows, columns = (
-        np.minimum((np.arange(n) + 0.5) / s, size - 1).astype(np.int64)
-        for n, s, size in zip(shape, scale, flow.shape[:2], strict=True)
-    )
-    return np.asarray(flow[rows[:, None], columns[None]] * scale[::-1], np.float32)
+    return images.box(mask[..., None].astype(np.float32), shape)[..., 0]
 
 
 def _bucket(count: int, size: int) -> int:

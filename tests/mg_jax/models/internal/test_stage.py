@@ -10,7 +10,7 @@ import pytest
 from flows import masks, motions
 from mg_jax.models.internal import views
 from mg_jax.models.internal.settings import Settings, stages
-from mg_jax.models.internal.stage import box, grid_shape, magnifier, magnify, prepare
+from mg_jax.models.internal.stage import grid_shape, magnifier, magnify, prepare
 
 SETTINGS = Settings(size=256, steps=4, recursions=1)
 COARSE, FINE = stages(SETTINGS)
@@ -67,19 +67,6 @@ def test_photos_of_one_shape_and_any_size_share_a_grid():
     assert len(grids) == 1
 
 
-def test_box_is_the_mean_of_each_cell():
-    found = box(PHOTO, (H // 4, W // 3))
-    expected = PHOTO.reshape(H // 4, 4, W // 3, 3, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("shape", [(13, 10), (32, 40), (200, 170)])
-def test_box_keeps_a_constant_and_the_mean(shape):
-    np.testing.assert_allclose(box(np.full((H, W, 2), 0.7, np.float32), shape), 0.7, atol=1e-6)
-    if shape[0] < H:
-        assert box(PHOTO, shape).mean() == pytest.approx(PHOTO.mean(), abs=1e-3)
-
-
 @pytest.mark.parametrize(("length", "zoom"), [(1, 4), (5, 2), (8, 4), (6, 1)])
 def test_a_magnifier_mixes_two_neighbours_and_keeps_means(length, zoom):
     matrix = np.asarray(magnifier(length, zoom))
@@ -113,7 +100,7 @@ def test_like_edits_have_arrays_of_one_shape(stage):
 def test_a_problem_is_the_photo_at_the_grid(stage):
     shape = grid_shape(stage, H, W)
     problem = ready(stage).problem
-    np.testing.assert_allclose(problem.edit.source[0], box(PHOTO, shape), atol=1e-6)
+    np.testing.assert_allclose(problem.edit.source[0], images.box(PHOTO, shape), atol=1e-6)
     np.testing.assert_array_equal(problem.params.denoiser.source, problem.edit.source[0])
     target = problem.edit.target
     np.testing.assert_allclose(

@@ -1,0 +1,88 @@
+"""What guides an edit with any model: the flow network as an energy, and what it asks for."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from flows.geometry import occlusion_mask
+from flows.raft import Raft
+from mg_jax import energies
+from mg_jax.settings import Settings
+from mg_jax.types import Energy, Image, Problem, Target
+
+UPDATES = 5
+
+# Functions are made once a process and kept: jax compiles each once for a shape of its arguments.
+
+
+@functools.cache
+def energy(raft: Raft, oracle: bool) -> Energy:
+    """The paper's energy by a flow network, `oracle`: with colours along the target flow."""
+
+    def flow_of(params: Any, source: Any, image: Image) -> Float[Array, "b H W 2"]:
+        return raft.flow_from(params, source, image, updates=UPDATES)
+
+    return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
+
+
+@functools.cache
+def features(raft: Raft) -> Callable[..., Any]:
+    """The flow network's view of the source, compiled: (params, image) -> features."""
+    return jax.jit(raft.features)
+
+
+def target(
+    seen: Float[Array, "1 H W 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    size: int,
+    settings: Settings,
+    flow_params: Any,
+    features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
+) -> Target:
+    """What the energy asks of one sample.
+
+    `seen` is the source at the energy's grid, in [-1, 1]; `flow` is in pixels of any size of it;
+    `size` is the side of a square with the grid's area: the flow loss counts in pixels at 512.
+    """
+    goal = resampled(flow, seen.shape[1:3])
+    visible = np.ones(goal.shape[:2], np.float32)
+    if settings.occlusion_masking:
+        visible = np.asarray(occlusion_mask(jnp.asarray(goal)), np.float32)
+    one = jnp.ones(1)
+    return Target(
+        source=seen,
+        flow=jnp.asarray(goal)[None],
+        visible=jnp.asarray(visible)[None, ..., None],
+        features=features_of(flow_params, seen),
+        flow_unit=one * 512.0 / size,
+        flow_weight=one * settings.flow_weight,
+        color_weight=one * settings.color_weight,
+    )
+
+
+def resampled(
+    flow: Float[np.ndarray, "H W 2"], shape: tuple[int, ...]
+) -> Float[np.ndarray, "h w 2"]:
+    """The flow at another size, from the nearest pixel: a mean across its edges is no motion."""
+    scale = np.array(shape) / np.array(flow.shape[:2])
+    rows, columns = (
+        np.minimum((np.arange(n) + 0.5) / s, size - 1).astype(np.int64)
+        for n, s, size in zip(shape, scale, flow.shape[:2], strict=True)
+    )
+    return np.asarray(flow[rows[:, None], columns[None]] * scale[::-1], np.float32)
+
+
+def repeated(problem: Problem, samples: int) -> Problem:
+    """The problem of one sample as that of `samples`; networks' weights and prompt are shared."""
+
+    def repeat(leaf: Array) -> Array:
+        return jnp.repeat(leaf, samples, axis=0)
+
+    return problem._replace(
+        edit=jax.tree.map(repeat, problem.edit), knobs=jax.tree.map(repeat, problem.knobs)
+    )
