@@ -7,18 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from experiments import fetch_weights
 from flows.raft.published import checkpoints
 
-# The index's torchvision is built for CUDA: with a CPU torch its compiled operators do not load,
-# and it does not even import before two of them are declared. The optical flow models use none.
-# Where they do load, declaring them first would abort the process.
-if torch.version.cuda is None:
-    LIBRARY = torch.library.Library("torchvision", "FRAGMENT")
-    for name in ("nms", "qnms"):
-        LIBRARY.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+from . import torchvision_operators  # noqa: F401 - before anything imports torchvision
 
 
 @pytest.fixture(scope="session")

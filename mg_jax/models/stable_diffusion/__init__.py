@@ -1,0 +1,1 @@
+"""Latent diffusion (Rombach et al. 2022): the networks of Stable Diffusion 1.x and 2.x."""

@@ -1,0 +1,172 @@
+"""Named arrays in files, read one by one when they are asked for.
+
+`.safetensors`, and PyTorch's `.ckpt`, `.pt`, `.pth` and `.bin`, of which only arrays are ever
+read: nothing that is pickled in them runs.
+"""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors
+from jaxtyping import Shaped
+
+PICKLES = (".ckpt", ".pt", ".pth", ".bin")
+
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_POINTER = b"version https://git-lfs"
+
+# What stands beside the weights in files that a trainer wrote. An inert class takes its place.
+_INERT = (
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar",
+    "numpy.dtype",
+    "_codecs.encode",
+)
+
+
+class Stored(NamedTuple):
+    """An array that is still in its file."""
+
+    shape: tuple[int, ...]
+    dtype: str  # numpy's name of it where it is a float, else the file's own
+    read: Callable[[], Shaped[np.ndarray, "..."]]
+
+
+class Archive(NamedTuple):
+    """What a file of weights holds."""
+
+    arrays: Mapping[str, Stored]
+    beside: Mapping[str, Any]  # what a trainer wrote beside them
+
+
+def read(path: Path) -> Archive:
+    """List a file's arrays, each to be read later.
+
+    Raises ValueError, one line, when the file is missing, empty, cut short, a pointer of Git LFS
+    instead of weights, of an unknown suffix, holds something else, or needs torch where there is
+    none.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected weights")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(len(_POINTER))
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    if not head:
+        raise ValueError(f"{path}: is empty; expected weights")
+    if head == _POINTER:
+        raise ValueError(
+            f"{path}: is a Git LFS pointer, not the weights themselves; fetch them: git lfs pull"
+        )
+    if path.suffix == ".safetensors":
+        return Archive(_safetensors(path), {})
+    if path.suffix in PICKLES:
+        return _pickle(path)
+    known = ", ".join((".safetensors", *PICKLES))
+    raise ValueError(f"{path}: unknown kind of weights; expected {known}")
+
+
+def read_index(path: Path) -> list[Path]:
+    """Files among which an index, *.safetensors.index.json, says that arrays are shared out."""
+    try:
+        places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        return [path.parent / name for name in sorted(set(places.values()))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: broken ({error}); expected an index of weights") from None
+
+
+def _safetensors(path: Path) -> dict[str, Stored]:
+    try:
+        with safetensors.safe_open(path, "numpy") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {
+                name: Stored(
+                    tuple(one.get_shape()),
+                    _DTYPES.get(one.get_dtype(), one.get_dtype()),
+                    partial(_tensor, path, name),
+                )
+                for name, one in slices.items()
+            }
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path}: broken or cut short ({_line(error)}); expected a whole safetensors file"
+        ) from None
+
+
+def _tensor(path: Path, name: str) -> Shaped[np.ndarray, "..."]:
+    """One array. The file is closed again, so that what was read of it does not stay in memory."""
+    with safetensors.safe_open(path, "numpy") as file:
+        array: np.ndarray = file.get_tensor(name)
+        return array
+
+
+class _Inert:
+    """Takes the place of an object that is no array, and does nothing."""
+
+    def __new__(cls, *_: object) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _pickle(path: Path) -> Archive:
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(
+            f"{path}: reading a PyTorch file needs torch (pip install torch);"
+            " .safetensors files need nothing more"
+        ) from None
+    inert = [(type("Inert", (_Inert,), {}), name) for name in _INERT]
+    try:
+        with torch.serialization.safe_globals(inert):
+            content = torch.load(
+                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+            )
+    except pickle.UnpicklingError as error:
+        # PyTorch's own messages advise to load without weights_only: never pass them on.
+        wanted = str(error).partition("GLOBAL ")[2].split(" ")[0] or "what no array needs"
+        raise ValueError(
+            f"{path}: holds more than arrays ({wanted}); expected weights alone: nothing else in a"
+            " pickle is run"
+        ) from None
+    except Exception as error:  # torch raises a dozen kinds for a corrupted file
+        raise ValueError(
+            f"{path}: broken or cut short ({_line(error)}); expected a PyTorch checkpoint"
+        ) from None
+    beside: dict[str, Any] = {}
+    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        beside |= {str(name): value for name, value in content.items() if name != "state_dict"}
+        content = content["state_dict"]
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds a {type(content).__name__}; expected named arrays")
+    arrays = {str(name): value for name, value in content.items() if torch.is_tensor(value)}
+    beside |= {str(name): value for name, value in content.items() if str(name) not in arrays}
+    return Archive({name: _of_torch(tensor) for name, tensor in arrays.items()}, beside)
+
+
+def _of_torch(tensor: Any) -> Stored:
+    def value() -> Shaped[np.ndarray, "..."]:
+        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+        array: np.ndarray = wide.detach().numpy()
+        return array
+
+    return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), value)
+
+
+def _line(error: Exception) -> str:
+    """First line of an error's text, or its kind."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

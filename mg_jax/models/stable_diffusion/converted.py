@@ -1,0 +1,168 @@
+"""Our own folder: parameters kept by Orbax, config.json, and the tokenizer's files.
+
+`config.json` holds the configuration, the format's version, and where the weights are from. The
+folder is restored without torch, without conversion, straight to the devices.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from mg_jax import weights
+from mg_jax.models.stable_diffusion import checkpoint
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Params, Weights
+from mg_jax.models.stable_diffusion.config import Config, TextConfig, UNetConfig, VAEConfig
+
+FORMAT = "mg_jax stable diffusion"
+VERSION = 1
+
+_CONFIG, _TOKENIZER, _PARAMETERS = "config.json", "tokenizer", "parameters"
+_TRIES, _PAUSE = 10, 0.1  # seconds
+_TOKENIZER_FILES = (
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+
+
+def is_one(path: Path) -> bool:
+    """Whether `write` made this folder."""
+    try:
+        content = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
+
+
+def write(path: Path, found: Checkpoint, params: Weights) -> None:
+    """Keep parameters in a new folder; it appears whole or not at all.
+
+    `found` is the checkpoint that they were read from. Raises ValueError when there is something of
+    this name, the disk has no room, or it cannot be written.
+    """
+    check_new(path)
+    arrays = _flat(params)
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": dataclasses.asdict(found.config),
+        "origin": {
+            "kind": found.kind,
+            "sha256": {f"{file.parent.name}/{file.name}": _digest(file) for file in found.files},
+        },
+    }
+    try:
+        with _whole(path) as unfinished:
+            need, room = sum(one.nbytes for one in arrays.values()), shutil.disk_usage(path.parent)
+            if need > room.free:
+                raise OSError(f"{need / 1e9:.1f} GB for a disk with {room.free / 1e9:.1f} GB left")
+            weights.save(unfinished / _PARAMETERS, arrays)
+            if found.tokenizer is not None:
+                (unfinished / _TOKENIZER).mkdir()
+                for name in _TOKENIZER_FILES:
+                    if (found.tokenizer / name).exists():
+                        shutil.copyfile(found.tokenizer / name, unfinished / _TOKENIZER / name)
+            (unfinished / _CONFIG).write_text(json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def check_new(path: Path) -> None:
+    """Raise ValueError when there is something of this name already."""
+    if path.exists() or path.is_symlink():
+        raise ValueError(f"{path}: exists already; expected the name of a new folder")
+
+
+def read(
+    path: Path, *, dtype: DTypeLike, sharding: jax.sharding.Sharding | None = None
+) -> tuple[Config, Weights, Path | None]:
+    """Configuration, parameters as `dtype`, and the tokenizer's folder if there is one.
+
+    Raises ValueError, one line, when the folder is of another version, or damaged.
+    """
+    content = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    if content.get("version") != VERSION:
+        raise ValueError(
+            f"{path / _CONFIG}: format version {content.get('version')}; expected {VERSION}:"
+            " convert the weights again"
+        )
+    try:
+        config = _config(content["config"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path / _CONFIG}: broken ({error}); convert the weights again") from None
+    empty = checkpoint.shapes(config)
+    wanted = {name: variable.shape for name, variable in _flat(empty).items()}
+    values = weights.restore(path / _PARAMETERS, wanted, dtype=dtype, sharding=sharding)
+    words = path / _TOKENIZER
+    return config, _nested(empty, values), words if words.is_dir() else None
+
+
+def _config(content: Mapping[str, Any]) -> Config:
+    """Configuration from JSON, whose lists are tuples."""
+
+    def fields(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
+
+    return Config(
+        UNetConfig(**fields(content["unet"])),
+        VAEConfig(**fields(content["vae"])),
+        TextConfig(**fields(content["text"])),
+        content["prediction"],
+    )
+
+
+def _flat(params: Weights) -> dict[str, Any]:
+    """All parameters by network and path."""
+    return {
+        f"{network}.{path}": variable.get_value()
+        for network, part in zip(params._fields, params, strict=True)
+        for path, variable in checkpoint.paths(part).items()
+    }
+
+
+def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weights:
+    """The same, the other way round."""
+
+    def part(network: str, params: Params) -> Params:
+        pairs = zip(nnx.to_flat_state(params), checkpoint.paths(params), strict=True)
+        return nnx.from_flat_state(
+            (path, variable.replace(values[f"{network}.{name}"]))
+            for (path, variable), name in pairs
+        )
+
+    return Weights(*map(part, empty._fields, empty))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """A folder that takes its name only when the block ends without an error."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        unfinished.rename(path)
+    except BaseException:
+        for _ in range(_TRIES):  # threads of a save that failed may still write
+            shutil.rmtree(unfinished, ignore_errors=True)
+            time.sleep(_PAUSE)
+        raise

@@ -1,0 +1,292 @@
+"""The JSON files of a diffusers folder, read to our configurations and checked.
+
+Whatever our networks and the sampler take for granted must stand there; what is left out has the
+value that diffusers gives it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mg_jax.models.stable_diffusion.config import (
+    Config,
+    Prediction,
+    TextConfig,
+    UNetConfig,
+    VAEConfig,
+)
+
+# Latent channels besides the four that are denoised, by what they are for.
+OTHER_INPUTS = {
+    9: "an inpainting UNet",
+    8: "an InstructPix2Pix UNet",
+    7: "an upscaling UNet",
+    5: "a depth-to-image UNet",
+}
+
+_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline")
+_FOREIGN = {
+    "StableDiffusionXL": "Stable Diffusion XL",
+    "StableDiffusion3": "Stable Diffusion 3",
+    "Flux": "Flux",
+    "StableDiffusionInpaint": "for inpainting, its UNet has 9 input channels instead of 4",
+    "StableDiffusionInstructPix2Pix": "InstructPix2Pix, its UNet has 8 input channels instead of 4",
+    "StableDiffusionDepth2Img": "for depth, its UNet has 5 input channels instead of 4",
+    "StableDiffusionUpscale": "for upscaling",
+}
+
+_UNET: dict[str, tuple[Any, ...]] = {  # what diffusers takes where nothing stands, all we can do
+    "center_input_sample": (False,),
+    "flip_sin_to_cos": (True,),
+    "freq_shift": (0,),
+    "mid_block_type": ("UNetMidBlock2DCrossAttn",),
+    "only_cross_attention": (False,),
+    "downsample_padding": (1,),
+    "mid_block_scale_factor": (1,),
+    "act_fn": ("silu", "swish"),
+    "norm_eps": (1e-5,),
+    "transformer_layers_per_block": (1,),
+    "reverse_transformer_layers_per_block": (None,),
+    "encoder_hid_dim": (None,),
+    "encoder_hid_dim_type": (None,),
+    "dual_cross_attention": (False,),
+    "class_embed_type": (None,),
+    "addition_embed_type": (None,),
+    "num_class_embeds": (None,),
+    "resnet_time_scale_shift": ("default",),
+    "resnet_skip_time_act": (False,),
+    "resnet_out_scale_factor": (1,),
+    "time_embedding_type": ("positional",),
+    "time_embedding_dim": (None,),
+    "time_embedding_act_fn": (None,),
+    "timestep_post_act": (None,),
+    "time_cond_proj_dim": (None,),
+    "conv_in_kernel": (3,),
+    "conv_out_kernel": (3,),
+    "attention_type": ("default",),
+    "class_embeddings_concat": (False,),
+    "mid_block_only_cross_attention": (None, False),
+    "cross_attention_norm": (None,),
+}
+_VAE: dict[str, tuple[Any, ...]] = {
+    "in_channels": (3,),
+    "out_channels": (3,),
+    "act_fn": ("silu", "swish"),
+    "shift_factor": (None,),
+    "latents_mean": (None,),
+    "latents_std": (None,),
+    "use_quant_conv": (True,),
+    "use_post_quant_conv": (True,),
+    "mid_block_add_attention": (True,),
+}
+_TEXT: dict[str, tuple[Any, ...]] = {
+    "model_type": ("clip_text_model",),
+    "layer_norm_eps": (1e-5,),
+}
+_NOISE: dict[str, tuple[Any, ...]] = {  # the sampler's noise levels
+    "beta_schedule": ("scaled_linear",),
+    "beta_start": (0.00085,),
+    "beta_end": (0.012,),
+}
+_SCHEDULER: dict[str, tuple[Any, ...]] = {
+    "num_train_timesteps": (1000,),
+    "trained_betas": (None,),
+    "rescale_betas_zero_snr": (False,),
+}
+_DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
+_UP = {"CrossAttnUpBlock2D": True, "UpBlock2D": False}
+_HEADS = "num_attention_heads"
+
+
+class Description:
+    """A JSON object, and in words what of it is not as expected."""
+
+    def __init__(self, given: Mapping[str, Any]):
+        self.given = given
+        self.faults: list[str] = []
+
+    def expect(self, accepted: Mapping[str, tuple[Any, ...]]) -> None:
+        """Note each key whose value is none of those accepted; a missing key has the first."""
+        for key, values in accepted.items():
+            found = self.given.get(key, values[0])
+            if found not in values:
+                self.faults.append(f"{key} is {_text(found)}; expected {_text(values[0])}")
+
+    def whole(self, key: str, default: int) -> int:
+        """A number from 1 up."""
+        return self.wholes(key, [default])[0]
+
+    def wholes(self, key: str, default: list[int], count: int = 1) -> tuple[int, ...]:
+        """Numbers from 1 up; one of them stands for `count` equal ones."""
+        found = self.given.get(key, default)
+        several = found if isinstance(found, list) else [found] * count
+        if several and all(type(one) is int and one > 0 for one in several):
+            return tuple(several)
+        self.faults.append(f"{key} is {_text(found)}; expected numbers from 1 up")
+        return tuple(default)
+
+    def blocks(
+        self, key: str, known: Mapping[str, bool], default: list[bool], count: int
+    ) -> tuple[bool, ...]:
+        """What is known of each of `count` blocks by its type."""
+        if key not in self.given and len(default) == count:
+            return tuple(default)
+        found = self.given.get(key)
+        if isinstance(found, list) and len(found) == count and all(one in known for one in found):
+            return tuple(known[one] for one in found)
+        self.faults.append(f"{key} is {_text(found)}; expected {count} of {' or '.join(known)}")
+        return tuple((default * count)[:count])
+
+    def divides(self, key: str, numbers: tuple[int, ...], divisors: tuple[int, ...]) -> None:
+        """Note when not each number can be divided by its divisor."""
+        if len(numbers) != len(divisors):
+            self.faults.append(f"{key} has {len(divisors)} entries; expected {len(numbers)}")
+        elif any(one % divisor for one, divisor in zip(numbers, divisors, strict=True)):
+            self.faults.append(f"{key} is {list(divisors)}; expected to divide {list(numbers)}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises ValueError, one line, when there is none."""
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; expected a part of a diffusers folder")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: broken ({error}); expected JSON") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds a {type(content).__name__}; expected a JSON object")
+    return content
+
+
+def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
+    """The configuration that a diffusers folder describes; `prediction` overrides its own.
+
+    Raises ValueError, with all that is wrong in any file, when it is no Stable Diffusion 1.x or
+    2.x, or differs from them in what our networks or the sampler cannot do.
+    """
+    check_pipeline(folder / "model_index.json")
+    parts: list[Any] = []
+    faults: list[str] = []
+    for parse, name in (
+        (unet, "unet/config.json"),
+        (vae, "vae/config.json"),
+        (text, "text_encoder/config.json"),
+        (scheduler, "scheduler/scheduler_config.json"),
+    ):
+        try:
+            description = Description(read_json(folder / name))
+            parts.append(parse(description))
+            if description.faults:
+                raise ValueError(f"{folder / name}: {', '.join(description.faults)}")
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    config = Config(*parts)
+    if config.unet.context != config.text.width:
+        raise ValueError(
+            f"{folder}: the UNet reads text of width {config.unet.context}, the text encoder's has"
+            f" {config.text.width}; expected the same"
+        )
+    return replace(config, prediction=prediction or config.prediction)
+
+
+def check_pipeline(path: Path) -> None:
+    """Raise ValueError, one line, when model_index.json names another model."""
+    name = str(read_json(path).get("_class_name"))
+    if name not in _PIPELINES:
+        foreign = (what for start, what in _FOREIGN.items() if name.startswith(start))
+        raise ValueError(
+            f"{path}: a {name} ({next(foreign, 'another model')});"
+            f" expected a {_PIPELINES[0]}, 1.x or 2.x"
+        )
+
+
+def unet(given: Description) -> UNetConfig:
+    """Read a UNet2DConditionModel's."""
+    given.expect(_UNET)
+    given.faults += [
+        f"{key} is {count} ({OTHER_INPUTS.get(count, 'another latent')}); expected 4"
+        for key in ("in_channels", "out_channels")
+        if (count := given.given.get(key, 4)) != 4
+    ]
+    channels = given.wholes("block_out_channels", [320, 640, 1280, 1280])
+    levels = len(channels)
+    attention = given.blocks("down_block_types", _DOWN, [True] * (levels - 1) + [False], levels)
+    upward = given.blocks("up_block_types", _UP, [*reversed(attention)], levels)
+    if upward != attention[::-1]:
+        given.faults.append("up_block_types do not mirror down_block_types; expected so")
+    # diffusers calls the number of heads the dimension of a head, and has kept to it.
+    key = "attention_head_dim" if given.given.get("num_attention_heads") is None else _HEADS
+    config = UNetConfig(
+        channels,
+        heads=given.wholes(key, [8] * levels, levels),
+        attention=attention,
+        context=given.whole("cross_attention_dim", 1280),
+        layers=given.whole("layers_per_block", 2),
+        groups=given.whole("norm_num_groups", 32),
+    )
+    given.divides("norm_num_groups", config.channels, (config.groups,) * levels)
+    given.divides(key, config.channels, config.heads)
+    return config
+
+
+def vae(given: Description) -> VAEConfig:
+    """Read an AutoencoderKL's."""
+    given.expect(_VAE)
+    channels = given.wholes("block_out_channels", [64])
+    given.blocks("down_block_types", {"DownEncoderBlock2D": True}, [True], len(channels))
+    given.blocks("up_block_types", {"UpDecoderBlock2D": True}, [True], len(channels))
+    scale = given.given.get("scaling_factor", 0.18215)
+    if not isinstance(scale, float) or not scale > 0:
+        given.faults.append(f"scaling_factor is {_text(scale)}; expected a number above 0")
+        scale = 1.0
+    config = VAEConfig(
+        channels,
+        layers=given.whole("layers_per_block", 1),
+        groups=given.whole("norm_num_groups", 32),
+        scale=scale,
+    )
+    given.divides("norm_num_groups", channels, (config.groups,) * len(channels))
+    return config
+
+
+def text(given: Description) -> TextConfig:
+    """Read a CLIPTextModel's."""
+    given.expect(_TEXT)
+    activation = given.given.get("hidden_act", "quick_gelu")
+    if activation not in ("quick_gelu", "gelu"):
+        given.faults.append(f"hidden_act is {_text(activation)}; expected quick_gelu or gelu")
+        activation = "quick_gelu"
+    config = TextConfig(
+        width=given.whole("hidden_size", 512),
+        layers=given.whole("num_hidden_layers", 12),
+        heads=given.whole(_HEADS, 8),
+        hidden=given.whole("intermediate_size", 2048),
+        activation=activation,
+        vocabulary=given.whole("vocab_size", 49408),
+        length=given.whole("max_position_embeddings", 77),
+    )
+    given.divides(_HEADS, (config.width,), (config.heads,))
+    return config
+
+
+def scheduler(given: Description) -> Prediction:
+    """Read a scheduler's: what the UNet predicts, under the noise levels of our sampler."""
+    missing = [key for key in _NOISE if key not in given.given]
+    given.faults += [f"{key} is missing; expected {_text(_NOISE[key][0])}" for key in missing]
+    given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)
+    found = given.given.get("prediction_type", "epsilon")
+    if found == "v_prediction":
+        return "v_prediction"
+    if found != "epsilon":
+        given.faults.append(f"prediction_type is {_text(found)}; expected epsilon or v_prediction")
+    return "epsilon"
+
+
+def _text(value: Any) -> str:
+    """A value as JSON has it, without quotes and not at length."""
+    written = json.dumps(value).replace('"', "")
+    return written if len(written) <= 80 else f"{written[:80]}…"

@@ -1,0 +1,89 @@
+"""Stable Diffusion in a folder, as diffusers keeps it."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from mg_jax.models.stable_diffusion import arrays, descriptions, layouts
+from mg_jax.models.stable_diffusion.arrays import Stored
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Part
+from mg_jax.models.stable_diffusion.config import Prediction
+
+INDEX = "model_index.json"
+
+STEMS = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+}
+_POSITIONS = re.compile(r"(text_model\.)?embeddings\.position_ids")
+
+
+def read(
+    folder: Path, prediction: Prediction | None = None, dtype: DTypeLike = jnp.float32
+) -> Checkpoint:
+    """Find out what a folder holds; its arrays are read later.
+
+    Of several precisions the one that suits `dtype` is taken: see `choose`. Raises ValueError, one
+    line, when a file is missing or unreadable, or it is another model than 1.x or 2.x.
+    """
+    config = descriptions.read_folder(folder, prediction)
+    files: list[Path] = []
+    parts: dict[str, dict[str, Stored]] = {network: {} for network in STEMS}
+    for network, given in parts.items():
+        for file in weight_files(folder / network, dtype):
+            files.append(file)
+            found = arrays.read(file).arrays
+            if twice := sorted(found.keys() & given.keys()):
+                raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
+            given.update(found)
+    positions = [name for name in parts["text_encoder"] if _POSITIONS.fullmatch(name)]
+    for name in positions:
+        del parts["text_encoder"][name]
+    return Checkpoint(
+        kind="diffusers folder",
+        config=config,
+        unet=Part(parts["unet"], layouts.diffusers_unet),
+        vae=Part(parts["vae"], layouts.diffusers_vae),
+        text=Part(parts["text_encoder"], layouts.transformers_text),
+        unused={"numbers of positions": len(positions)} if positions else {},
+        files=tuple(files),
+        tokenizer=folder / "tokenizer",
+    )
+
+
+def weight_files(folder: Path, dtype: DTypeLike) -> list[Path]:
+    """The files of one network's weights.
+
+    Raises ValueError, one line, when there are none.
+    """
+    name = choose(folder.name, (path.name for path in folder.glob("*")), dtype)
+    if name is None:
+        stem = STEMS[folder.name]
+        raise ValueError(f"{folder}: no weights; expected {stem}.safetensors")
+    if name.endswith(".json"):
+        return arrays.read_index(folder / name)
+    return [folder / name]
+
+
+def choose(network: str, names: Iterable[str], dtype: DTypeLike) -> str | None:
+    """The best of a folder's weight files, or of their indices; None when there are none.
+
+    safetensors before .bin; full precision before fp16 where parameters are kept in float32, else
+    fp16 first. .bin is read by torch, arrays only.
+    """
+    there, stem = set(names), STEMS[network]
+    variants = ("", ".fp16") if jnp.dtype(dtype).itemsize > 2 else (".fp16", "")
+    candidates = [
+        name
+        for variant in variants
+        for name in (
+            f"{stem}{variant}.safetensors",
+            f"{stem}.safetensors.index{variant}.json",
+        )
+    ]
+    pickle = "pytorch_model.bin" if network == "text_encoder" else f"{stem}.bin"
+    return next((name for name in (*candidates, pickle) if name in there), None)

@@ -1,0 +1,116 @@
+"""The door: Stable Diffusion from a folder, a file, the hub, or what was converted before."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from mg_jax.models.stable_diffusion import (
+    arrays,
+    checkpoint,
+    converted,
+    folder,
+    hub,
+    single_file,
+    tokenizer,
+)
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
+from mg_jax.models.stable_diffusion.config import Config, Prediction, TextConfig
+from mg_jax.models.stable_diffusion.tokenizer import Tokenizer
+
+_CLIP = 49408  # tokens
+_SUFFIXES = (".safetensors", *arrays.PICKLES)
+_EXPECTED = (
+    "a diffusers folder, a .safetensors or .ckpt file, a folder by convert_weights, or a hub id"
+    " as CompVis/stable-diffusion-v1-4"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class StableDiffusion:
+    """Configuration, parameters (one argument of jitted functions) and tokenizer."""
+
+    config: Config
+    weights: Weights
+    tokenizer: Tokenizer
+
+
+def load(
+    source: str | Path,
+    *,
+    dtype: DTypeLike = jnp.float32,
+    prediction: Prediction | None = None,
+    sharding: jax.sharding.Sharding | None = None,
+) -> StableDiffusion:
+    """Load Stable Diffusion 1.x or 2.x, parameters as `dtype` on the devices of `sharding`.
+
+    `source` is a folder as diffusers keeps it; an original single file, .safetensors or .ckpt; a
+    folder by `experiments.convert_weights`; or a hub id, which is downloaded once. `prediction`
+    overrides what the source says of the UNet's output; a single 2.x file says nothing, and v is
+    assumed. By default parameters go to the first device. Raises ValueError that names the file,
+    when there is none, it is unreadable, incomplete, or another model.
+    """
+    place = find(source, dtype)
+    if converted.is_one(place):
+        config, weights, words = converted.read(place, dtype=dtype, sharding=sharding)
+        config = replace(config, prediction=prediction or config.prediction)
+        return StableDiffusion(config, weights, read_tokenizer(words, config.text))
+    return take(inspect(place, dtype, prediction), dtype=dtype, sharding=sharding)
+
+
+def find(source: str | Path, dtype: DTypeLike = jnp.float32) -> Path:
+    """Return the file or folder that a source stands for, downloaded if it is a hub id.
+
+    Raises ValueError, one line, when there is none.
+    """
+    path = Path(source)
+    if path.exists():
+        return path
+    named = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", str(source))
+    if not named or path.suffix in _SUFFIXES or path.parent.exists():
+        raise ValueError(f"{source}: no such file or folder; expected {_EXPECTED}")
+    return hub.download(str(source), dtype)
+
+
+def inspect(
+    place: Path, dtype: DTypeLike = jnp.float32, prediction: Prediction | None = None
+) -> Checkpoint:
+    """Find out what a published folder or file holds, without reading its arrays.
+
+    Raises ValueError, one line, when it is no Stable Diffusion 1.x or 2.x.
+    """
+    if not place.is_dir():
+        return single_file.read(place, prediction)
+    if not (place / folder.INDEX).exists():
+        raise ValueError(f"{place}: has no {folder.INDEX}; expected {_EXPECTED}")
+    return folder.read(place, prediction, dtype)
+
+
+def take(
+    found: Checkpoint,
+    *,
+    dtype: DTypeLike = jnp.float32,
+    sharding: jax.sharding.Sharding | None = None,
+) -> StableDiffusion:
+    """Read what `inspect` found. Raises ValueError that lists all that does not fit."""
+    try:
+        words = read_tokenizer(found.tokenizer, found.config.text)
+        weights = checkpoint.fill(found, dtype=dtype, sharding=sharding)
+    except ValueError as error:
+        raise ValueError(f"{', '.join(map(str, found.files))}: {error}") from None
+    return StableDiffusion(found.config, weights, words)
+
+
+def read_tokenizer(words: Path | None, text: TextConfig) -> Tokenizer:
+    """Read a tokenizer's folder; where there is none, CLIP's own, padded as 1.x or 2.x does.
+
+    Raises ValueError, one line, when the text encoder has another number of tokens.
+    """
+    if words is not None:
+        return tokenizer.read(words, text.vocabulary)
+    if text.vocabulary != _CLIP:
+        raise ValueError(f"{text.vocabulary} tokens, without a tokenizer; expected CLIP's {_CLIP}")
+    return tokenizer.default("<|endoftext|>" if text.activation == "quick_gelu" else "!")

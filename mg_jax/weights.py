@@ -1,0 +1,100 @@
+"""Parameters kept on disk with Orbax, and restored straight to their devices."""
+
+import contextlib
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped]
+
+from flows import placing
+
+_AT_A_TIME = 2**28  # bytes of copies while saving or restoring
+_WIDEST = 8  # bytes of a number on disk
+
+Arrays = Mapping[str, Float[Array, "..."]]
+
+
+def save(path: Path, arrays: Arrays) -> None:
+    """Write named arrays to a new folder; it appears whole or not at all.
+
+    Raises OSError when the disk fails.
+    """
+    try:
+        with _orbax(max(array.nbytes for array in arrays.values())):
+            ocp.save(path.absolute(), dict(arrays))
+    except Exception as error:  # Orbax and TensorStore raise a dozen kinds
+        raise OSError(_line(error)) from None
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays that a folder holds, by name.
+
+    Raises ValueError, one line, when the folder is no whole checkpoint.
+    """
+    try:
+        with _orbax():
+            found = ocp.metadata(path.absolute()).metadata or {}
+        return {name: one.shape for name, one in found.items()}
+    except Exception as error:  # as above
+        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+
+
+def restore(
+    path: Path,
+    wanted: Mapping[str, tuple[int, ...]],
+    *,
+    dtype: DTypeLike,
+    sharding: jax.sharding.Sharding | None = None,
+) -> dict[str, Float[Array, "..."]]:
+    """Read arrays of the wanted names and shapes as `dtype` to where `sharding` says.
+
+    By default that is the first device. Raises ValueError, one line, when the folder is no whole
+    checkpoint, or, with every fault, when it holds other names or shapes.
+    """
+    _, faults = placing.place(
+        shapes(path), {name: (shape,) for name, shape in wanted.items()}, lambda name: name
+    )
+    if faults:
+        raise ValueError(f"{path}: {'; '.join(faults)}")
+    place = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    abstract = {
+        name: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=place)  # type: ignore[no-untyped-call]
+        for name, shape in wanted.items()
+    }
+    try:
+        with _orbax(max(math.prod(shape) for shape in wanted.values()) * _WIDEST):
+            restored: dict[str, Array] = ocp.load(path.absolute(), abstract)
+    except Exception as error:  # as above
+        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+    return restored
+
+
+@contextlib.contextmanager
+def _orbax(largest: int = 0) -> Iterator[None]:
+    """Let Orbax hold few copies, but one of the largest array, and log nothing: it raises.
+
+    After a failure it stays silent, as its threads end, and complain, later.
+    """
+    context = ocp.Context()
+    context.memory.write_concurrent_bytes = max(_AT_A_TIME, largest)
+    context.memory.read_concurrent_bytes = max(_AT_A_TIME, largest)
+    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    with context:
+        yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def _line(error: Exception) -> str:
+    """First line of an error's text, or its kind."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

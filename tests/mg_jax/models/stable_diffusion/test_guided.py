@@ -1,0 +1,152 @@
+"""An edit with Stable Diffusion's networks at a tiny size, with the real flow network."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from flows import masks, motions
+from mg_jax import editing, images, noise
+from mg_jax.models.stable_diffusion import guided, networks, tokenizer
+from mg_jax.models.stable_diffusion.checkpoint import Weights
+from mg_jax.models.stable_diffusion.config import TINY
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.text import TextEncoder
+from mg_jax.models.stable_diffusion.unet import UNet
+from mg_jax.models.stable_diffusion.vae import VAE
+
+from .drawing import build
+
+DATA = Path(__file__).parents[4] / "experiments" / "data"
+H, W = 100, 150  # worked on at 128 x 128
+SETTINGS = Settings(size=128, steps=2, recursions=2)
+CONFIG = dataclasses.replace(TINY, text=dataclasses.replace(TINY.text, vocabulary=49408))
+WORDS = tokenizer.default("<|endoftext|>")
+NET = networks.build(CONFIG, "float32", "blocks")
+
+
+@functools.cache
+def model():
+    parts = (
+        lambda: UNet(TINY.unet, dtype="float32", rngs=nnx.Rngs(0)),
+        lambda: VAE(TINY.vae, dtype="float32", rngs=nnx.Rngs(0)),
+        lambda: TextEncoder(CONFIG.text, dtype="float32", rngs=nnx.Rngs(0)),
+    )
+    return StableDiffusion(CONFIG, Weights(*(build(part)[1] for part in parts)), WORDS)
+
+
+@functools.cache
+def photo():
+    return images.resize(images.read(DATA / "coffee.png"), H, W)
+
+
+@functools.cache
+def motion():
+    """Flow of the cup, and the edit region."""
+    mask = images.read_mask(DATA / "coffee_mask.png").astype(np.uint8)[..., None]
+    moving = images.resize(255 * mask, H, W)[..., 0] > 127
+    flow = motions.field(motions.parse("translate dx=24 dy=0"), moving)
+    return flow, masks.edit_region(flow, 4.0)
+
+
+def run(settings=SETTINGS, seed=0, samples=1, prompt="a cup", report=lambda _: None, ramp=None):
+    flow, region = motion()
+    return guided.run(
+        photo(),
+        flow,
+        region,
+        editing.flow_network("raft-small"),
+        noise.keys(seed, samples),
+        settings,
+        np.ones(settings.steps) if ramp is None else ramp,
+        report,
+        model(),
+        prompt,
+    )
+
+
+@pytest.fixture(scope="module")
+def first():
+    told = []
+    edited, trace = run(report=told.append)
+    return edited, trace, told
+
+
+def test_only_the_region_changes(first):
+    edited, _, _ = first
+    _, region = motion()
+    assert edited.shape == (1, H, W, 3)
+    assert edited.dtype == np.uint8
+    np.testing.assert_array_equal(edited[0][~region], photo()[~region])
+    assert (edited[0] != photo())[region].mean() > 0.9
+
+
+def test_every_evaluation_is_told(first):
+    _, trace, told = first
+    np.testing.assert_array_equal(trace.level, [0, 0, 1, 1])
+    np.testing.assert_array_equal(trace.repetition, [0, 1, 0, 1])
+    weighed = SETTINGS.flow_weight * trace.flow + SETTINGS.color_weight * trace.color
+    np.testing.assert_allclose(trace.energy, weighed, rtol=1e-5)
+    assert [(one.done, one.levels) for one in told] == [(1, 2), (2, 2)]
+    assert [one.energy for one in told] == trace.energy[[1, 3], 0].tolist()
+    assert (trace.push_norm > 0).all()
+
+
+def test_a_seed_repeats_itself_and_another_does_not(first):
+    edited, _, _ = first
+    np.testing.assert_array_equal(run()[0], edited)
+    assert (run(seed=1)[0] != edited).any()
+
+
+def test_the_prompt_counts(first):
+    assert (run(prompt="a spoon")[0] != first[0]).any()
+
+
+def test_a_ramp_of_zeros_is_sampling_without_guidance():
+    silent = run(ramp=np.zeros(2))
+    np.testing.assert_array_equal(silent[1].push_norm, 0)
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (640, 480), (512, 512), (100, 1000), (4000, 3000)])
+@pytest.mark.parametrize("size", [128, 512, 768])
+def test_the_work_picture_is_nearly_of_the_photos_form(shape, size):
+    height, width = guided.work_shape(shape, size)
+    assert height % 64 == width % 64 == 0
+    assert min(height, width) >= 128
+    aspect = np.sqrt(shape[0] / shape[1])
+    for found, ideal in ((height, size * aspect), (width, size / aspect)):
+        assert abs(found - max(128, ideal)) <= 32
+
+
+def test_a_latent_is_kept_where_no_pixel_of_it_may_change():
+    _, region = motion()
+    flow, _ = motion()
+    problem = guided.problem_of(
+        photo(), flow, region, editing.flow_network("raft-small"), SETTINGS, model(), NET
+    )
+    keep = np.asarray(problem.edit.keep)[0, ..., 0]
+    rows, columns = (np.nonzero(region)[i] * n // m for i, n, m in ((0, 16, H), (1, 16, W)))
+    assert keep.shape == (16, 16)
+    assert not keep[rows, columns].any()
+    assert keep.any()
+    seen = images.to_float(images.resize(photo(), 128, 128))[None]
+    np.testing.assert_allclose(
+        problem.edit.source, NET.encode(model().weights.vae, jnp.asarray(seen)), atol=1e-4
+    )
+
+
+def test_pasting_blends_from_the_rim_of_the_region_inwards():
+    region = np.zeros((60, 80), bool)
+    region[20:50, 10:60] = True
+    old = np.full((60, 80, 3), 200, np.uint8)
+    found = guided.pasted(old, region, np.full((30, 40, 3), 100, np.uint8))
+    assert (found[~region] == 200).all()
+    assert (found[24:46, 14:56] == 100).all()
+    across = found[35, 10:20, 0].astype(int)
+    assert 100 < across[0] < 200
+    assert (np.diff(across) <= 0).all()
