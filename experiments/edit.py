@@ -32,12 +32,11 @@ import mg_jax
 from experiments import command
 from flows import files, masks, motions
 from mg_jax import editing, images, parallel
-from mg_jax.models.internal.coarse_to_fine import Progress
-from mg_jax.models.internal.settings import Settings
+from mg_jax.settings import Settings
+from mg_jax.tracing import Progress
 
 _DATA = Path(__file__).parent / "data"
 _IMAGE, _MASK, _MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
-_DEFAULTS = Settings()
 
 _image = flags.DEFINE_string("image", None, "Photo to edit (default: the one that ships).")
 _flow = flags.DEFINE_string(
@@ -51,35 +50,57 @@ _motion = flags.DEFINE_string(
 _object_mask = flags.DEFINE_string("object_mask", None, "Picture: white where --motion moves.")
 _keep_mask = flags.DEFINE_string("keep_mask", None, "Picture: white where the photo must stay.")
 _prompt = flags.DEFINE_string("prompt", "", "Text for models that read one.")
-_model = flags.DEFINE_string("model", "internal", "Denoiser: internal.")
+_model = flags.DEFINE_string(
+    "model",
+    editing.INTERNAL,
+    "internal, or Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file,"
+    " a folder by experiments.convert_weights, or a hub id.",
+)
 _flow_model = flags.DEFINE_string(
     "flow_model", "raft-small", "Flow network: raft-small, raft-sintel, raft-kitti or a file."
 )
 _out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
 _seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
 _samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from --seed up.")
-_size = flags.DEFINE_integer("size", _DEFAULTS.size, "Side of the square with the work's area.")
-_steps = flags.DEFINE_integer("steps", _DEFAULTS.steps, "Noise levels of the coarse stage.")
-_recursions = flags.DEFINE_integer("recursions", _DEFAULTS.recursions, "Repetitions of a level.")
-_guidance_weight = flags.DEFINE_float(
-    "guidance_weight", _DEFAULTS.guidance_weight, "Weight of the whole energy."
+# Settings that are not given are the model's own: see the two classes in mg_jax.
+_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
+_steps = flags.DEFINE_integer(
+    "steps", None, "Noise levels (internal: 24, and half as many fine ones; paper: 500)."
 )
-_color_weight = flags.DEFINE_float(
-    "color_weight", _DEFAULTS.color_weight, "Weight of the colour loss."
+_recursions = flags.DEFINE_integer(
+    "recursions", None, "Repetitions of a level (internal: 2; paper: 10)."
 )
-_flow_weight = flags.DEFINE_float("flow_weight", _DEFAULTS.flow_weight, "Weight of the flow loss.")
-_clip = flags.DEFINE_float("clip", _DEFAULTS.clip, "Largest norm of one guidance step.")
+_guidance_weight = flags.DEFINE_float("guidance_weight", None, "Weight of the energy (300).")
+_color_weight = flags.DEFINE_float("color_weight", None, "Weight of the colour loss (100).")
+_flow_weight = flags.DEFINE_float("flow_weight", None, "Weight of the flow loss (3).")
+_clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200).")
 _cfg_scale = flags.DEFINE_float(
-    "cfg_scale", None, "Classifier-free guidance, for models that read a prompt."
+    "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
+)
+_dtype = flags.DEFINE_enum(
+    "dtype", None, ["float32", "bfloat16"], "What Stable Diffusion computes in (float32)."
 )
 _guidance_schedule = flags.DEFINE_string(
     "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
 )
 _occlusion_masking = flags.DEFINE_bool(
-    "occlusion_masking", _DEFAULTS.occlusion_masking, "Leave covered pixels out of the colours."
+    "occlusion_masking", None, "Leave covered pixels out of the colours (yes)."
 )
 _oracle_flow = flags.DEFINE_bool(
-    "oracle_flow", _DEFAULTS.oracle_flow, "Compare colours along the target flow throughout."
+    "oracle_flow", None, "Compare colours along the target flow throughout (no)."
+)
+_SETTINGS = (
+    _size,
+    _steps,
+    _recursions,
+    _guidance_weight,
+    _color_weight,
+    _flow_weight,
+    _clip,
+    _cfg_scale,
+    _dtype,
+    _occlusion_masking,
+    _oracle_flow,
 )
 
 
@@ -91,20 +112,8 @@ def main() -> None:
     flow = _read_flow(image_path, image.shape[:2])
     keep = _read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
     ramp = _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None
-    if _cfg_scale.value is not None:
-        raise ValueError("--cfg_scale: the internal model reads no prompt; expected none")
     with _named({"flow": _flow.value or "--motion", "ramp": _guidance_schedule.value or ""}):
-        settings = Settings(
-            size=_size.value,
-            steps=_steps.value,
-            recursions=_recursions.value,
-            guidance_weight=_guidance_weight.value,
-            color_weight=_color_weight.value,
-            flow_weight=_flow_weight.value,
-            clip=_clip.value,
-            occlusion_masking=_occlusion_masking.value,
-            oracle_flow=_oracle_flow.value,
-        )
+        settings = _settings()
         request: dict[str, Any] = {
             "image": image,
             "flow": flow,
@@ -137,6 +146,15 @@ def main() -> None:
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / 'overview.png'}"
     )
+
+
+def _settings() -> Settings:
+    """The model's own, but for what the flags say."""
+    defaults = editing.defaults(_model.value)
+    given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
+    for name in given.keys() - {field.name for field in dataclasses.fields(defaults)}:
+        raise ValueError(f"--{name}: not for the model {_model.value}; expected none")
+    return dataclasses.replace(defaults, **given)
 
 
 @contextlib.contextmanager

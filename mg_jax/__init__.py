@@ -1,6 +1,7 @@
 """Motion guidance: edit a photo by saying where its pixels should go."""
 
 from mg_jax.editing import Result, edit
-from mg_jax.models.internal.settings import Settings
+from mg_jax.models.internal.settings import Settings as InternalSettings
+from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
 
-__all__ = ["Result", "Settings", "edit"]
+__all__ = ["InternalSettings", "Result", "StableDiffusionSettings", "edit"]

@@ -14,10 +14,15 @@ from PIL import Image as Pillow
 from flows import draw, masks, raft
 from mg_jax import metrics, noise, parallel
 from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.coarse_to_fine import Progress, Trace
-from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.models.internal.settings import Settings as InternalSettings
+from mg_jax.models.internal.settings import stages
+from mg_jax.models.stable_diffusion import guided, loading
+from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
+from mg_jax.settings import Settings
+from mg_jax.tracing import Progress, Trace
 
-MODELS = ("internal",)
+INTERNAL = "internal"
+
 # The region reaches this share of the picture's size beyond source and destination of the motion.
 _MARGIN = 1 / 24
 _SMALLEST_SIDE = 16
@@ -81,11 +86,15 @@ def edit(
     round them. Sample i draws the noise of seed `seed` + i. `ramp` multiplies the guidance
     weight at each level (default: ones). `report` is called after each level.
 
+    `model` is "internal", or Stable Diffusion 1.x or 2.x: a diffusers folder, an original
+    .safetensors or .ckpt, a folder by `experiments.convert_weights`, or a hub id. `settings` are
+    the model's own: `InternalSettings`, `StableDiffusionSettings`; `prompt` is for the latter.
+
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
     """
     start = time.perf_counter()
-    settings = settings or Settings()
+    settings = settings or defaults(model)
     check(
         image,
         flow,
@@ -104,8 +113,8 @@ def edit(
     region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
     network = flow_network(flow_model)
     with parallel.compile_time() as compiling:
-        edited, trace = coarse_to_fine.run(
-            image, flow, region, network, noise.keys(seed, samples), settings, ramp, report
+        edited, trace = _sampler(model, prompt, settings)(
+            image, flow, region, network, noise.keys(seed, samples), ramp=ramp, report=report
         )
         estimates = [metrics.flow_between(network, image, one) for one in edited]
         scores = [
@@ -153,9 +162,11 @@ def check(
     """
     _check_image(image)
     _check_flow(flow, image.shape[:2])
-    if model not in MODELS:
-        raise ValueError(f"model: {model!r} is unknown; expected {' or '.join(MODELS)}")
-    if prompt:
+    settings = settings or defaults(model)
+    if type(settings) is not type(defaults(model)):
+        wanted = "InternalSettings" if model == INTERNAL else "StableDiffusionSettings"
+        raise ValueError(f"settings: not for the model {model}; expected {wanted}")
+    if model == INTERNAL and prompt:
         raise ValueError("prompt: the internal model reads no text; expected none")
     if not 1 <= samples <= _MOST_SAMPLES:
         raise ValueError(f"samples: {samples}; expected 1 to {_MOST_SAMPLES}")
@@ -163,8 +174,9 @@ def check(
     if keep_mask is not None:
         _check_mask(keep_mask, image.shape[:2])
     if ramp is not None:
-        _check_ramp(ramp, _levels(settings or Settings()))
+        _check_ramp(ramp, _levels(settings))
     flow_network(flow_model)
+    _sampler(model, prompt, settings)
 
 
 @functools.cache
@@ -177,8 +189,44 @@ def flow_network(name: str) -> raft.Raft:
     return raft.load(name)
 
 
+@functools.lru_cache(maxsize=1)
+def stable_diffusion(source: str, dtype: str) -> loading.StableDiffusion:
+    """The Stable Diffusion that a name stands for, parameters as `dtype`; the last one is kept.
+
+    Raises:
+        ValueError: as `mg_jax.models.stable_diffusion.loading.load`, after "model: ".
+    """
+    try:
+        return loading.load(source, dtype=dtype)
+    except ValueError as error:
+        raise ValueError(f"model: {error}") from error
+
+
+def defaults(model: str) -> Settings:
+    """The settings that a model is run with when nothing else is asked."""
+    return InternalSettings() if model == INTERNAL else StableDiffusionSettings()
+
+
+def _sampler(
+    model: str, prompt: str, settings: Settings
+) -> Callable[..., tuple[UInt8[np.ndarray, "b h w 3"], Trace]]:
+    match settings:
+        case InternalSettings():
+            return functools.partial(coarse_to_fine.run, settings=settings)
+        case StableDiffusionSettings():
+            return functools.partial(
+                guided.run,
+                settings=settings,
+                model=stable_diffusion(model, settings.dtype),
+                prompt=prompt,
+            )
+    raise TypeError(settings)
+
+
 def _levels(settings: Settings) -> int:
-    return sum(stage.levels for stage in stages(settings))
+    if isinstance(settings, InternalSettings):
+        return sum(stage.levels for stage in stages(settings))
+    return settings.steps
 
 
 def _check_image(image: np.ndarray) -> None:

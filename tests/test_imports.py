@@ -12,7 +12,11 @@ PACKAGES = ("mg_jax", "flows", "experiments")
 CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting")
 NETWORKS = ("mg_jax.models", "flows.raft", "flax")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
-LAZY_HEAVY = {"flows/files.py", "flows/raft/weights.py"}  # readers of .pth: inside a function
+LAZY_HEAVY = {  # readers of .pth and .ckpt: inside a function
+    "flows/files.py",
+    "flows/raft/weights.py",
+    "mg_jax/models/stable_diffusion/arrays.py",
+}
 
 
 class Import(NamedTuple):

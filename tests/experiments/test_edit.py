@@ -15,6 +15,8 @@ from experiments import command, edit
 from flows import files, motions
 from mg_jax import editing, images, metrics
 
+from ..mg_jax.models.stable_diffusion import published
+
 H, W = 128, 192
 SMALL = ("--size=256", "--steps=4", "--recursions=1")
 MOTION = "--motion=translate dx=30 dy=2"
@@ -56,7 +58,7 @@ def work(tmp_path):
 def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place."""
 
-    def run(image, _flow, _region, _raft, keys, _settings, ramp, report):
+    def run(image, _flow, _region, _raft, keys, settings, ramp, report):  # noqa: ARG001
         nothing = np.zeros((ramp.size, keys.size))
         rows = np.zeros(ramp.size, int)
         for i in range(ramp.size):
@@ -214,6 +216,29 @@ def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_stable_diffusion_from_a_folder(work):
+    drawn = published.draw(published.FIRST)
+    small = {
+        network: {path: array * np.float32(0.05) for path, array in arrays.items()}
+        for network, arrays in drawn.items()
+    }
+    (work / "model").mkdir()
+    folder = published.folder(work / "model", published.FIRST, small)
+    out = work / "out"
+    sizes = ("--size=128", "--steps=2", "--recursions=1", "--cfg_scale=3")
+    given = (*moved(work), f"--model={folder}", "--prompt=a cup", f"--out={out}")
+    assert call(*sizes, *given) == 0
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    scores = json.loads((out / "metrics.json").read_text())
+    assert scores["kept_l1"] == 0
+    assert scores["model"] == str(folder)
+    settings = json.loads((out / "config.json").read_text())["settings"]
+    assert (settings["steps"], settings["cfg_scale"], settings["clip"]) == (2, 3, 200)
+    photo, edited = images.read(work / "photo.png"), images.read(out / "edited.png")
+    assert edited.shape == photo.shape
+    assert (edited != photo).any()
+
+
 def test_without_flags_the_shipped_photo_is_edited(work, monkeypatch):
     monkeypatch.setattr(metrics, "LARGEST_AREA", H * W)
     assert call(f"--out={work / 'out'}") == 0
@@ -293,9 +318,14 @@ REFUSED = [
     ("{}/small_mask.png", "50x50", (PHOTO, FLOW, "--keep_mask={}/small_mask.png")),
     ("--out={}/photo.png/out", "expected a writable", (PHOTO, FLOW, "--out={}/photo.png/out")),
     ("--out={}/photo.png", "expected a writable", (PHOTO, FLOW, "--out={}/photo.png")),
-    ("--model", "'external' is unknown", (PHOTO, FLOW, "--model=external")),
+    ("--model", "external: no such file or folder", (PHOTO, FLOW, "--model=external")),
+    ("--model: {}/photo.png", "expected", (PHOTO, FLOW, "--model={}/photo.png")),
+    ("--model: {}: has no", "model_index.json", (PHOTO, FLOW, "--model={}")),
+    ("--model: no/such", "hub", (PHOTO, FLOW, "--model=no/such")),
+    ("--steps", "1000", (PHOTO, FLOW, "--model={}", "--steps=1000")),
+    ("--dtype", "not for the model internal", (PHOTO, FLOW, "--dtype=bfloat16")),
     ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
-    ("--cfg_scale", "reads no prompt", (PHOTO, FLOW, "--cfg_scale=7.5")),
+    ("--cfg_scale", "not for the model internal", (PHOTO, FLOW, "--cfg_scale=7.5")),
     ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
     ("{}/mask.png", "unknown kind of weights", (PHOTO, FLOW, "--flow_model={}/mask.png")),
     ("raft-tiny", "no such weights", (PHOTO, FLOW, "--flow_model=raft-tiny")),
@@ -343,7 +373,7 @@ WITHOUT_SAMPLER = """
 import numpy as np
 from experiments import command, edit
 from mg_jax import editing
-def run(image, _flow, _region, _raft, keys, _settings, ramp, _report):
+def run(image, _flow, _region, _raft, keys, settings, ramp, report):  # noqa: ARG001
     rows, nothing = np.zeros(ramp.size, int), np.zeros((ramp.size, keys.size))
     return np.stack([image] * keys.size), editing.Trace(rows, rows, rows, *[nothing] * 4)
 editing.coarse_to_fine.run = run

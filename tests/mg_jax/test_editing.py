@@ -15,9 +15,9 @@ from mg_jax import editing, images, metrics
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 128, 192
-SETTINGS = mg_jax.Settings(size=256, steps=4, recursions=1)
+SETTINGS = mg_jax.InternalSettings(size=256, steps=4, recursions=1)
 LEVELS = 6  # four, and half as many on the fine grid
-UNGUIDED = mg_jax.Settings(size=256, steps=4, recursions=1, guidance_weight=0.0, clip=1.0)
+UNGUIDED = mg_jax.InternalSettings(size=256, steps=4, recursions=1, guidance_weight=0.0, clip=1.0)
 SAMPLES = 2
 
 
@@ -169,7 +169,7 @@ def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place; return what the sampler was asked."""
     seen = {}
 
-    def run(image, _flow, region, _raft, keys, _settings, ramp, _report):
+    def run(image, _flow, region, _raft, keys, settings, ramp, report):  # noqa: ARG001
         seen.update(region=region, ramp=ramp)
         nothing = np.zeros((LEVELS, keys.size))
         rows = np.zeros(LEVELS, int)
@@ -207,7 +207,11 @@ REFUSED = [
     ("flow", {"flow": changed(flow().astype(np.float64), 1e300)}, "1e\\+300 pixels far"),
     ("flow", {"flow": np.zeros_like(flow())}, "zero everywhere"),
     ("flow", {"flow": one((H, W, 2), 3, 3) * 1000}, "out of the picture"),
-    ("model", {"model": "external"}, "'external' is unknown; expected internal"),
+    (
+        "model",
+        {"model": "external"},
+        "external: no such file or folder; expected a diffusers folder",
+    ),
     ("prompt", {"prompt": "a cup"}, "reads no text"),
     ("seed", {"seed": -1}, "-1"),
     ("seed", {"seed": 2**32}, "4294967296"),

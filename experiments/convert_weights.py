@@ -1,0 +1,76 @@
+r"""Convert Stable Diffusion 1.x or 2.x to a folder that loads as it is, without torch.
+
+    python -m experiments.convert_weights --checkpoint=v1-5-pruned-emaonly.safetensors \
+        --converted=out/sd15
+    python -m experiments.convert_weights --checkpoint=CompVis/stable-diffusion-v1-4 \
+        --converted=out/sd14 --keep_dtype=bfloat16
+
+--checkpoint is a folder in the layout of diffusers, a single file, .safetensors or .ckpt, or a hub
+id. The folder holds the parameters as Orbax keeps them, config.json (with the SHA-256 of the files
+they are from) and the tokenizer's files; it appears whole or not at all. A single 2.x file does not
+say what its UNet predicts: v is assumed; say --prediction=epsilon for a 512-pixel base model.
+A full 1.x takes half a minute on two cores, and 5.3 GB of memory as float32; it prints what it
+found, kept and left out.
+"""
+
+import time
+from pathlib import Path
+from typing import cast
+
+import jax
+from absl import flags
+
+from experiments import command
+from mg_jax import parallel
+from mg_jax.models.stable_diffusion import converted, loading
+from mg_jax.models.stable_diffusion.config import Prediction
+
+_CHECKPOINT = flags.DEFINE_string("checkpoint", None, "Folder, file or hub id to convert.")
+_CONVERTED = flags.DEFINE_string("converted", None, "New folder to write.")
+_KEEP_DTYPE = flags.DEFINE_enum(
+    "keep_dtype", "float32", ["float32", "bfloat16", "float16"], "What parameters are kept as."
+)
+_PREDICTION = flags.DEFINE_enum(
+    "prediction",
+    None,
+    ["epsilon", "v_prediction"],
+    "What the UNet predicts, where the checkpoint does not say so or is wrong.",
+)
+
+
+def main() -> None:
+    """Find, read, write, tell."""
+    start = time.perf_counter()
+    checkpoint, new = _given(_CHECKPOINT), Path(_given(_CONVERTED))
+    converted.check_new(new)
+    place = loading.find(checkpoint, _KEEP_DTYPE.value)
+    if converted.is_one(place):
+        raise ValueError(f"{place}: is converted already; expected a published checkpoint")
+    prediction = cast(Prediction | None, _PREDICTION.value)
+    found = loading.inspect(place, _KEEP_DTYPE.value, prediction)
+    print(f"{place}: {found.kind}; its UNet predicts {found.config.prediction}")
+    if found.assumed:
+        print("note: the file does not say what its UNet predicts: v_prediction is assumed;")
+        print("      if pictures come out grey or noisy, convert with --prediction=epsilon")
+    model = loading.take(found, dtype=_KEEP_DTYPE.value)
+    for network, params in model.weights._asdict().items():
+        leaves = jax.tree.leaves(params)
+        print(f"{network}: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters")
+    for sort, count in found.unused.items():
+        print(f"left out: {count} of {sort}")
+    converted.write(new, found, model.weights)
+    size = sum(file.stat().st_size for file in new.rglob("*") if file.is_file())
+    print(
+        f"{new}: kept as {_KEEP_DTYPE.value}, {size / 1e9:.2f} GB,"
+        f" {time.perf_counter() - start:.0f} s, peak memory {parallel.peak_memory() / 1e9:.1f} GB"
+    )
+
+
+def _given(flag: flags.FlagHolder[str | None]) -> str:
+    if not flag.value:
+        raise ValueError(f"--{flag.name}: none given; expected one")
+    return flag.value
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,79 @@
+"""Conversion as a program: what it prints, and that it fails in one line and leaves nothing."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mg_jax.models.stable_diffusion import loading
+
+from ..mg_jax.models.stable_diffusion import published
+from ..mg_jax.models.stable_diffusion.published import FIRST, SECOND
+
+
+def convert(**flags):
+    arguments = [f"--{name}={value}" for name, value in flags.items()]
+    command = [sys.executable, "-m", "experiments.convert_weights", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_folder_is_converted_and_loads_again(tmp_path):
+    drawn = published.draw(FIRST)
+    source, kept = published.folder(tmp_path / "source", FIRST, drawn), tmp_path / "out" / "kept"
+    done = convert(checkpoint=source, converted=kept)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{source}: diffusers folder; its UNet predicts epsilon"
+    count = sum(array.size for array in drawn["unet"].values())
+    assert lines[1] == f"unet: {len(drawn['unet'])} arrays, {count:,} parameters"
+    assert lines[4] == "left out: 1 of numbers of positions"
+    assert lines[5].startswith(f"{kept}: kept as float32, ")
+    assert published.same(published.values(loading.load(kept).weights), drawn)
+    assert {file.name for file in kept.iterdir()} == {"config.json", "parameters", "tokenizer"}
+    origin = json.loads((kept / "config.json").read_text())["origin"]
+    file = source / "unet" / "diffusion_pytorch_model.safetensors"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert origin["sha256"]["unet/diffusion_pytorch_model.safetensors"] == digest
+
+    again = convert(checkpoint=source, converted=kept)
+    assert again.returncode == 1
+    assert again.stderr == f"{kept}: exists already; expected the name of a new folder\n"
+    twice = convert(checkpoint=kept, converted=tmp_path / "twice")
+    assert twice.stderr.startswith(f"{kept}: is converted already; expected")
+
+
+def test_what_a_2_x_file_does_not_say_is_noted(tmp_path):
+    drawn = published.draw(SECOND)
+    source = published.single(tmp_path / "v2.safetensors", SECOND, drawn)
+    done = convert(checkpoint=source, converted=tmp_path / "kept", keep_dtype="bfloat16")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{source}: original single file, 2.x; its UNet predicts v_prediction" in done.stdout
+    assert "convert with --prediction=epsilon" in done.stdout
+    assert loading.load(tmp_path / "kept").config == SECOND
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ({}, "--checkpoint: none given; expected one\n"),
+        ({"checkpoint": "gone.ckpt"}, "--converted: none given; expected one\n"),
+        ({"checkpoint": "gone.ckpt", "converted": "kept"}, "gone.ckpt: no such file or folder; "),
+        ({"keep_dtype": "int8"}, "flag --keep_dtype=int8: value should be one of"),
+    ],
+)
+def test_wrong_flags_end_with_status_1_and_one_line(flags, line):
+    done = convert(**flags)
+    assert done.returncode == 1
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+
+
+def test_nothing_is_left_of_a_conversion_that_fails(tmp_path):
+    source = published.folder(tmp_path / "source", FIRST, published.draw(FIRST))
+    (source / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"")
+    done = convert(checkpoint=source, converted=tmp_path / "kept")
+    assert done.returncode == 1
+    assert done.stderr.endswith("is empty; expected weights\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["source"]
