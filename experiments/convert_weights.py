@@ -57,7 +57,7 @@ def main() -> None:
         leaves = jax.tree.leaves(params)
         print(f"{network}: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters")
     for sort, count in found.unused.items():
-        print(f"left out: {count} of {sort}")
+        print(f"left out: {sort} ({count})")
     converted.write(new, found, model.weights)
     size = sum(file.stat().st_size for file in new.rglob("*") if file.is_file())
     print(

@@ -40,6 +40,16 @@ class Kernel(NamedTuple):
     step: Callable[[Any, State, Schedule, Problem], tuple[State, Info]]
 
 
+def norm_of_sample(push: Latent) -> PerSample:
+    """‖push‖₂ of each sample."""
+    return jnp.sqrt(jnp.sum(jnp.square(push), axis=(1, 2, 3)))
+
+
+def norm_of_batch(push: Latent) -> PerSample:
+    """‖push‖₂ of all samples together, as the reference clips; the same for each."""
+    return jnp.broadcast_to(jnp.sqrt(jnp.sum(jnp.square(push))), push.shape[:1])
+
+
 def build(
     denoise: Denoiser,
     decode: Decoder,
@@ -47,11 +57,13 @@ def build(
     source_at: SourceAt,
     noise: Noise,
     repetitions: int,
+    norm_of: Callable[[Latent], PerSample] = norm_of_sample,
 ) -> Kernel:
     """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
 
-    Samples do not interact; the arithmetic is in the latent's dtype; `randomness` is what `noise`
-    takes.
+    `norm_of` is what the clip limits: `norm_of_sample`, with which samples do not interact, or the
+    reference's `norm_of_batch`. The arithmetic is in the latent's dtype; `randomness` is what
+    `noise` takes.
 
     Raises:
         ValueError: fewer than 1 repetition, or, from `step`, a source of another shape than `z`.
@@ -90,7 +102,7 @@ def build(
                 raise ValueError(f"source: {source.shape} at a level, expected {shape}")
             z = jnp.where(problem.edit.keep, source, z)
             eps, clean, push, energies, terms = guidance(z, level, problem)
-            norm = _norm(push)
+            norm = norm_of(push)
             eps = eps + push * _spread(shrink(norm, problem.knobs.clip))
             cleaner = ddim(z, eps, level)
             again = renoise(cleaner, noise(randomness, steps, Draw.RENOISE, shape), level)
@@ -143,10 +155,6 @@ def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> L
     NaN at levels that the trajectory lacks.
     """
     return edit.source.at[level.position].get(mode="fill")
-
-
-def _norm(push: Latent) -> PerSample:
-    return jnp.sqrt(jnp.sum(jnp.square(push), axis=(1, 2, 3)))
 
 
 def _spread(values: PerSample) -> Float[Array, "b 1 1 1"]:

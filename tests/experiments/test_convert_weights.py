@@ -28,7 +28,7 @@ def test_a_folder_is_converted_and_loads_again(tmp_path):
     assert lines[0] == f"{source}: diffusers folder; its UNet predicts epsilon"
     count = sum(array.size for array in drawn["unet"].values())
     assert lines[1] == f"unet: {len(drawn['unet'])} arrays, {count:,} parameters"
-    assert lines[4] == "left out: 1 of numbers of positions"
+    assert lines[4] == "left out: position numbers (1)"
     assert lines[5].startswith(f"{kept}: kept as float32, ")
     assert published.same(published.values(loading.load(kept).weights), drawn)
     assert {file.name for file in kept.iterdir()} == {"config.json", "parameters", "tokenizer"}

@@ -254,6 +254,23 @@ def test_no_repetitions_are_refused():
         kernel.build(halve, decode, pull, kernel.noised_source, noise.replay, 0)
 
 
+def test_the_clip_may_go_by_the_batch():
+    """The reference's norm is that of all samples together; of one sample it is the same."""
+    push = normal(3, 4, 4, 2, seed=5)
+    whole = kernel.norm_of_batch(push)
+    np.testing.assert_allclose(whole, np.full(3, np.linalg.norm(push)), rtol=1e-6)
+    squares = jnp.square(kernel.norm_of_sample(push))
+    np.testing.assert_allclose(jnp.square(whole), jnp.full(3, jnp.sum(squares)), rtol=1e-6)
+    np.testing.assert_allclose(
+        kernel.norm_of_batch(push[:1]), kernel.norm_of_sample(push[:1]), rtol=1e-6
+    )
+    built = kernel.build(
+        halve, decode, pull, kernel.noised_source, noise.replay, 1, kernel.norm_of_batch
+    )
+    _, info = jax.jit(built.step)(RECORDING, kernel.init(Z), LEVEL, problem())
+    assert np.ptp(info.push_norm[0]) == 0
+
+
 @pytest.mark.parametrize("float64", [False, True])
 def test_a_step_keeps_the_latents_dtype(float64):
     with jax.enable_x64(float64):

@@ -49,7 +49,7 @@ def read(
         unet=Part(parts["unet"], layouts.diffusers_unet),
         vae=Part(parts["vae"], layouts.diffusers_vae),
         text=Part(parts["text_encoder"], layouts.transformers_text),
-        unused={"numbers of positions": len(positions)} if positions else {},
+        unused={"position numbers": len(positions)} if positions else {},
         files=tuple(files),
         tokenizer=folder / "tokenizer",
     )

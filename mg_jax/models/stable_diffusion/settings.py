@@ -5,10 +5,18 @@ from typing import ClassVar
 
 from mg_jax import settings
 
+_CHOICES = {
+    "dtype": ("float32", "bfloat16"),
+    "source": ("inverted", "noised"),
+    "clip_over": ("sample", "batch"),
+    "flow_statistics": ("running", "batch"),
+    "finish": ("pasted", "decoded"),
+}
+
 
 @dataclass(frozen=True)
 class Settings(settings.Settings):
-    """Strengths, sizes and levels as in the paper and its reference."""
+    """Strengths, sizes and levels as in the paper; `reference()` is its code in every detail."""
 
     size: int = 512
     steps: int = 500
@@ -21,6 +29,13 @@ class Settings(settings.Settings):
     oracle_flow: bool = False
     cfg_scale: float = 7.5  # classifier-free guidance; 1 = the prompt alone, 0 = no prompt
     dtype: str = "float32"  # or "bfloat16": the networks compute and are kept in
+    # What is kept outside the region, and where sampling starts: the photo's own trajectory, found
+    # by DDIM inversion, or the photo with fresh noise at each level, from pure noise.
+    source: str = "inverted"
+    null_text: int = 0  # null-text optimisation after the inversion: iterations a level
+    clip_over: str = "sample"  # or "batch": the push's norm is that of all samples together
+    flow_statistics: str = "running"  # or "batch": RAFT's batch norms in training mode
+    finish: str = "pasted"  # into the photo, outside of which it is kept; or "decoded" as it is
 
     SIZES: ClassVar[range] = range(128, 2049, 64)
     STEPS: ClassVar[range] = range(1, 1000)
@@ -30,5 +45,17 @@ class Settings(settings.Settings):
         super().__post_init__()
         if not 0 <= self.cfg_scale < float("inf"):
             raise ValueError(f"cfg_scale: {self.cfg_scale}; expected a finite number >= 0")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype: {self.dtype!r}; expected 'float32' or 'bfloat16'")
+        if not 0 <= self.null_text <= 1000:
+            raise ValueError(f"null_text: {self.null_text}; expected 0 to 1000")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: {getattr(self, name)!r}; expected {' or '.join(known)}")
+
+
+def reference() -> Settings:
+    """The PyTorch reference in every detail: the paper's settings, and what its code does besides.
+
+    Given latents (its cached ones) take the noised source's place. Its occlusion mask alone is not
+    repeated: in normalised coordinates, whose rounding masks a few pixels more.
+    """
+    return Settings(source="noised", clip_over="batch", flow_statistics="batch", finish="decoded")

@@ -65,9 +65,7 @@ _SCHEDULE = (
 _UNUSED = {
     "moving averages of the UNet": re.compile(r"model_ema\..*"),
     "noise levels": re.compile("|".join(_SCHEDULE)),
-    "numbers of positions": re.compile(
-        re.escape(_CLIP) + r"(text_model\.)?embeddings\.position_ids"
-    ),
+    "position numbers": re.compile(re.escape(_CLIP) + r"(text_model\.)?embeddings\.position_ids"),
     "projections of the whole text": re.compile(
         re.escape(_TEXT) + r"(model\.)?(logit_scale|text_projection)(\.weight)?"
     ),

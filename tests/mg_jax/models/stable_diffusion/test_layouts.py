@@ -146,7 +146,7 @@ def test_braces():
 
 
 def test_the_lists_are_as_long_as_published_checkpoints():
-    """686 + 248 + 196 arrays, with the numbers of positions 1131, are those of every 1.x file."""
+    """686 + 248 + 196 arrays, with the position numbers 1131, are those of every 1.x file."""
     assert len(listed(UNET)) == len(listed(ORIGINAL_UNET)) == 686
     assert len(listed(VAE)) == len(listed(ORIGINAL_VAE)) == 248
     assert (len(listed(text(12))), len(listed(text(23)))) == (196, 372)

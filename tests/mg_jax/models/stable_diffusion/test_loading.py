@@ -110,11 +110,11 @@ def test_a_prediction_that_is_given_overrides_all(place):
 
 
 def test_what_is_no_parameter_is_counted(place):
-    assert loading.inspect(place / "1.x").unused == {"numbers of positions": 1}
+    assert loading.inspect(place / "1.x").unused == {"position numbers": 1}
     assert loading.inspect(place / "1.x.safetensors").unused == {
         "moving averages of the UNet": 2,
         "noise levels": 2,
-        "numbers of positions": 1,
+        "position numbers": 1,
     }
     assert loading.inspect(place / "2.x.safetensors").unused == {
         "moving averages of the UNet": 2,

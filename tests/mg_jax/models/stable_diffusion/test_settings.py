@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.settings import Settings, reference
 
 OUT_OF_RANGE = {
     "size": [0, 64, 500, 2112],
@@ -17,6 +17,11 @@ OUT_OF_RANGE = {
     "clip": [0.0, math.nan, math.inf],
     "cfg_scale": [-1.0, math.nan, math.inf],
     "dtype": ["float64", "half"],
+    "source": ["photo", ""],
+    "null_text": [-1, 1001],
+    "clip_over": ["both"],
+    "flow_statistics": ["eval"],
+    "finish": ["raw"],
 }
 
 
@@ -40,3 +45,13 @@ def test_the_defaults_are_the_papers():
     assert (settings.clip, settings.cfg_scale, settings.dtype) == (200, 7.5, "float32")
     assert settings.occlusion_masking
     assert not settings.oracle_flow
+
+
+def test_the_reference_differs_in_named_settings_only():
+    ours, theirs = dataclasses.asdict(Settings()), dataclasses.asdict(reference())
+    assert {name: theirs[name] for name in ours if ours[name] != theirs[name]} == {
+        "source": "noised",
+        "clip_over": "batch",
+        "flow_statistics": "batch",
+        "finish": "decoded",
+    }
