@@ -1,26 +1,49 @@
 """An edit with Stable Diffusion, from photo and flow to full size: the paper's algorithm."""
 
 import functools
+import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Key, UInt8
 from scipy import ndimage
 
 from flows.raft import Raft
-from mg_jax import guiding, images, kernel, noise, parallel, sampling, schedule, tracing
-from mg_jax.models.stable_diffusion import networks
+from mg_jax import (
+    guiding,
+    images,
+    inversion,
+    kernel,
+    noise,
+    parallel,
+    sampling,
+    schedule,
+    tracing,
+)
+from mg_jax.models.stable_diffusion import inputs, inverted, networks
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
 from mg_jax.models.stable_diffusion.settings import Settings
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.tracing import Progress, Trace
-from mg_jax.types import Edit, Energy, Info, Knobs, Params, Problem, State
+from mg_jax.types import Denoiser, Edit, Energy, Info, Knobs, Latent, Params, Problem, State
 
-_MULTIPLE = 64  # of the work picture's sides: latents are 8 pixels wide, and halved three times
-_SMALLEST = 128  # pixels a side that the flow network needs
 _FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
+
+
+class Given(NamedTuple):
+    """What a run may be given, that it finds or draws otherwise; at the size worked at."""
+
+    start: Float32[np.ndarray, "h w c"] | None = None  # the latent that sampling starts from
+    trajectory: Float32[np.ndarray, "levels h w c"] | None = None  # the source's, noisiest first
+    unconditional: Float32[np.ndarray, "levels n d"] | None = None  # by null-text optimisation
+    keep: Bool[np.ndarray, "h w _"] | None = None  # latents where the source is kept
+    recording: Float32[np.ndarray, "steps draws b h w c"] | None = None  # all noise, to replay
+
+
+NOTHING = Given()
 
 
 def run(
@@ -34,37 +57,47 @@ def run(
     report: Callable[[Progress], None],
     model: StableDiffusion,
     prompt: str,
+    given: Given,
 ) -> tuple[UInt8[np.ndarray, "b H W 3"], Trace]:
-    """Edited pictures of the photo's size, one a key; outside `region` they are the photo.
+    """Edited pictures of the photo's size, one a key.
 
-    `ramp` has a value for each level.
+    Outside `region` they are the photo, unless `settings.finish` says otherwise. `ramp` has a value
+    for each level.
+
+    Raises:
+        ValueError: something given that is of another shape than the run's; it begins "given: ".
     """
     net = networks.build(model.config, settings.dtype, "blocks")
-    problem = guiding.repeated(
-        problem_of(photo, flow, region, raft, settings, model, net), keys.size
-    )._replace(prompt=prompt_of(prompt, keys.size, settings.cfg_scale, model, net))
-    rows = schedule.ddim(settings.steps, ramp)
-    program = _program(net, guiding.energy(raft, settings.oracle_flow), settings.recursions)
-    state = kernel.init(noise.start(keys, problem.edit.source.shape))
+    levels = settings.steps
+    before = 0
+    if given.trajectory is None and settings.source == "inverted":
+        before = levels * (2 if settings.null_text else 1)
+        given = _found(photo, prompt, model, net, settings, given, _early(report, before + levels))
+    problem = problem_of(photo, flow, region, raft, settings, model, net, given)
+    problem = guiding.repeated(problem, keys.size)
+    told = inputs.prompt_of(prompt, keys.size, settings.cfg_scale, model, net)
+    problem = problem._replace(prompt=_with_null_text(told, given))
+    rows = schedule.ddim(levels, ramp)
+    program = _program(
+        net,
+        guiding.energy(raft, settings.oracle_flow),
+        settings.recursions,
+        settings.clip_over,
+        given.trajectory is not None,
+        given.unconditional is not None,
+        given.recording is not None,
+    )
+    randomness = keys if given.recording is None else jnp.asarray(given.recording)
+    state = kernel.init(_start(problem.edit.keep.shape[1:3], keys, given, model))
     traces = []
-    for i in range(settings.steps):
-        state, info = program(keys, state, schedule.rows(rows, i, i + 1), problem)
+    for i in range(levels):
+        state, info = program(randomness, state, schedule.rows(rows, i, i + 1), problem)
         traces.append(tracing.of_level(info, 0, i))
-        report(tracing.progress(traces[-1], i + 1, settings.steps))
-    decoded = _compiled(net.decode)(problem.params.decoder, state.z)
-    edited = [pasted(photo, region, images.to_uint8(one)) for one in decoded]
-    return np.stack(edited), tracing.joined(traces)
-
-
-def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
-    """Height and width to work at: multiples of 64, nearly of the photo's form and size² pixels."""
-    height, width = shape
-    aspect = (height / width) ** 0.5
-
-    def rounded(length: float) -> int:
-        return max(_SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
-
-    return rounded(size * aspect), rounded(size / aspect)
+        report(tracing.progress(traces[-1], before + i + 1, before + levels))
+    pictures = inputs.decoded(state.z, model, net)
+    return np.stack([_finished(photo, region, one, settings) for one in pictures]), tracing.joined(
+        traces
+    )
 
 
 def problem_of(
@@ -75,25 +108,25 @@ def problem_of(
     settings: Settings,
     model: StableDiffusion,
     net: Networks,
+    given: Given,
 ) -> Problem:
     """The problem of one sample, but for its prompt."""
-    height, width = work_shape(region.shape, settings.size)
-    factor = model.config.vae.factor
-    seen = jnp.asarray(images.to_float(images.resize(photo, height, width)))[None]
-    source = _compiled(net.encode)(model.weights.vae, seen)
-    grid = (height // factor, width // factor)
-    inside = images.box(region[..., None].astype(np.float32), grid)[..., 0] > 0
+    seen = inputs.work_picture(photo, settings)
+    grid = (seen.shape[1] // model.config.vae.factor, seen.shape[2] // model.config.vae.factor)
+    _check(given, grid, settings, model)
+    if given.trajectory is None:
+        source = inputs.encoded(seen, model, net)
+    else:
+        source = jnp.asarray(given.trajectory)[:, None]
+    keep = given.keep
+    if keep is None:
+        keep = images.box(region[..., None].astype(np.float32), grid) == 0
     edit = Edit(
         source=source,
-        keep=jnp.asarray(~inside)[None, ..., None],
-        steer=jnp.ones((*source.shape[:3], 1)),
+        keep=jnp.asarray(keep)[None],
+        steer=jnp.ones((1, *grid, 1)),
         target=guiding.target(
-            seen,
-            flow,
-            settings.size,
-            settings,
-            raft.params,
-            guiding.features(raft),
+            seen, flow, settings.size, settings, raft.params, guiding.features(raft)
         ),
     )
     one = jnp.ones(1)
@@ -105,45 +138,110 @@ def problem_of(
     )
 
 
-def prompt_of(
-    text: str, samples: int, scale: float, model: StableDiffusion, net: Networks
-) -> Prompt:
-    """The prompt of all samples; the unconditional one is the empty text."""
-    tokens = jnp.asarray(model.tokenizer.encode(["", text]))
-    unconditional, conditional = (
-        jnp.repeat(one[None], samples, axis=0)
-        for one in _compiled(net.embed)(model.weights.text, tokens)
-    )
-    return Prompt(unconditional, conditional, jnp.full(samples, scale))
-
-
 def pasted(
     photo: UInt8[np.ndarray, "H W 3"],
     region: Bool[np.ndarray, "H W"],
-    decoded: UInt8[np.ndarray, "h w 3"],
+    picture: UInt8[np.ndarray, "H W 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """The photo with the decoded picture, at any size, in the region, its rim blended inwards."""
-    height, width = region.shape
-    new = images.resize(decoded, height, width).astype(np.float32)
+    """The photo with the picture in the region, its rim blended inwards."""
     depth = ndimage.distance_transform_edt(region)
     share = np.clip(depth / (_FEATHER * np.sqrt(region.size) + 1), 0, 1)[..., None]
-    mixed = photo + share * (new - photo)
+    mixed = photo + share * (picture.astype(np.float32) - photo)
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-# Programs are made once a process and kept: jax compiles each once for a shape of its arguments.
+def _finished(
+    photo: UInt8[np.ndarray, "H W 3"],
+    region: Bool[np.ndarray, "H W"],
+    picture: UInt8[np.ndarray, "h w 3"],
+    settings: Settings,
+) -> UInt8[np.ndarray, "H W 3"]:
+    full = images.resize(picture, *photo.shape[:2])
+    return full if settings.finish == "decoded" else pasted(photo, region, full)
 
-_compiled = functools.cache(parallel.jit_lean)
+
+def _found(
+    photo: UInt8[np.ndarray, "H W 3"],
+    prompt: str,
+    model: StableDiffusion,
+    net: Networks,
+    settings: Settings,
+    given: Given,
+    report: Callable[[int, int], None],
+) -> Given:
+    """What was given, with the photo's trajectory by inversion."""
+    found = inverted.trajectory_of(
+        photo,
+        prompt,
+        model,
+        net,
+        settings,
+        report,
+        name="",
+        iterations=settings.inversion_iterations,
+        null_text_iterations=settings.null_text,
+    )
+    return given._replace(trajectory=found.latents, unconditional=found.unconditional)
+
+
+def _early(report: Callable[[Progress], None], total: int) -> Callable[[int, int], None]:
+    """Report of levels inverted, as progress of the whole run; there is no energy yet."""
+    return lambda done, _: report(Progress(done, total, math.nan, math.nan))
+
+
+def _with_null_text(told: Prompt, given: Given) -> Prompt:
+    if given.unconditional is None:
+        return told
+    samples = told.conditional.shape[0]
+    return told._replace(unconditional=jnp.repeat(given.unconditional[:, None], samples, axis=1))
+
+
+def _start(
+    grid: tuple[int, ...], keys: Key[Array, " b"], given: Given, model: StableDiffusion
+) -> Latent:
+    """The latent given; else the trajectory's noisiest; else noise."""
+    start = given.start
+    if start is None and given.trajectory is not None:
+        start = given.trajectory[0]
+    if start is None:
+        return noise.start(keys, (keys.size, *grid, model.config.vae.latent))
+    return jnp.repeat(jnp.asarray(start)[None], keys.size, axis=0)
+
+
+def _check(given: Given, grid: tuple[int, int], settings: Settings, model: StableDiffusion) -> None:
+    levels, latent = settings.steps, (*grid, model.config.vae.latent)
+    text = (model.config.text.length, model.config.text.width)
+    expected: dict[str, tuple[tuple[int, ...], ...]] = {
+        "start": (latent,),
+        "trajectory": ((levels, *latent),),
+        "unconditional": ((levels, *text),),
+        "keep": ((*grid, 1), latent),
+    }
+    for name, shapes in expected.items():
+        array = getattr(given, name)
+        if array is not None and array.shape not in shapes:
+            raise ValueError(f"given: {name} of shape {array.shape}; expected {shapes[0]}")
 
 
 @functools.cache
-def _program(net: Networks, energy: Energy, repetitions: int) -> Callable[..., tuple[State, Info]]:
+def _program(
+    net: Networks,
+    energy: Energy,
+    repetitions: int,
+    clip_over: str,
+    stored: bool,
+    null_text: bool,
+    replayed: bool,
+) -> Callable[..., tuple[State, Info]]:
+    """One program for each way of sampling, made once a process."""
+    denoise: Denoiser = classifier_free(net.denoise)
     guided = kernel.build(
-        classifier_free(net.denoise),
+        inversion.per_level(denoise) if null_text else denoise,
         net.decode,
         energy,
-        kernel.noised_source,
-        noise.gaussian,
+        kernel.stored_source if stored else kernel.noised_source,
+        noise.replay if replayed else noise.gaussian,
         repetitions,
+        kernel.norm_of_batch if clip_over == "batch" else kernel.norm_of_sample,
     )
     return parallel.jit_lean(functools.partial(sampling.run, guided))

@@ -32,6 +32,7 @@ class Settings(settings.Settings):
     # What is kept outside the region, and where sampling starts: the photo's own trajectory, found
     # by DDIM inversion, or the photo with fresh noise at each level, from pure noise.
     source: str = "inverted"
+    inversion_iterations: int = 3  # evaluations a level of the inversion; 1 = the reference's
     null_text: int = 0  # null-text optimisation after the inversion: iterations a level
     clip_over: str = "sample"  # or "batch": the push's norm is that of all samples together
     flow_statistics: str = "running"  # or "batch": RAFT's batch norms in training mode
@@ -45,6 +46,10 @@ class Settings(settings.Settings):
         super().__post_init__()
         if not 0 <= self.cfg_scale < float("inf"):
             raise ValueError(f"cfg_scale: {self.cfg_scale}; expected a finite number >= 0")
+        if not 1 <= self.inversion_iterations <= 100:
+            raise ValueError(
+                f"inversion_iterations: {self.inversion_iterations}; expected 1 to 100"
+            )
         if not 0 <= self.null_text <= 1000:
             raise ValueError(f"null_text: {self.null_text}; expected 0 to 1000")
         for name, known in _CHOICES.items():
@@ -58,4 +63,10 @@ def reference() -> Settings:
     Given latents (its cached ones) take the noised source's place. Its occlusion mask alone is not
     repeated: in normalised coordinates, whose rounding masks a few pixels more.
     """
-    return Settings(source="noised", clip_over="batch", flow_statistics="batch", finish="decoded")
+    return Settings(
+        source="noised",
+        inversion_iterations=1,
+        clip_over="batch",
+        flow_statistics="batch",
+        finish="decoded",
+    )

@@ -1,0 +1,135 @@
+r"""Invert a photo: find the noise at every level that leads Stable Diffusion back to it.
+
+    python -m experiments.invert --image=photo.jpg --model=CompVis/stable-diffusion-v1-4 \
+        --prompt="a photo of a cup" --out=out/photo.safetensors
+
+The trajectory is for edits of this photo, with the same --model, --size and --steps, that keep what
+lies outside their region as it is. A level takes --iterations evaluations of the UNet, and one more
+to see how well the photo comes back: the program prints its PSNR, and that of the autoencoder
+alone, which no inversion can exceed. Each of --null_text_iterations costs about three evaluations a
+level more, with its gradient's memory; ten of them (the paper's number) keep sampling with
+--cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference reads.
+"""
+
+import dataclasses
+import importlib.util
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from experiments import command
+from mg_jax import images, parallel, trajectory
+from mg_jax.models.stable_diffusion import inverted, loading, networks
+from mg_jax.models.stable_diffusion.settings import Settings
+
+_image = flags.DEFINE_string("image", None, "Photo to invert.", required=True)
+_model = flags.DEFINE_string(
+    "model",
+    None,
+    "Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
+    " experiments.convert_weights, or a hub id.",
+    required=True,
+)
+_prompt = flags.DEFINE_string("prompt", "", "What the photo shows.")
+_out = flags.DEFINE_string("out", "out/trajectory.safetensors", "File to write.")
+_iterations = flags.DEFINE_integer(
+    "iterations", 3, "Evaluations a level; 1 is plain DDIM inversion.", lower_bound=1
+)
+_null_text_iterations = flags.DEFINE_integer(
+    "null_text_iterations", 0, "Steps of null-text optimisation a level.", lower_bound=0
+)
+_reference_latents = flags.DEFINE_string(
+    "reference_latents", None, "Folder for the latents as the PyTorch reference reads them."
+)
+_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
+_steps = flags.DEFINE_integer("steps", None, "Noise levels (500).")
+_cfg_scale = flags.DEFINE_float(
+    "cfg_scale", None, "Classifier-free guidance that null-text optimisation is for (7.5)."
+)
+_dtype = flags.DEFINE_enum("dtype", None, ["float32", "bfloat16"], "What is computed in (float32).")
+_SETTINGS = (_size, _steps, _cfg_scale, _dtype)
+
+
+def main() -> None:
+    """Read, invert, write, sample back."""
+    start = time.perf_counter()
+    parallel.keep_programs()
+    out, settings = Path(_out.value), _settings()
+    trajectory.check_name(out)
+    _writable(out.parent)
+    folder = Path(_reference_latents.value) if _reference_latents.value else None
+    if folder is not None and importlib.util.find_spec("torch") is None:
+        raise ValueError("--reference_latents: needs PyTorch, which is not installed")
+    photo = images.read(_image.value)
+    model = loading.load(_model.value, dtype=settings.dtype)
+    net = networks.build(model.config, settings.dtype, "blocks")
+    with tqdm(desc="inverting", unit="level", disable=None) as bar:
+        found = inverted.trajectory_of(
+            photo,
+            _prompt.value,
+            model,
+            net,
+            settings,
+            _report(bar),
+            name=_model.value,
+            iterations=_iterations.value,
+            null_text_iterations=_null_text_iterations.value,
+        )
+    trajectory.write(out, found)
+    print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
+    if folder is not None:
+        from mg_jax import reference
+
+        reference.write_latents(folder, found.latents)
+        print(f"{folder}: latents for the PyTorch reference")
+    with tqdm(desc="sampling back", unit="level", disable=None) as bar:
+        back = inverted.reconstructed(found, model, net, _report(bar))
+    work = images.resize(photo, *back.shape[:2])
+    alone = inverted.round_trip(photo, model, net, settings)
+    how = f"guided by {settings.cfg_scale:g}" if _null_text_iterations.value else "without guidance"
+    print(
+        f"sampled back, {how}: {_psnr(back, work):.1f} dB;"
+        f" the autoencoder alone: {_psnr(alone, work):.1f} dB"
+    )
+
+
+def _report(bar: Any) -> inverted.Report:
+    def report(done: int, levels: int) -> None:
+        bar.total = levels
+        bar.update(done - bar.n)
+
+    return report
+
+
+def _settings() -> Settings:
+    given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
+    try:
+        return dataclasses.replace(Settings(), **given)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from error
+
+
+def _writable(folder: Path) -> None:
+    """Make the folder if it is missing, and refuse one that takes no files."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{folder}: {error.strerror}; expected a writable folder") from error
+
+
+def _psnr(found: UInt8[np.ndarray, "h w 3"], expected: UInt8[np.ndarray, "h w 3"]) -> float:
+    """Peak signal-to-noise ratio of 8-bit pictures, dB; infinite for equal ones."""
+    error = np.mean(np.square(found.astype(np.float64) - expected))
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,60 @@
+"""What a photo and a prompt are to the networks."""
+
+import functools
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, UInt8
+
+from mg_jax import images, parallel
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.networks import Networks
+from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.prompting import Prompt
+from mg_jax.types import Latent
+
+_MULTIPLE = 64  # of the work picture's sides: latents are 8 pixels wide, and halved three times
+_SMALLEST = 128  # pixels a side that the flow network needs
+
+# A function is compiled once a process for a shape of its arguments.
+compiled = functools.cache(parallel.jit_lean)
+
+
+def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
+    """Height and width to work at: multiples of 64, nearly of the photo's form and size² pixels."""
+    height, width = shape
+    aspect = (height / width) ** 0.5
+
+    def rounded(length: float) -> int:
+        return max(_SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
+
+    return rounded(size * aspect), rounded(size / aspect)
+
+
+def work_picture(photo: UInt8[np.ndarray, "H W 3"], settings: Settings) -> Float[Array, "1 h w 3"]:
+    """The photo at the size worked at, in [-1, 1]."""
+    height, width = work_shape(photo.shape[:2], settings.size)
+    return jnp.asarray(images.to_float(images.resize(photo, height, width)))[None]
+
+
+def encoded(picture: Float[Array, "1 H W 3"], model: StableDiffusion, net: Networks) -> Latent:
+    """The picture's latent."""
+    latent: Latent = compiled(net.encode)(model.weights.vae, picture)
+    return latent
+
+
+def decoded(latent: Latent, model: StableDiffusion, net: Networks) -> UInt8[np.ndarray, "b H W 3"]:
+    """The pictures of latents."""
+    return images.to_uint8(compiled(net.decode)(model.weights.vae, latent))
+
+
+def prompt_of(
+    text: str, samples: int, scale: float, model: StableDiffusion, net: Networks
+) -> Prompt:
+    """The prompt of all samples; the unconditional one is the empty text."""
+    tokens = jnp.asarray(model.tokenizer.encode(["", text]))
+    unconditional, conditional = (
+        jnp.repeat(one[None], samples, axis=0)
+        for one in compiled(net.embed)(model.weights.text, tokens)
+    )
+    return Prompt(unconditional, conditional, jnp.full(samples, scale))
