@@ -4,6 +4,10 @@ r"""Edit a photo by a motion field.
     python -m experiments.edit --image=photo.jpg --motion="translate dx=150 dy=0" \
         --object_mask=mask.png --out=out/moved
     python -m experiments.edit --image=photo.png --flow=flow.npz --out=out/flow
+    python -m experiments.edit --model=CompVis/stable-diffusion-v1-4 --prompt="a cup" \
+        --image=photo.jpg --flow=flow.npz --out=out/sd
+    python -m experiments.edit --model=sd-v1-4.ckpt --preset=reference --reference_dir=data/apple \
+        --flow=right --flow_model=raft-things.pth --prompt="an apple" --out=out/apple
 
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
 edited.png (full size), overview.png, metrics.json, trace.npz and config.json.
@@ -15,12 +19,13 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -31,16 +36,22 @@ from tqdm import tqdm
 import mg_jax
 from experiments import command
 from flows import files, masks, motions
-from mg_jax import editing, images, parallel
+from mg_jax import editing, images, parallel, reference, schedule, trajectory
+from mg_jax.models.stable_diffusion.inputs import work_shape
+from mg_jax.models.stable_diffusion.settings import reference as reference_settings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress
 
 _DATA = Path(__file__).parent / "data"
 _IMAGE, _MASK, _MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
 
+_LATENT = 8  # pixels a side
+
 _image = flags.DEFINE_string("image", None, "Photo to edit (default: the one that ships).")
 _flow = flags.DEFINE_string(
-    "flow", None, "Flow file: .npz, .npy, .flo or .pth, of the photo's size."
+    "flow",
+    None,
+    "Flow file: .npz, .npy, .flo or .pth, of the photo's size; in --reference_dir, its name.",
 )
 _motion = flags.DEFINE_string(
     "motion",
@@ -77,6 +88,50 @@ _clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200
 _cfg_scale = flags.DEFINE_float(
     "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
 )
+_preset = flags.DEFINE_enum(
+    "preset",
+    "paper",
+    ["paper", "reference"],
+    "Stable Diffusion's settings: the paper's, or all that the PyTorch reference does.",
+)
+_source = flags.DEFINE_enum(
+    "source",
+    None,
+    ["inverted", "noised"],
+    "What Stable Diffusion starts from and keeps: the photo's DDIM trajectory, found first"
+    " (default), or pure noise and the photo with fresh noise.",
+)
+_inversion_iterations = flags.DEFINE_integer(
+    "inversion_iterations", None, "Evaluations a level of the inversion (3; 1 is plain DDIM)."
+)
+_null_text = flags.DEFINE_integer(
+    "null_text", None, "Iterations a level of null-text optimisation after the inversion (0)."
+)
+_clip_over = flags.DEFINE_enum(
+    "clip_over", None, ["sample", "batch"], "Whose norm --clip limits (sample; reference: batch)."
+)
+_flow_statistics = flags.DEFINE_enum(
+    "flow_statistics",
+    None,
+    ["running", "batch"],
+    "What the flow network's batch norms use (running; reference: batch).",
+)
+_finish = flags.DEFINE_enum(
+    "finish",
+    None,
+    ["pasted", "decoded"],
+    "Put Stable Diffusion's picture into the photo, which is kept outside the region (pasted), or"
+    " leave it as it is (reference: decoded).",
+)
+_trajectory = flags.DEFINE_string(
+    "trajectory", None, "The photo's trajectory, by experiments.invert with the same settings."
+)
+_noise = flags.DEFINE_string(
+    "noise", None, ".npy of all noise, [steps·recursions, 3, samples, h, w, 4], to repeat a run."
+)
+_reference_dir = flags.DEFINE_string(
+    "reference_dir", None, "Data directory of the PyTorch reference; --flow names a flow in it."
+)
 _dtype = flags.DEFINE_enum(
     "dtype", None, ["float32", "bfloat16"], "What Stable Diffusion computes in (float32)."
 )
@@ -99,32 +154,48 @@ _SETTINGS = (
     _clip,
     _cfg_scale,
     _dtype,
+    _source,
+    _inversion_iterations,
+    _null_text,
+    _clip_over,
+    _flow_statistics,
+    _finish,
     _occlusion_masking,
     _oracle_flow,
 )
 
 
+class _Inputs(NamedTuple):
+    """What is read, and the file that each argument of `edit` is named after in errors."""
+
+    image: UInt8[np.ndarray, "h w 3"]
+    flow: Float32[np.ndarray, "h w 2"]
+    keep_mask: Bool[np.ndarray, "h w"] | None
+    ramp: Float[np.ndarray, " levels"] | None
+    given: mg_jax.Given
+    origins: dict[str, str]
+
+
 def main() -> None:
     """Read, edit, write."""
     parallel.keep_programs()
-    image_path = Path(_image.value) if _image.value else _IMAGE
-    image = images.read(image_path)
-    flow = _read_flow(image_path, image.shape[:2])
-    keep = _read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
-    ramp = _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None
-    with _named({"flow": _flow.value or "--motion", "ramp": _guidance_schedule.value or ""}):
+    with _named({}):
         settings = _settings()
+    read = _read_directory(settings) if _reference_dir.value else _read_files(settings)
+    flow = read.flow
+    with _named(read.origins):
         request: dict[str, Any] = {
-            "image": image,
+            "image": read.image,
             "flow": flow,
             "prompt": _prompt.value,
             "model": _model.value,
             "seed": _seed.value,
             "samples": _samples.value,
-            "keep_mask": keep,
+            "keep_mask": read.keep_mask,
             "flow_model": _flow_model.value,
             "settings": settings,
-            "ramp": ramp,
+            "ramp": read.ramp,
+            "given": read.given,
         }
         editing.check(**request)
     out = _writable(Path(_out.value))
@@ -135,11 +206,14 @@ def main() -> None:
 
         def report(progress: Progress) -> None:
             bar.total = progress.levels
-            bar.set_postfix(energy=f"{progress.energy:.2f}", flow=f"{progress.flow_error:.2f} px")
+            if not math.isnan(progress.energy):  # there is none yet while a photo is inverted
+                bar.set_postfix(
+                    energy=f"{progress.energy:.2f}", flow=f"{progress.flow_error:.2f} px"
+                )
             bar.update()
 
         result = mg_jax.edit(**request, report=report)
-    _write(out, result, _config(image_path, settings))
+    _write(out, result, _config(settings))
     scores = result.metrics
     print(
         f"{out / 'edited.png'}: flow {scores['flow_l1_px']:.2f} px off in the mean,"
@@ -151,6 +225,8 @@ def main() -> None:
 def _settings() -> Settings:
     """The model's own, but for what the flags say."""
     defaults = editing.defaults(_model.value)
+    if _preset.value == "reference" and isinstance(defaults, mg_jax.StableDiffusionSettings):
+        defaults = reference_settings()
     given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
     for name in given.keys() - {field.name for field in dataclasses.fields(defaults)}:
         raise ValueError(f"--{name}: not for the model {_model.value}; expected none")
@@ -166,6 +242,76 @@ def _named(origins: dict[str, str]) -> Iterator[None]:
         argument, colon, rest = str(error).partition(":")
         flag = f"--{argument}" if argument in flags.FLAGS else argument
         raise ValueError(origins.get(argument, flag) + colon + rest) from error
+
+
+def _read_files(settings: Settings) -> _Inputs:
+    """What the single flags name."""
+    image_path = Path(_image.value) if _image.value else _IMAGE
+    image = images.read(image_path)
+    keep = _read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
+    return _Inputs(
+        image,
+        _read_flow(image_path, image.shape[:2]),
+        keep,
+        _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
+        _given(image, settings),
+        {
+            "flow": _flow.value or "--motion",
+            "ramp": _guidance_schedule.value or "",
+            "given": _noise.value or "",
+        },
+    )
+
+
+def _read_directory(settings: Settings) -> _Inputs:
+    """What the reference's data directory holds; its masks and latents as they are."""
+    folder = Path(_reference_dir.value or "")
+    for flag in (_image, _motion, _object_mask, _keep_mask, _trajectory):
+        if flag.value:
+            raise ValueError(f"--{flag.name}: given with --reference_dir, which has its own")
+    diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
+    found = reference.read(folder, _flow.value, settings.steps if diffusion else None)
+    if found.flow is None:
+        raise ValueError(f"{folder}: has no flows/NAME.pth; expected a flow")
+    own = Path(_guidance_schedule.value) if _guidance_schedule.value else None
+    origins = {"flow": f"{folder}/flows", "ramp": str(own or folder), "given": str(folder)}
+    if not diffusion:
+        ramp = _read_ramp(own) if own else None
+        return _Inputs(found.image, found.flow, None, ramp, mg_jax.Given(), origins)
+    grid = tuple(side // _LATENT for side in found.image.shape[:2])
+    given = _given(found.image, settings)._replace(
+        start=found.start,
+        trajectory=found.latents,
+        keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
+    )
+    ramp = _read_ramp(own) if own else found.ramp
+    return _Inputs(found.image, found.flow, None, ramp, given, origins)
+
+
+def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Given:
+    """Trajectory and noise of the flags."""
+    given = mg_jax.Given()
+    if not isinstance(settings, mg_jax.StableDiffusionSettings):
+        for flag in (_noise, _trajectory):
+            if flag.value:
+                raise ValueError(f"--{flag.name}: not for the model {_model.value}; expected none")
+        return given
+    if _noise.value:
+        given = given._replace(recording=_read_noise(Path(_noise.value)))
+    if _trajectory.value:
+        found = trajectory.read(_trajectory.value)
+        height, width = work_shape(image.shape[:2], settings.size)
+        trajectory.check_fits(
+            _trajectory.value,
+            found,
+            image,
+            (height // _LATENT, width // _LATENT),
+            schedule.ddim(settings.steps),
+            _prompt.value,
+            settings.cfg_scale,
+        )
+        given = given._replace(trajectory=found.latents, unconditional=found.unconditional)
+    return given
 
 
 def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
@@ -204,12 +350,26 @@ def _size_text(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}x{shape[0]}"
 
 
-def _read_ramp(path: Path) -> Float[np.ndarray, " levels"]:
+def _read_array(path: Path, what: str) -> np.ndarray:
     try:
         with path.open("rb") as stream:
-            ramp = np.lib.format.read_array(stream, allow_pickle=False)
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
     except (OSError, ValueError, MemoryError) as error:
-        raise ValueError(f"{path}: not a readable .npy file; expected a vector") from error
+        raise ValueError(f"{path}: not a readable .npy file; expected {what}") from error
+
+
+def _read_noise(path: Path) -> Float32[np.ndarray, "steps draws b h w c"]:
+    recording = _read_array(path, "noise")
+    if recording.ndim != 6 or recording.dtype != np.float32:
+        raise ValueError(
+            f"{path}: {recording.dtype} {recording.shape}; expected float32"
+            " [steps·recursions, draws, samples, h, w, c]"
+        )
+    return recording
+
+
+def _read_ramp(path: Path) -> Float[np.ndarray, " levels"]:
+    ramp = _read_array(path, "a vector")
     if ramp.ndim != 1 or ramp.dtype.kind != "f":
         raise ValueError(f"{path}: {ramp.dtype} {ramp.shape}; expected a vector of floats")
     return ramp
@@ -226,10 +386,14 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _config(image_path: Path, settings: Settings) -> dict[str, Any]:
-    named = (_flow, _object_mask, _keep_mask, _guidance_schedule)
-    inputs = [str(image_path), *(flag.value for flag in named if flag.value)]
-    if not (_flow.value or _object_mask.value):
+def _config(settings: Settings) -> dict[str, Any]:
+    named = (_image, _flow, _object_mask, _keep_mask, _guidance_schedule, _trajectory, _noise)
+    inputs = [flag.value for flag in named if flag.value and Path(flag.value).is_file()]
+    if _reference_dir.value:
+        inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
+    elif not _image.value:
+        inputs.append(str(_IMAGE))
+    if not (_flow.value or _object_mask.value or _reference_dir.value):
         inputs.append(str(_MASK))
     module = flags.FLAGS.find_module_defining_flag(_image.name)
     packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")

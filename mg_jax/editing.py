@@ -17,6 +17,7 @@ from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings as InternalSettings
 from mg_jax.models.internal.settings import stages
 from mg_jax.models.stable_diffusion import guided, loading
+from mg_jax.models.stable_diffusion.guided import Given
 from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress, Trace
@@ -77,6 +78,7 @@ def edit(
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: Float[np.ndarray, " levels"] | None = None,
+    given: Given = guided.NOTHING,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Result:
     """Edit a photo so that it has moved, against what it was, by a flow.
@@ -88,7 +90,8 @@ def edit(
 
     `model` is "internal", or Stable Diffusion 1.x or 2.x: a diffusers folder, an original
     .safetensors or .ckpt, a folder by `experiments.convert_weights`, or a hub id. `settings` are
-    the model's own: `InternalSettings`, `StableDiffusionSettings`; `prompt` is for the latter.
+    the model's own: `InternalSettings`, `StableDiffusionSettings`; `prompt` is for the latter, and
+    `given`: start, trajectory, latent mask or noise of another run, at the size worked at.
 
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
@@ -106,17 +109,21 @@ def edit(
         flow_model=flow_model,
         settings=settings,
         ramp=ramp,
+        given=given,
     )
     ramp = np.ones(_levels(settings)) if ramp is None else ramp
     flow = flow.astype(np.float32)
     margin = _MARGIN * float(np.sqrt(image.shape[0] * image.shape[1]))
-    region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
-    network = flow_network(flow_model)
+    if given.keep is not None:
+        region = _pixels(np.asarray(~given.keep.all(axis=-1)), image.shape[:2])
+    else:
+        region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
+    judge = flow_network(flow_model, "running")
     with parallel.compile_time() as compiling:
-        edited, trace = _sampler(model, prompt, settings)(
-            image, flow, region, network, noise.keys(seed, samples), ramp=ramp, report=report
+        edited, trace = _sampler(model, prompt, flow_model, settings, given)(
+            image, flow, region, keys=noise.keys(seed, samples), ramp=ramp, report=report
         )
-        estimates = [metrics.flow_between(network, image, one) for one in edited]
+        estimates = [metrics.flow_between(judge, image, one) for one in edited]
         scores = [
             metrics.measure(image, one, flow, region, estimate)
             for one, estimate in zip(edited, estimates, strict=True)
@@ -154,6 +161,7 @@ def check(
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: np.ndarray | None = None,
+    given: Given = guided.NOTHING,
 ) -> None:
     """Refuse what `edit` would, before any work is done; the flow network is read.
 
@@ -175,18 +183,19 @@ def check(
         _check_mask(keep_mask, image.shape[:2])
     if ramp is not None:
         _check_ramp(ramp, _levels(settings))
-    flow_network(flow_model)
-    _sampler(model, prompt, settings)
+    if model == INTERNAL and any(one is not None for one in given):
+        raise ValueError("given: not for the internal model; expected nothing")
+    _sampler(model, prompt, flow_model, settings, given)
 
 
 @functools.cache
-def flow_network(name: str) -> raft.Raft:
+def flow_network(name: str, statistics: raft.Statistics = "running") -> raft.Raft:
     """The flow network of a name or file, read once a process.
 
     Raises:
         ValueError: as `flows.raft.load`.
     """
-    return raft.load(name)
+    return raft.load(name, statistics=statistics)
 
 
 @functools.lru_cache(maxsize=1)
@@ -208,17 +217,24 @@ def defaults(model: str) -> Settings:
 
 
 def _sampler(
-    model: str, prompt: str, settings: Settings
+    model: str, prompt: str, flow_model: str, settings: Settings, given: Given
 ) -> Callable[..., tuple[UInt8[np.ndarray, "b h w 3"], Trace]]:
     match settings:
         case InternalSettings():
-            return functools.partial(coarse_to_fine.run, settings=settings)
+            return functools.partial(
+                coarse_to_fine.run, raft=flow_network(flow_model), settings=settings
+            )
         case StableDiffusionSettings():
+            statistics: raft.Statistics = (
+                "batch" if settings.flow_statistics == "batch" else "running"
+            )
             return functools.partial(
                 guided.run,
+                raft=flow_network(flow_model, statistics),
                 settings=settings,
                 model=stable_diffusion(model, settings.dtype),
                 prompt=prompt,
+                given=given,
             )
     raise TypeError(settings)
 
@@ -227,6 +243,14 @@ def _levels(settings: Settings) -> int:
     if isinstance(settings, InternalSettings):
         return sum(stage.levels for stage in stages(settings))
     return settings.steps
+
+
+def _pixels(cells: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
+    """A mask of latents as one of pixels."""
+    rows, columns = (
+        np.arange(size) * count // size for size, count in zip(shape, cells.shape, strict=True)
+    )
+    return np.asarray(cells[rows[:, None], columns[None]])
 
 
 def _check_image(image: np.ndarray) -> None:

@@ -13,7 +13,7 @@ from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import energies
 from mg_jax.settings import Settings
-from mg_jax.types import Energy, Image, Problem, Target
+from mg_jax.types import Edit, Energy, Image, Problem, Target
 
 UPDATES = 5
 
@@ -78,11 +78,16 @@ def resampled(
 
 
 def repeated(problem: Problem, samples: int) -> Problem:
-    """The problem of one sample as that of `samples`; networks' weights and prompt are shared."""
+    """The problem of one sample as that of `samples`; networks' weights and prompt are shared.
+
+    The source may be a trajectory, whose levels lead its samples.
+    """
 
     def repeat(leaf: Array) -> Array:
         return jnp.repeat(leaf, samples, axis=0)
 
-    return problem._replace(
-        edit=jax.tree.map(repeat, problem.edit), knobs=jax.tree.map(repeat, problem.knobs)
-    )
+    edit = problem.edit
+    source = jnp.repeat(edit.source, samples, axis=edit.source.ndim - 4)
+    keep, steer, target = jax.tree.map(repeat, (edit.keep, edit.steer, edit.target))
+    knobs = jax.tree.map(repeat, problem.knobs)
+    return problem._replace(edit=Edit(source, keep, steer, target), knobs=knobs)

@@ -42,7 +42,7 @@ class Edit(NamedTuple):
     """One edit of each sample in the batch."""
 
     source: Float[Array, "*levels b h w c"]  # clean source latent, or its stored trajectory
-    keep: Bool[Array, "b h w 1"]  # True = the source is kept here
+    keep: Bool[Array, "b h w #c"]  # True = the source is kept here
     steer: Float[Array, "b h w 1"]  # 1 = guidance may act here, 0 = not
     target: Target
 

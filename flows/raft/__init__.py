@@ -8,6 +8,7 @@ flow = raft.flow_from(raft.params, source, second, updates=5)
 from flows.raft.config import LARGE, SMALL, Config
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Params, Raft, Source
+from flows.raft.norms import Statistics
 from flows.raft.weights import load, read
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Params",
     "Raft",
     "Source",
+    "Statistics",
     "build",
     "load",
     "read",

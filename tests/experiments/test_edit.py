@@ -1,5 +1,6 @@
 """The edit command: good inputs, odd ones, and bad ones, which leave nothing behind."""
 
+import dataclasses
 import hashlib
 import json
 import subprocess
@@ -58,7 +59,7 @@ def work(tmp_path):
 def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place."""
 
-    def run(image, _flow, _region, _raft, keys, settings, ramp, report):  # noqa: ARG001
+    def run(image, _flow, _region, raft, keys, settings, ramp, report):  # noqa: ARG001
         nothing = np.zeros((ramp.size, keys.size))
         rows = np.zeros(ramp.size, int)
         for i in range(ramp.size):
@@ -128,7 +129,7 @@ def test_a_whole_run(work, capsys):
     assert config["flags"]["samples"] == 2
     assert set(config["flags"]) >= {"image", "motion", "prompt", "model", "flow_model", "clip"}
     assert config["settings"]["steps"] == 4
-    assert set(config["settings"]) == set(editing.Settings.__dataclass_fields__)
+    assert set(config["settings"]) == {f.name for f in dataclasses.fields(editing.InternalSettings)}
     assert set(config["versions"]) >= {"python", "jax", "jaxlib", "flax", "numpy", "mg_jax"}
     digest = hashlib.sha256((work / "photo.png").read_bytes()).hexdigest()
     assert config["inputs"][str(work / "photo.png")] == digest
@@ -225,7 +226,7 @@ def test_stable_diffusion_from_a_folder(work):
     (work / "model").mkdir()
     folder = published.folder(work / "model", published.FIRST, small)
     out = work / "out"
-    sizes = ("--size=128", "--steps=2", "--recursions=1", "--cfg_scale=3")
+    sizes = ("--size=128", "--steps=2", "--recursions=1", "--cfg_scale=3", "--source=noised")
     given = (*moved(work), f"--model={folder}", "--prompt=a cup", f"--out={out}")
     assert call(*sizes, *given) == 0
     assert {path.name for path in out.iterdir()} == OUTPUTS
@@ -324,6 +325,13 @@ REFUSED = [
     ("--model: no/such", "hub", (PHOTO, FLOW, "--model=no/such")),
     ("--steps", "1000", (PHOTO, FLOW, "--model={}", "--steps=1000")),
     ("--dtype", "not for the model internal", (PHOTO, FLOW, "--dtype=bfloat16")),
+    ("--trajectory", "not for the model", (PHOTO, FLOW, "--trajectory=x.safetensors")),
+    ("--null_text", "not for the model internal", (PHOTO, FLOW, "--null_text=3")),
+    ("{}/absent: no such folder", "pred.png", ("--reference_dir={}/absent",)),
+    ("--image", "with --reference_dir", (PHOTO, "--reference_dir={}")),
+    ("{}/absent.npy", "expected noise", (PHOTO, FLOW, "--model=no/such", "--noise={}/absent.npy")),
+    ("{}/wild.npy", "expected float32", (PHOTO, FLOW, "--model=no/such", "--noise={}/wild.npy")),
+    ("--noise", "not for the model", (PHOTO, FLOW, "--noise={}/wild.npy")),
     ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
     ("--cfg_scale", "not for the model internal", (PHOTO, FLOW, "--cfg_scale=7.5")),
     ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
@@ -373,7 +381,7 @@ WITHOUT_SAMPLER = """
 import numpy as np
 from experiments import command, edit
 from mg_jax import editing
-def run(image, _flow, _region, _raft, keys, settings, ramp, report):  # noqa: ARG001
+def run(image, _flow, _region, raft, keys, settings, ramp, report):  # noqa: ARG001
     rows, nothing = np.zeros(ramp.size, int), np.zeros((ramp.size, keys.size))
     return np.stack([image] * keys.size), editing.Trace(rows, rows, rows, *[nothing] * 4)
 editing.coarse_to_fine.run = run

@@ -169,7 +169,7 @@ def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place; return what the sampler was asked."""
     seen = {}
 
-    def run(image, _flow, region, _raft, keys, settings, ramp, report):  # noqa: ARG001
+    def run(image, _flow, region, raft, keys, settings, ramp, report):  # noqa: ARG001
         seen.update(region=region, ramp=ramp)
         nothing = np.zeros((LEVELS, keys.size))
         rows = np.zeros(LEVELS, int)

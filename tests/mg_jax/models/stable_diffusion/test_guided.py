@@ -11,7 +11,7 @@ from flax import nnx
 
 from flows import masks, motions
 from mg_jax import editing, images, noise
-from mg_jax.models.stable_diffusion import guided, networks, tokenizer
+from mg_jax.models.stable_diffusion import guided, inputs, networks, tokenizer
 from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
@@ -24,7 +24,7 @@ from .drawing import build
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W = 100, 150  # worked on at 128 x 128
-SETTINGS = Settings(size=128, steps=2, recursions=2)
+SETTINGS = Settings(size=128, steps=2, recursions=2, source="noised")
 CONFIG = dataclasses.replace(TINY, text=dataclasses.replace(TINY.text, vocabulary=49408))
 WORDS = tokenizer.default("<|endoftext|>")
 NET = networks.build(CONFIG, "float32", "blocks")
@@ -54,7 +54,15 @@ def motion():
     return flow, masks.edit_region(flow, 4.0)
 
 
-def run(settings=SETTINGS, seed=0, samples=1, prompt="a cup", report=lambda _: None, ramp=None):
+def run(
+    settings=SETTINGS,
+    seed=0,
+    samples=1,
+    prompt="a cup",
+    report=lambda _: None,
+    ramp=None,
+    given=guided.NOTHING,
+):
     flow, region = motion()
     return guided.run(
         photo(),
@@ -67,6 +75,7 @@ def run(settings=SETTINGS, seed=0, samples=1, prompt="a cup", report=lambda _: N
         report,
         model(),
         prompt,
+        given,
     )
 
 
@@ -115,7 +124,7 @@ def test_a_ramp_of_zeros_is_sampling_without_guidance():
 @pytest.mark.parametrize("shape", [(480, 640), (640, 480), (512, 512), (100, 1000), (4000, 3000)])
 @pytest.mark.parametrize("size", [128, 512, 768])
 def test_the_work_picture_is_nearly_of_the_photos_form(shape, size):
-    height, width = guided.work_shape(shape, size)
+    height, width = inputs.work_shape(shape, size)
     assert height % 64 == width % 64 == 0
     assert min(height, width) >= 128
     aspect = np.sqrt(shape[0] / shape[1])
@@ -127,7 +136,14 @@ def test_a_latent_is_kept_where_no_pixel_of_it_may_change():
     _, region = motion()
     flow, _ = motion()
     problem = guided.problem_of(
-        photo(), flow, region, editing.flow_network("raft-small"), SETTINGS, model(), NET
+        photo(),
+        flow,
+        region,
+        editing.flow_network("raft-small"),
+        SETTINGS,
+        model(),
+        NET,
+        guided.NOTHING,
     )
     keep = np.asarray(problem.edit.keep)[0, ..., 0]
     rows, columns = (np.nonzero(region)[i] * n // m for i, n, m in ((0, 16, H), (1, 16, W)))
@@ -144,9 +160,65 @@ def test_pasting_blends_from_the_rim_of_the_region_inwards():
     region = np.zeros((60, 80), bool)
     region[20:50, 10:60] = True
     old = np.full((60, 80, 3), 200, np.uint8)
-    found = guided.pasted(old, region, np.full((30, 40, 3), 100, np.uint8))
+    found = guided.pasted(old, region, np.full((60, 80, 3), 100, np.uint8))
     assert (found[~region] == 200).all()
     assert (found[24:46, 14:56] == 100).all()
     across = found[35, 10:20, 0].astype(int)
     assert 100 < across[0] < 200
     assert (np.diff(across) <= 0).all()
+
+
+def test_an_inverted_photo_is_its_own_start_and_surroundings():
+    """Without guidance, where nothing is edited, the trajectory leads back to the photo."""
+    settings = dataclasses.replace(SETTINGS, source="inverted", recursions=1, finish="decoded")
+    told = []
+    edited, _ = run(settings, report=told.append, ramp=np.zeros(2))
+    assert [(one.done, one.levels) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert np.isnan([one.energy for one in told]).tolist() == [True, True, False, False]
+    other, _ = run(settings, seed=1, ramp=np.zeros(2))
+    np.testing.assert_array_equal(edited, other)  # nothing was drawn
+
+
+def test_what_is_given_is_taken():
+    rng = np.random.default_rng(0)
+
+    def normal(*shape):
+        return rng.standard_normal(shape, np.float32)
+
+    given = guided.Given(
+        start=normal(16, 16, 4),
+        trajectory=normal(2, 16, 16, 4),
+        keep=rng.random((16, 16, 4)) < 0.5,
+        recording=normal(4, 3, 1, 16, 16, 4),
+    )
+    settings = dataclasses.replace(SETTINGS, finish="decoded", clip_over="batch")
+    edited, _ = run(settings, given=given)
+    np.testing.assert_array_equal(run(settings, seed=5, given=given)[0], edited)
+    for name in given._fields:
+        value = getattr(given, name)
+        if value is not None:
+            changed = ~value if value.dtype == bool else -value
+            assert (run(settings, given=given._replace(**{name: changed}))[0] != edited).any(), name
+
+
+def test_null_text_embeddings_are_taken_level_by_level(first):
+    empty = np.asarray(inputs.prompt_of("", 1, 1.0, model(), NET).unconditional)
+    same = guided.Given(unconditional=np.repeat(empty, 2, axis=0))
+    np.testing.assert_allclose(run(given=same)[0].astype(int), first[0], atol=1)
+    one = same.unconditional.copy()
+    one[1] = 0
+    assert (run(given=guided.Given(unconditional=one))[0] != first[0]).any()
+
+
+@pytest.mark.parametrize("name", ["start", "trajectory", "unconditional", "keep"])
+def test_what_is_given_must_fit(name):
+    given = guided.Given(
+        **{
+            name: np.zeros(
+                (3, 3, 3, 3) if name == "trajectory" else (3, 3, 3),
+                bool if name == "keep" else np.float32,
+            )
+        }
+    )
+    with pytest.raises(ValueError, match=rf"^given: {name} of shape [^\n]*; expected [^\n]*$"):
+        run(given=given)

@@ -18,6 +18,7 @@ OUT_OF_RANGE = {
     "cfg_scale": [-1.0, math.nan, math.inf],
     "dtype": ["float64", "half"],
     "source": ["photo", ""],
+    "inversion_iterations": [0, 101],
     "null_text": [-1, 1001],
     "clip_over": ["both"],
     "flow_statistics": ["eval"],
@@ -51,6 +52,7 @@ def test_the_reference_differs_in_named_settings_only():
     ours, theirs = dataclasses.asdict(Settings()), dataclasses.asdict(reference())
     assert {name: theirs[name] for name in ours if ours[name] != theirs[name]} == {
         "source": "noised",
+        "inversion_iterations": 1,
         "clip_over": "batch",
         "flow_statistics": "batch",
         "finish": "decoded",
