@@ -34,7 +34,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command
+from experiments import command, reading
 from flows import files, masks, motions
 from mg_jax import editing, images, parallel, reference, schedule, trajectory
 from mg_jax.models.stable_diffusion.inputs import work_shape
@@ -248,12 +248,12 @@ def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
     image_path = Path(_image.value) if _image.value else _IMAGE
     image = images.read(image_path)
-    keep = _read_mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
+    keep = reading.mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
     return _Inputs(
         image,
         _read_flow(image_path, image.shape[:2]),
         keep,
-        _read_ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
+        reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
         _given(image, settings),
         {
             "flow": _flow.value or "--motion",
@@ -276,7 +276,7 @@ def _read_directory(settings: Settings) -> _Inputs:
     own = Path(_guidance_schedule.value) if _guidance_schedule.value else None
     origins = {"flow": f"{folder}/flows", "ramp": str(own or folder), "given": str(folder)}
     if not diffusion:
-        ramp = _read_ramp(own) if own else None
+        ramp = reading.ramp(own) if own else None
         return _Inputs(found.image, found.flow, None, ramp, mg_jax.Given(), origins)
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
     given = _given(found.image, settings)._replace(
@@ -284,7 +284,7 @@ def _read_directory(settings: Settings) -> _Inputs:
         trajectory=found.latents,
         keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
     )
-    ramp = _read_ramp(own) if own else found.ramp
+    ramp = reading.ramp(own) if own else found.ramp
     return _Inputs(found.image, found.flow, None, ramp, given, origins)
 
 
@@ -297,7 +297,7 @@ def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Give
                 raise ValueError(f"--{flag.name}: not for the model {_model.value}; expected none")
         return given
     if _noise.value:
-        given = given._replace(recording=_read_noise(Path(_noise.value)))
+        given = given._replace(recording=reading.noise(Path(_noise.value)))
     if _trajectory.value:
         found = trajectory.read(_trajectory.value)
         height, width = work_shape(image.shape[:2], settings.size)
@@ -323,8 +323,8 @@ def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, 
         flow = files.read(_flow.value)
         if flow.shape[:2] != shape:
             raise ValueError(
-                f"{_flow.value}: {_size_text(flow.shape[:2])} pixels;"
-                f" expected {_size_text(shape)}, the size of {image_path}"
+                f"{_flow.value}: {reading.size_text(flow.shape[:2])} pixels;"
+                f" expected {reading.size_text(shape)}, the size of {image_path}"
             )
         return flow
     if _image.value and not _motion.value:
@@ -335,44 +335,7 @@ def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, 
         )
     path = _object_mask.value or str(_MASK)
     motion = motions.parse(_motion.value or _MOTION)
-    return motions.field(motion, _read_mask(path, shape))
-
-
-def _read_mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    mask = images.read_mask(path, shape)
-    if mask.all() or not mask.any():
-        covered = "everything" if mask.all() else "nothing"
-        raise ValueError(f"{path}: selects {covered}; expected a part of the picture")
-    return mask
-
-
-def _size_text(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}x{shape[0]}"
-
-
-def _read_array(path: Path, what: str) -> np.ndarray:
-    try:
-        with path.open("rb") as stream:
-            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-    except (OSError, ValueError, MemoryError) as error:
-        raise ValueError(f"{path}: not a readable .npy file; expected {what}") from error
-
-
-def _read_noise(path: Path) -> Float32[np.ndarray, "steps draws b h w c"]:
-    recording = _read_array(path, "noise")
-    if recording.ndim != 6 or recording.dtype != np.float32:
-        raise ValueError(
-            f"{path}: {recording.dtype} {recording.shape}; expected float32"
-            " [steps·recursions, draws, samples, h, w, c]"
-        )
-    return recording
-
-
-def _read_ramp(path: Path) -> Float[np.ndarray, " levels"]:
-    ramp = _read_array(path, "a vector")
-    if ramp.ndim != 1 or ramp.dtype.kind != "f":
-        raise ValueError(f"{path}: {ramp.dtype} {ramp.shape}; expected a vector of floats")
-    return ramp
+    return motions.field(motion, reading.mask(path, shape))
 
 
 def _writable(out: Path) -> Path:

@@ -1,0 +1,52 @@
+"""Small inputs of our programs: masks, schedules, recorded noise. Faults are one line each."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from mg_jax import images
+
+
+def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """Read a selection of a part of a picture of this height and width.
+
+    Raises ValueError when it is none, or selects nothing or everything.
+    """
+    selected = images.read_mask(path, shape)
+    if selected.all() or not selected.any():
+        covered = "everything" if selected.all() else "nothing"
+        raise ValueError(f"{path}: selects {covered}; expected a part of the picture")
+    return selected
+
+
+def ramp(path: Path) -> Float[np.ndarray, " levels"]:
+    """Read what multiplies the guidance weight, level by level. Raises ValueError."""
+    values = _array(path, "a vector")
+    if values.ndim != 1 or values.dtype.kind != "f":
+        raise ValueError(f"{path}: {values.dtype} {values.shape}; expected a vector of floats")
+    return values
+
+
+def noise(path: Path) -> Float32[np.ndarray, "steps draws b h w c"]:
+    """Read the noise of another run, to be replayed. Raises ValueError."""
+    recording = _array(path, "noise")
+    if recording.ndim != 6 or recording.dtype != np.float32:
+        raise ValueError(
+            f"{path}: {recording.dtype} {recording.shape}; expected float32"
+            " [steps·recursions, draws, samples, h, w, c]"
+        )
+    return recording
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """Write a height and width as people do."""
+    return f"{shape[1]}x{shape[0]}"
+
+
+def _array(path: Path, what: str) -> np.ndarray:
+    try:
+        with path.open("rb") as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except (OSError, ValueError, MemoryError) as error:
+        raise ValueError(f"{path}: not a readable .npy file; expected {what}") from error
