@@ -12,9 +12,11 @@ PACKAGES = ("mg_jax", "flows", "experiments")
 CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting", "inversion")
 NETWORKS = ("mg_jax.models", "flows.raft", "flax")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
-LAZY_HEAVY = {  # readers of .pth and .ckpt: inside a function
+LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function
+    "experiments/pytorch_reference.py",
     "flows/files.py",
     "flows/raft/weights.py",
+    "flows/tensors.py",
     "mg_jax/models/stable_diffusion/arrays.py",
 }
 

@@ -1,0 +1,152 @@
+"""The same guided run with this package."""
+
+import time
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float32
+
+from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
+from flows import raft
+from flows.geometry import occlusion_mask
+from flows.raft import Raft
+from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
+from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
+from mg_jax.models.stable_diffusion.arrays import Stored
+from mg_jax.models.stable_diffusion.checkpoint import Part
+from mg_jax.models.stable_diffusion.config import TINY, Config, UNetConfig, VAEConfig
+from mg_jax.prompting import Prompt, classifier_free
+from mg_jax.types import Edit, Knobs, Params, Problem, Target
+
+
+def run(job: Job, starts: Float32[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
+    """Sample with our kernel; the first level runs once before, to compile.
+
+    Where `starts` are given, each level begins with its own instead of the last level's result.
+    """
+    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    network = raft.load(job.flow_model, statistics="batch")
+    given, before = data(job), resident()
+    config = _config(SIZES[job.network_size])
+    net = networks.build(config, "float32", "blocks")
+    weights = _weights(config)
+    image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
+    problem = _problem(
+        job,
+        given,
+        network,
+        weights,
+        image,
+        jnp.asarray(given.trajectory) if job.stored else jax.jit(net.encode)(weights.vae, image),
+    )
+    guided = kernel.build(
+        classifier_free(net.denoise),
+        net.decode,
+        guiding.energy(network, False),
+        kernel.stored_source if job.stored else kernel.noised_source,
+        noise.replay,
+        job.recursions,
+    )
+    program = parallel.jit_lean(partial(sampling.run, guided))
+    rows = schedule.ddim(job.levels, given.ramp)
+    recording = jnp.asarray(given.noise)
+    state = kernel.init(jnp.asarray(given.start))
+    program(recording, state, schedule.rows(rows, 0, 1), problem)[0].z.block_until_ready()
+    energies, pushes, seconds, begun, reached = [], [], [], [], []
+    for level in range(job.levels):
+        if starts is not None:
+            state = state._replace(z=jnp.asarray(starts[level]))
+        begun.append(np.asarray(state.z))
+        begin = time.perf_counter()
+        state, info = program(recording, state, schedule.rows(rows, level, level + 1), problem)
+        state.z.block_until_ready()
+        seconds.append((time.perf_counter() - begin) / job.recursions)
+        reached.append(np.asarray(state.z))
+        energies.append(np.asarray(info.energy, np.float64).ravel())
+        pushes.append(np.asarray(info.push_norm, np.float64).ravel())
+    accelerated = jax.default_backend() != "cpu"
+    return Run(
+        final=np.asarray(state.z),
+        begun=np.stack(begun),
+        reached=np.stack(reached),
+        energy=np.concatenate(energies),
+        push=np.minimum(np.concatenate(pushes), job.clip),
+        seconds=np.asarray(seconds),
+        memory=parallel.peak_memory() - (0 if accelerated else before),
+        device=jax.devices()[0].device_kind if accelerated else "CPU",
+    )
+
+
+def _config(sizes: Sizes) -> Config:
+    """The text encoder is not used."""
+    levels = len(sizes.unet)
+    return Config(
+        UNetConfig(
+            sizes.unet, (sizes.heads,) * levels, sizes.attention, sizes.context, layers=sizes.layers
+        ),
+        VAEConfig(sizes.vae, layers=sizes.layers),
+        TINY.text,
+        prediction="epsilon",
+    )
+
+
+def _weights(config: Config) -> checkpoint.Weights:
+    """Drawn as an original checkpoint would hold them, and converted as one."""
+    wanted = checkpoint.shapes(config)
+    return checkpoint.fill(
+        checkpoint.Checkpoint(
+            kind="drawn",
+            config=config,
+            unet=_part(layouts.original_unet(config.unet), wanted.unet),
+            vae=_part(layouts.original_vae(config.vae), wanted.vae),
+            text=_part(layouts.original_clip, wanted.text),
+            unused={},
+            files=(),
+            tokenizer=None,
+        ),
+        dtype=jnp.float32,
+    )
+
+
+def _part(layout: layouts.Layout, wanted: checkpoint.Params) -> Part:
+    arrays = {}
+    for path, variable in checkpoint.paths(wanted).items():
+        name, shape = layout(path)[0], tuple(variable.shape)
+        if path.endswith(".kernel"):
+            shape = (shape[-1], shape[-2], *shape[:-2])  # PyTorch's axes
+        arrays[name] = Stored(shape, "float32", partial(drawn, name, shape))
+    return Part(arrays, layout)
+
+
+def _problem(
+    job: Job,
+    given: Data,
+    network: Raft,
+    weights: checkpoint.Weights,
+    image: Float[Array, "1 H W 3"],
+    source: Float[Array, "*levels 1 h w 4"],
+) -> Problem:
+    one = jnp.ones(1)
+    flow = jnp.asarray(given.flow)
+    target = Target(
+        source=image,
+        flow=flow[None],
+        visible=jnp.asarray(occlusion_mask(flow), jnp.float32)[None, ..., None],
+        features=guiding.features(network)(network.params, image),
+        flow_unit=one,
+        flow_weight=one * job.flow_weight,
+        color_weight=one * job.color_weight,
+    )
+    keep = jnp.asarray(given.keep)
+    return Problem(
+        Params(weights.unet, weights.vae, network.params),
+        Edit(source, keep, jnp.ones((*given.start.shape[:3], 1)), target),
+        Knobs(one * job.guidance_weight, one * job.clip),
+        Prompt(
+            jnp.asarray(given.unconditional),
+            jnp.asarray(given.conditional),
+            one * job.cfg_scale,
+        ),
+    )
