@@ -4,11 +4,11 @@ r"""Invert a photo: find the noise at every level that leads Stable Diffusion ba
         --prompt="a photo of a cup" --out=out/photo.safetensors
 
 The trajectory is for edits of this photo, with the same --model, --size and --steps, that keep what
-lies outside their region as it is. A level takes --iterations evaluations of the UNet, and one more
-to see how well the photo comes back: the program prints its PSNR, and that of the autoencoder
-alone, which no inversion can exceed. Each of --null_text_iterations costs about three evaluations a
-level more, with its gradient's memory; ten of them (the paper's number) keep sampling with
---cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference reads.
+lies outside their region as it is. A level takes --inversion_iterations evaluations of the UNet, and
+one more to see how well the photo comes back: the program prints its PSNR, and that of the
+autoencoder alone, which no inversion can exceed. Each iteration of --null_text costs about three
+evaluations a level more, with its gradient's memory; ten of them (the paper's number) keep sampling
+with --cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference reads.
 """
 
 import dataclasses
@@ -38,11 +38,11 @@ _model = flags.DEFINE_string(
 )
 _prompt = flags.DEFINE_string("prompt", "", "What the photo shows.")
 _out = flags.DEFINE_string("out", "out/trajectory.safetensors", "File to write.")
-_iterations = flags.DEFINE_integer(
-    "iterations", 3, "Evaluations a level; 1 is plain DDIM inversion.", lower_bound=1
+_inversion_iterations = flags.DEFINE_integer(
+    "inversion_iterations", None, "Evaluations a level (3; 1 is plain DDIM inversion)."
 )
-_null_text_iterations = flags.DEFINE_integer(
-    "null_text_iterations", 0, "Steps of null-text optimisation a level.", lower_bound=0
+_null_text = flags.DEFINE_integer(
+    "null_text", None, "Iterations a level of null-text optimisation (0)."
 )
 _reference_latents = flags.DEFINE_string(
     "reference_latents", None, "Folder for the latents as the PyTorch reference reads them."
@@ -53,7 +53,7 @@ _cfg_scale = flags.DEFINE_float(
     "cfg_scale", None, "Classifier-free guidance that null-text optimisation is for (7.5)."
 )
 _dtype = flags.DEFINE_enum("dtype", None, ["float32", "bfloat16"], "What is computed in (float32).")
-_SETTINGS = (_size, _steps, _cfg_scale, _dtype)
+_SETTINGS = (_size, _steps, _cfg_scale, _dtype, _inversion_iterations, _null_text)
 
 
 def main() -> None:
@@ -78,8 +78,6 @@ def main() -> None:
             settings,
             _report(bar),
             name=_model.value,
-            iterations=_iterations.value,
-            null_text_iterations=_null_text_iterations.value,
         )
     trajectory.write(out, found)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
@@ -92,7 +90,7 @@ def main() -> None:
         back = inverted.reconstructed(found, model, net, _report(bar))
     work = images.resize(photo, *back.shape[:2])
     alone = inverted.round_trip(photo, model, net, settings)
-    how = f"guided by {settings.cfg_scale:g}" if _null_text_iterations.value else "without guidance"
+    how = f"guided by {settings.cfg_scale:g}" if settings.null_text else "without guidance"
     print(
         f"sampled back, {how}: {_psnr(back, work):.1f} dB;"
         f" the autoencoder alone: {_psnr(alone, work):.1f} dB"

@@ -48,7 +48,7 @@ def invert(place, **flags):
 @pytest.mark.parametrize("null_text", [0, 2])
 def test_a_trajectory_is_written_and_the_photo_comes_back(place, tmp_path, null_text):
     out = tmp_path / "new" / "photo.safetensors"
-    done = invert(place, out=out, prompt="a cup", null_text_iterations=null_text, cfg_scale=3)
+    done = invert(place, out=out, prompt="a cup", null_text=null_text, cfg_scale=3)
     assert (done.returncode, done.stderr) == (0, "")
     found = trajectory.read(out)
     height, width = found.latents.shape[1:3]
@@ -76,7 +76,7 @@ def test_a_trajectory_is_written_and_the_photo_comes_back(place, tmp_path, null_
         ({"size": 100}, "--size: 100; expected"),
         ({"steps": 0}, "--steps: 0; expected"),
         ({"out": "photo.png"}, "photo.png: unknown suffix '.png'; expected .safetensors\n"),
-        ({"iterations": 0}, "flag --iterations=0"),
+        ({"inversion_iterations": 0}, "--inversion_iterations: 0"),
     ],
 )
 def test_bad_input_is_one_line_that_names_it(place, tmp_path, flags, line):

@@ -170,17 +170,7 @@ def _found(
     report: Callable[[int, int], None],
 ) -> Given:
     """What was given, with the photo's trajectory by inversion."""
-    found = inverted.trajectory_of(
-        photo,
-        prompt,
-        model,
-        net,
-        settings,
-        report,
-        name="",
-        iterations=settings.inversion_iterations,
-        null_text_iterations=settings.null_text,
-    )
+    found = inverted.trajectory_of(photo, prompt, model, net, settings, report, name="")
     return given._replace(trajectory=found.latents, unconditional=found.unconditional)
 
 

@@ -29,25 +29,22 @@ def trajectory_of(
     net: Networks,
     settings: Settings,
     report: Report,
-    *,
     name: str,
-    iterations: int,
-    null_text_iterations: int,
 ) -> Trajectory:
     """Invert a photo along `settings.steps` levels, told the prompt, without guidance.
 
-    `name` is the model's, to be kept with the trajectory; `iterations` as for `inversion.invert`;
-    with null-text iterations the trajectory gets an unconditional embedding for each level, for
-    `settings.cfg_scale`. `report` is called after each level of each of the two.
+    `name` is the model's, to be kept with the trajectory. With null-text optimisation the
+    trajectory gets an unconditional embedding for each level, for `settings.cfg_scale`. `report` is
+    called after each level of each of the two.
 
     Raises:
-        ValueError: fewer than 1 iteration, or results that are not finite.
+        ValueError: results that are not finite.
     """
     rows = schedule.ddim(settings.steps)
-    total = settings.steps * (2 if null_text_iterations else 1)
+    total = settings.steps * (2 if settings.null_text else 1)
     told = prompt_of(prompt, 1, settings.cfg_scale, model, net)
     clean = encoded(work_picture(photo, settings), model, net)
-    climb = _climb(net, iterations)
+    climb = _climb(net, settings.inversion_iterations)
     latents: list[Array] = []
     z = clean
     for done, i in enumerate(reversed(range(settings.steps)), 1):
@@ -55,8 +52,8 @@ def trajectory_of(
         latents.insert(0, z)
         report(done, total)
     embeddings: list[Array] = []
-    if null_text_iterations:
-        follow = _follow(net, null_text_iterations)
+    if settings.null_text:
+        follow = _follow(net, settings.null_text)
         for i, goal in enumerate([*latents[1:], clean]):
             row = schedule.rows(rows, i, i + 1)
             found, z = follow(model.weights.unet, z[None], goal, row, told)
