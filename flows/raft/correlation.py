@@ -41,8 +41,8 @@ def tents(
     centre: Float[Array, "b h w"], radius: int, size: int
 ) -> Float[Array, "b h w {2*radius+1} {size}"]:
     """Linear interpolation weights of pixels 0 … size−1 at centre + (−radius … radius)."""
-    offsets = jnp.arange(-radius, radius + 1, dtype=jnp.float32)
-    pixels = jnp.arange(size, dtype=jnp.float32)
+    offsets = jnp.arange(-radius, radius + 1, dtype=centre.dtype)
+    pixels = jnp.arange(size, dtype=centre.dtype)
     position = centre[..., None] + offsets.reshape(1, 1, 1, -1)
     return jnp.maximum(0.0, 1.0 - jnp.abs(position[..., None] - pixels.reshape(1, 1, 1, 1, -1)))
 

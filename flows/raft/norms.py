@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from flows.precision import widened
+
 EPSILON = 1e-5
 
 Norm = Literal["none", "instance", "batch"]
@@ -47,8 +49,8 @@ class InstanceNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalise over height and width."""
-        x32 = x.astype(jnp.float32)
-        return standardize(x32, *moments(x32, (1, 2))).astype(x.dtype)
+        wide = widened(x)
+        return standardize(wide, *moments(wide, (1, 2))).astype(x.dtype)
 
 
 class BatchNorm(nnx.Module):
@@ -68,13 +70,13 @@ class BatchNorm(nnx.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalise over batch, height and width, then scale and shift."""
         row = (1, 1, 1, -1)
-        x32 = x.astype(jnp.float32)
+        wide = widened(x)
         if self.statistics == "batch":
-            mean, variance = moments(x32, (0, 1, 2))
+            mean, variance = moments(wide, (0, 1, 2))
         else:
             mean = self.mean.get_value().reshape(row)
             variance = self.variance.get_value().reshape(row)
-        y = standardize(x32, mean, variance)
+        y = standardize(wide, mean, variance)
         y = y * self.scale.get_value().reshape(row) + self.bias.get_value().reshape(row)
         return y.astype(x.dtype)
 

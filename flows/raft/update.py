@@ -6,6 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.precision import widened
 from flows.raft.config import LEVELS, Config
 from flows.raft.convolution import Conv, convolve
 from flows.raft.layers import ReluStack
@@ -133,4 +134,4 @@ class Update(nnx.Module):
         motion = self.motion(window, flow)
         for unit, share in zip(self.gates, shares, strict=True):
             hidden = unit(hidden, motion, share)
-        return hidden, self.flow(hidden).astype(jnp.float32)
+        return hidden, widened(self.flow(hidden))

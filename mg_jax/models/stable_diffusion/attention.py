@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from flows.precision import wide, widened
+
 _BLOCK = 128  # keys at a time: measured fastest on CPU of 64 to 4096
 
 _Heads = Float[Array, "b n heads d"]
@@ -21,7 +23,8 @@ def attend(
 ) -> Float[Array, "b n heads d"]:
     """Mean of the values weighted by softmax(query · key / √d), head by head.
 
-    Products in the inputs' dtype, softmax and sums in float32; the result in the inputs' dtype.
+    Products in the inputs' dtype, softmax and sums in at least float32; the result in the
+    inputs' dtype.
     No array of n · m numbers is kept for the gradient.
     """
     scale = query.shape[-1] ** -0.5
@@ -51,7 +54,7 @@ def _forward(
         weights = jnp.exp(logits - higher[..., None, :])
         old = jnp.exp(top - higher)
         part = jnp.einsum(
-            "bhmd,bhmn->bhdn", value, weights.astype(v.dtype), preferred_element_type=jnp.float32
+            "bhmd,bhmn->bhdn", value, weights.astype(v.dtype), preferred_element_type=wide(q.dtype)
         )
         return (
             higher,
@@ -60,9 +63,9 @@ def _forward(
         ), None
 
     start = (
-        jnp.full(rows, -jnp.inf, jnp.float32),
-        jnp.zeros(rows, jnp.float32),
-        jnp.zeros((*rows[:-1], v.shape[-1], rows[-1]), jnp.float32),
+        jnp.full(rows, -jnp.inf, wide(q.dtype)),
+        jnp.zeros(rows, wide(q.dtype)),
+        jnp.zeros((*rows[:-1], v.shape[-1], rows[-1]), wide(q.dtype)),
     )
     (top, total, mean), _ = jax.lax.scan(add, start, _blocks(k, v))
     out = jnp.swapaxes(mean / total[..., None, :], -1, -2).astype(q.dtype)
@@ -73,24 +76,24 @@ def _backward(
     saved: tuple[Array, ...], gradient: Float[Array, "b heads n d"]
 ) -> tuple[Array, Array, Array]:
     q, k, v, out, log_total = saved
-    mean_slope = jnp.sum(gradient.astype(jnp.float32) * out.astype(jnp.float32), axis=-1)
+    mean_slope = jnp.sum(widened(gradient) * widened(out), axis=-1)
 
     def add(
         of_q: Float[Array, "b heads d n"], block: tuple[Array, Array, Array]
     ) -> tuple[Float[Array, "b heads d n"], tuple[Array, Array]]:
         key, value, penalty = block
         weights = jnp.exp(_logits(q, key, penalty) - log_total[..., None, :])
-        slope = jnp.einsum("bhmd,bhnd->bhmn", value, gradient, preferred_element_type=jnp.float32)
+        slope = jnp.einsum("bhmd,bhnd->bhmn", value, gradient, preferred_element_type=wide(q.dtype))
         of_logits = (weights * (slope - mean_slope[..., None, :])).astype(q.dtype)
         of_q = of_q + jnp.einsum(
-            "bhmd,bhmn->bhdn", key, of_logits, preferred_element_type=jnp.float32
+            "bhmd,bhmn->bhdn", key, of_logits, preferred_element_type=wide(q.dtype)
         )
         of_key = jnp.einsum("bhmn,bhnd->bhmd", of_logits, q)
         of_value = jnp.einsum("bhmn,bhnd->bhmd", weights.astype(v.dtype), gradient)
         return of_q, (of_key, of_value)
 
     b, heads, n, d = q.shape
-    of_q, blocks = jax.lax.scan(add, jnp.zeros((b, heads, d, n), jnp.float32), _blocks(k, v))
+    of_q, blocks = jax.lax.scan(add, jnp.zeros((b, heads, d, n), wide(q.dtype)), _blocks(k, v))
     of_k, of_v = (_joined(x, k.shape[2]) for x in blocks)
     return jnp.swapaxes(of_q, -1, -2).astype(q.dtype), of_k, of_v
 
@@ -101,7 +104,7 @@ _attend.defvjp(_forward, _backward)
 def _logits(
     q: Float[Array, "b heads n d"], key: Float[Array, "b heads m d"], penalty: Array
 ) -> Float[Array, "b heads m n"]:
-    logits = jnp.einsum("bhmd,bhnd->bhmn", key, q, preferred_element_type=jnp.float32)
+    logits = jnp.einsum("bhmd,bhnd->bhmn", key, q, preferred_element_type=wide(q.dtype))
     return logits + penalty[None, None, :, None]
 
 

@@ -10,6 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.precision import widened
 from flows.raft.convolution import Conv
 
 Remat = Literal["nothing", "blocks"]
@@ -56,7 +57,10 @@ def recomputed(block: nnx.Module) -> Block:
 
 
 class GroupNorm(nnx.Module):
-    """Groups of channels to zero mean and unit variance, then scale and shift; in float32."""
+    """Groups of channels to zero mean and unit variance, then scale and shift.
+
+    In at least float32.
+    """
 
     def __init__(self, channels: int, groups: int, epsilon: float):
         self.scale = nnx.Param(jnp.ones(channels))
@@ -71,19 +75,19 @@ class GroupNorm(nnx.Module):
         multiply and add over the picture.
         """
         b, h, w, c = x.shape
-        x32 = x.astype(jnp.float32)
+        wide = widened(x)
         count = h * w * c // self.groups
 
         def of_groups(values: Float[Array, "b h w c"]) -> Float[Array, "b groups"]:
             return values.sum((1, 2)).reshape(b, self.groups, -1).sum(-1) / count
 
-        mean = of_groups(x32)
-        variance = jnp.maximum(of_groups(jnp.square(x32)) - jnp.square(mean), 0.0)
+        mean = of_groups(wide)
+        variance = jnp.maximum(of_groups(jnp.square(wide)) - jnp.square(mean), 0.0)
         share = (1, c // self.groups)
         deviation = jnp.repeat(jax.lax.rsqrt(variance + self.epsilon), share[1], axis=1)
         scale = deviation * self.scale.get_value()[None]
         shift = self.bias.get_value()[None] - jnp.repeat(mean, share[1], axis=1) * scale
-        y = x32 * scale[:, None, None] + shift[:, None, None]
+        y = wide * scale[:, None, None] + shift[:, None, None]
         return y.astype(x.dtype)
 
 

@@ -17,7 +17,7 @@ from mg_jax.types import Decoder, Denoiser, Image, Latent, Schedule
 
 
 class Networks(NamedTuple):
-    """Functions of (parameters, …), not jitted; all give float32."""
+    """Functions of (parameters, …), not jitted; all give float32, or float64 if built so."""
 
     denoise: Denoiser  # the prompt is text embeddings, one a sample
     decode: Decoder

@@ -13,6 +13,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.precision import widened
 from flows.raft.convolution import Conv
 from mg_jax.models.stable_diffusion.attention import attend
 from mg_jax.models.stable_diffusion.config import UNetConfig
@@ -60,7 +61,8 @@ class UNet(nnx.Module):
     ) -> Float[Array, "b h w c"]:
         """Predict for latents at time `t` in [0, 1000), each with its text embeddings.
 
-        Sides must be multiples of 2 to the number of levels less one. The result is float32.
+        Sides must be multiples of 2 to the number of levels less one. The result is at least
+        float32.
         """
         context = context.astype(self.conv_in.dtype)
         time = self.time_embedding(jnp.broadcast_to(t, z.shape[:1]))
@@ -71,7 +73,7 @@ class UNet(nnx.Module):
         for up in self.up_blocks:
             skips = [made.pop() for _ in up.resnets]
             x = up(x, skips, time, context)
-        return self.conv_out(jax.nn.silu(self.conv_norm_out(x))).astype(jnp.float32)
+        return widened(self.conv_out(jax.nn.silu(self.conv_norm_out(x))))
 
 
 class TimeEmbedding(nnx.Module):
@@ -85,7 +87,7 @@ class TimeEmbedding(nnx.Module):
     def __call__(self, t: Float[Array, " b"]) -> Float[Array, "b c"]:
         """Embed times; cosines first. Every user applies the SiLU, so it is applied here."""
         half = self.waves // 2
-        rates = jnp.exp(jnp.arange(half, dtype=jnp.float32) * (-math.log(_LONGEST_PERIOD) / half))
+        rates = jnp.exp(jnp.arange(half, dtype=t.dtype) * (-math.log(_LONGEST_PERIOD) / half))
         angles = t[:, None] * rates[None]
         waves = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
         return jax.nn.silu(self.linear_2(jax.nn.silu(self.linear_1(waves))))
@@ -129,7 +131,7 @@ class FeedForward(nnx.Module):
 
 
 class LayerNorm(nnx.Module):
-    """Each pixel's channels to zero mean and unit variance; in float32."""
+    """Each pixel's channels to zero mean and unit variance; in at least float32."""
 
     def __init__(self, channels: int):
         self.scale = nnx.Param(jnp.ones(channels))
@@ -137,9 +139,9 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
         """Normalise, scale, shift."""
-        x32 = x.astype(jnp.float32)
-        x32 = x32 - x32.mean(-1, keepdims=True)
-        y = x32 * jax.lax.rsqrt(jnp.square(x32).mean(-1, keepdims=True) + _LAYER_EPSILON)
+        wide = widened(x)
+        wide = wide - wide.mean(-1, keepdims=True)
+        y = wide * jax.lax.rsqrt(jnp.square(wide).mean(-1, keepdims=True) + _LAYER_EPSILON)
         y = y * self.scale.get_value()[None, None] + self.bias.get_value()[None, None]
         return y.astype(x.dtype)
 

@@ -6,6 +6,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.precision import widened
 from flows.raft.convolution import Conv
 from mg_jax.models.stable_diffusion.attention import attend
 from mg_jax.models.stable_diffusion.config import VAEConfig
@@ -37,12 +38,12 @@ class VAE(nnx.Module):
     def encode(self, image: Float[Array, "b H W 3"]) -> Float[Array, "b h w c"]:
         """Mean of the latents that an image may have; sides are multiples of `config.factor`."""
         moments = self.quant_conv(self.encoder(image))
-        mean, _ = jnp.split(moments.astype(jnp.float32), 2, axis=-1)
+        mean, _ = jnp.split(widened(moments), 2, axis=-1)
         return mean * self.scale
 
     def decode(self, latent: Float[Array, "b h w c"]) -> Float[Array, "b H W 3"]:
-        """Image of a latent; not clamped. The result is float32."""
-        return self.decoder(self.post_quant_conv(latent / self.scale)).astype(jnp.float32)
+        """Image of a latent; not clamped. The result is at least float32."""
+        return widened(self.decoder(self.post_quant_conv(latent / self.scale)))
 
 
 class Encoder(nnx.Module):
