@@ -4,11 +4,12 @@ r"""Invert a photo: find the noise at every level that leads Stable Diffusion ba
         --prompt="a photo of a cup" --out=out/photo.safetensors
 
 The trajectory is for edits of this photo, with the same --model, --size and --steps, that keep what
-lies outside their region as it is. A level takes --inversion_iterations evaluations of the UNet, and
-one more to see how well the photo comes back: the program prints its PSNR, and that of the
+lies outside their region as it is. A level takes --inversion_iterations evaluations of the UNet,
+and one more to see how well the photo comes back: the program prints its PSNR, and that of the
 autoencoder alone, which no inversion can exceed. Each iteration of --null_text costs about three
 evaluations a level more, with its gradient's memory; ten of them (the paper's number) keep sampling
-with --cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference reads.
+with --cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference
+reads.
 """
 
 import dataclasses
