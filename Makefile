@@ -9,7 +9,7 @@ edit: $(VENV)/.run  ## edit the photo that ships with the repository
 	$(BIN)/python -m experiments.edit --out=out/edit
 
 test: $(VENV)/.test lint  ## lint, types and the default test suite
-	$(BIN)/python -m pytest --cov --cov-report=term -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term -q
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
