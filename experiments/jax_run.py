@@ -1,12 +1,13 @@
 """The same guided run with this package."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32
+from jaxtyping import Array, Float
 
 from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
 from flows import raft
@@ -21,17 +22,19 @@ from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
 
 
-def run(job: Job, starts: Float32[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
+def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
     """Sample with our kernel; the first level runs once before, to compile.
 
     Where `starts` are given, each level begins with its own instead of the last level's result.
+    In a process that should end after it: JAX's precision is set for good.
     """
+    jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
     jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
-    network = raft.load(job.flow_model, statistics="batch")
+    network = _raft(job)
     given, before = data(job), resident()
     config = _config(SIZES[job.network_size])
-    net = networks.build(config, "float32", "blocks")
-    weights = _weights(config)
+    net = networks.build(config, job.precision, "blocks")
+    weights = _weights(config, job.precision)
     image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
     problem = _problem(
         job,
@@ -92,7 +95,15 @@ def _config(sizes: Sizes) -> Config:
     )
 
 
-def _weights(config: Config) -> checkpoint.Weights:
+def _raft(job: Job) -> Raft:
+    """RAFT, never switched to evaluation, as theirs is; its parameters in the job's precision."""
+    network = raft.load(job.flow_model, statistics="batch", dtype=job.precision)
+    return replace(
+        network, params=jax.tree.map(lambda leaf: leaf.astype(job.precision), network.params)
+    )
+
+
+def _weights(config: Config, precision: str) -> checkpoint.Weights:
     """Drawn as an original checkpoint would hold them, and converted as one."""
     wanted = checkpoint.shapes(config)
     return checkpoint.fill(
@@ -106,7 +117,7 @@ def _weights(config: Config) -> checkpoint.Weights:
             files=(),
             tokenizer=None,
         ),
-        dtype=jnp.float32,
+        dtype=precision,
     )
 
 
@@ -133,7 +144,7 @@ def _problem(
     target = Target(
         source=image,
         flow=flow[None],
-        visible=jnp.asarray(occlusion_mask(flow), jnp.float32)[None, ..., None],
+        visible=jnp.asarray(occlusion_mask(flow), flow.dtype)[None, ..., None],
         features=guiding.features(network)(network.params, image),
         flow_unit=one,
         flow_weight=one * job.flow_weight,

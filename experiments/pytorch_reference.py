@@ -12,10 +12,16 @@ Nothing in the clone is changed. In this process, which should end after it:
 - The text encoder, which would be downloaded, is an identity: embeddings are given.
 - What it prints goes to standard error, and no bytecode is written beside its files.
 - RAFT's mixed precision and TensorFloat-32 are switched off, here and on our side.
+- For a run in float64, `torch.float32` names float64, `Tensor.float` is `Tensor.double`, and the
+  default dtype is float64, so that the casts to float32 in its code are none. Its schedule then
+  has the digits that ours has.
+- PyTorch gets a thread for each core, as XLA has, unless $OMP_NUM_THREADS says how many.
+- RAFT's weights are rounded to float32, as published, in either precision.
 """
 
 import argparse
 import importlib
+import os
 import sys
 import time
 import types
@@ -71,6 +77,11 @@ def run(clone: Path, job: Job) -> Run:
     sys.modules.update(_absent(torch))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(os.cpu_count() or 1)
+    if job.precision == "float64":
+        torch.float32, torch.Tensor.float = torch.float64, torch.Tensor.double
+        torch.set_default_dtype(torch.float64)
     given = data(job)
     before = resident()
     model = _model(torch, SIZES[job.network_size]).to(device).eval()

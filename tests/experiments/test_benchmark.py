@@ -56,7 +56,7 @@ def test_the_same_job_has_the_same_data_and_the_trajectory_begins_at_the_start()
     assert 0 < first.keep.mean() < 1
 
 
-@pytest.mark.parametrize("size", [128, 192, 512])
+@pytest.mark.parametrize("size", [128, 256, 384, 512])
 def test_some_pixels_at_rest_are_covered_and_some_are_not(size):
     flow = comparison.data(JOB._replace(size=size)).flow
     at_rest = ~flow.any(-1)
@@ -80,8 +80,8 @@ def test_a_run_agrees_with_itself_and_not_with_another():
     assert found[:2] == (pytest.approx(0.5), pytest.approx(0.25))
     assert found.clipped == 0
     edited = np.ones((1, 2, 2, 1), bool)
-    assert comparison.step_errors(run, run, edited) == [0]
-    assert comparison.step_errors(run._replace(reached=run.reached * 2), run, edited) == [
+    assert comparison.level_errors(run, run, edited) == [0]
+    assert comparison.level_errors(run._replace(reached=run.reached * 2), run, edited) == [
         pytest.approx(1)
     ]
 
