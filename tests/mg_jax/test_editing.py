@@ -209,9 +209,12 @@ REFUSED = [
     ("flow", {"flow": one((H, W, 2), 3, 3) * 1000}, "out of the picture"),
     (
         "model",
-        {"model": "external"},
+        {"model": "external", "settings": None},
         "external: no such file or folder; expected a diffusers folder",
     ),
+    ("settings", {"model": "external"}, "expected StableDiffusionSettings"),
+    ("settings", {"settings": mg_jax.StableDiffusionSettings()}, "expected InternalSettings"),
+    ("given", {"given": mg_jax.Given(start=np.zeros((1, 1, 4), np.float32))}, "internal model"),
     ("prompt", {"prompt": "a cup"}, "reads no text"),
     ("seed", {"seed": -1}, "-1"),
     ("seed", {"seed": 2**32}, "4294967296"),
