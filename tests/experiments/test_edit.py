@@ -216,7 +216,6 @@ def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     assert list(out.iterdir()) == []
 
 
-@pytest.mark.usefixtures("stand_in")
 def test_stable_diffusion_from_a_folder(work):
     drawn = published.draw(published.FIRST)
     small = {
@@ -240,6 +239,7 @@ def test_stable_diffusion_from_a_folder(work):
     assert (edited != photo).any()
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_without_flags_the_shipped_photo_is_edited(work, monkeypatch):
     monkeypatch.setattr(metrics, "LARGEST_AREA", H * W)
     assert call(f"--out={work / 'out'}") == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from flows import masks, motions
+from mg_jax import images
 from mg_jax.models.internal import views
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.models.internal.stage import grid_shape, magnifier, magnify, prepare
