@@ -94,7 +94,7 @@ def fill(
     if faults:
         raise ValueError("these weights do not fit:\n  " + "\n  ".join(faults))
     filled = [
-        _fill(params, part, names, np.dtype(dtype), sharding)
+        fill_part(params, part, names, dtype=dtype, sharding=sharding)
         for params, part, names in zip(wanted, parts, origins, strict=True)
     ]
     return Weights(*filled)
@@ -128,22 +128,29 @@ def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [(outputs, inputs, *window)] + ([] if window else [(outputs, inputs, 1, 1)])
 
 
-def _fill(
+def fill_part(
     params: Params,
     part: Part,
     names: Mapping[str, str],
-    dtype: np.dtype[Any],
-    sharding: jax.sharding.Sharding | None,
+    *,
+    dtype: DTypeLike,
+    sharding: jax.sharding.Sharding | None = None,
 ) -> Params:
+    """Read one network's parameters from the arrays that `match` found for them.
+
+    Raises ValueError, one line, for values that are not finite.
+    """
+    kept = np.dtype(dtype)
+
     def filled() -> Iterator[tuple[Any, Any]]:
         for (path, variable), name in zip(
             nnx.to_flat_state(params), (names[path] for path in paths(params)), strict=True
         ):
             value = _our_axes(part.arrays[name].read(), str(path[-1]), variable.shape)
             with np.errstate(over="ignore"):  # told below
-                value = np.ascontiguousarray(value, dtype)
+                value = np.ascontiguousarray(value, kept)
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
-                raise ValueError(f"{name}: not all values are finite as {dtype}; expected so")
+                raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
             yield path, variable.replace(jax.device_put(value, sharding))
 
     return nnx.from_flat_state(filled())
