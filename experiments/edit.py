@@ -3,6 +3,8 @@ r"""Edit a photo by a motion field.
     python -m experiments.edit
     python -m experiments.edit --image=photo.jpg --motion="translate dx=150 dy=0" \
         --object_mask=mask.png --out=out/moved
+    python -m experiments.edit --image=photo.jpg --motion="rotate degrees=20" \
+        --object_mask="click 300,220" --out=out/turned
     python -m experiments.edit --image=photo.png --flow=flow.npz --out=out/flow
     python -m experiments.edit --model=CompVis/stable-diffusion-v1-4 --prompt="a cup" \
         --image=photo.jpg --flow=flow.npz --out=out/sd
@@ -22,7 +24,6 @@ import json
 import math
 import platform
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, reading
+from experiments import command, motion_flags, reading, writing
 from flows import files, masks, motions
 from mg_jax import editing, images, parallel, reference, schedule, trajectory
 from mg_jax.models.stable_diffusion.inputs import work_shape
@@ -42,24 +43,14 @@ from mg_jax.models.stable_diffusion.settings import reference as reference_setti
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress
 
-_DATA = Path(__file__).parent / "data"
-_IMAGE, _MASK, _MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
-
 _LATENT = 8  # pixels a side
 
-_image = flags.DEFINE_string("image", None, "Photo to edit (default: the one that ships).")
-_flow = flags.DEFINE_string(
-    "flow",
+flags.adopt_module_key_flags(motion_flags)
+_keep_mask = flags.DEFINE_string(
+    "keep_mask",
     None,
-    "Flow file: .npz, .npy, .flo or .pth, of the photo's size; in --reference_dir, its name.",
+    "Where the photo must stay: a picture, white there, or words as --object_mask.",
 )
-_motion = flags.DEFINE_string(
-    "motion",
-    None,
-    'Motion of the object in words, as "translate dx=150 dy=0" or "rotate degrees=20".',
-)
-_object_mask = flags.DEFINE_string("object_mask", None, "Picture: white where --motion moves.")
-_keep_mask = flags.DEFINE_string("keep_mask", None, "Picture: white where the photo must stay.")
 _prompt = flags.DEFINE_string("prompt", "", "Text for models that read one.")
 _model = flags.DEFINE_string(
     "model",
@@ -198,7 +189,7 @@ def main() -> None:
             "given": read.given,
         }
         editing.check(**request)
-    out = _writable(Path(_out.value))
+    out = writing.folder(Path(_out.value), f"--out={_out.value}")
     left = motions.leaving(flow, masks.moving(flow))
     if left > 0:
         print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
@@ -246,17 +237,16 @@ def _named(origins: dict[str, str]) -> Iterator[None]:
 
 def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
-    image_path = Path(_image.value) if _image.value else _IMAGE
-    image = images.read(image_path)
-    keep = reading.mask(_keep_mask.value, image.shape[:2]) if _keep_mask.value else None
+    image = images.read(motion_flags.image_path())
+    keep = motion_flags.selection(_keep_mask.value, image) if _keep_mask.value else None
     return _Inputs(
         image,
-        _read_flow(image_path, image.shape[:2]),
+        motion_flags.read_flow(image),
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
         _given(image, settings),
         {
-            "flow": _flow.value or "--motion",
+            "flow": motion_flags.flow.value or "--motion",
             "ramp": _guidance_schedule.value or "",
             "given": _noise.value or "",
         },
@@ -266,11 +256,12 @@ def _read_files(settings: Settings) -> _Inputs:
 def _read_directory(settings: Settings) -> _Inputs:
     """What the reference's data directory holds; its masks and latents as they are."""
     folder = Path(_reference_dir.value or "")
-    for flag in (_image, _motion, _object_mask, _keep_mask, _trajectory):
+    own_flags = (motion_flags.image, motion_flags.motion, motion_flags.object_mask)
+    for flag in (*own_flags, _keep_mask, _trajectory):
         if flag.value:
             raise ValueError(f"--{flag.name}: given with --reference_dir, which has its own")
     diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
-    found = reference.read(folder, _flow.value, settings.steps if diffusion else None)
+    found = reference.read(folder, motion_flags.flow.value, settings.steps if diffusion else None)
     if found.flow is None:
         raise ValueError(f"{folder}: has no flows/NAME.pth; expected a flow")
     own = Path(_guidance_schedule.value) if _guidance_schedule.value else None
@@ -314,51 +305,14 @@ def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Give
     return given
 
 
-def _read_flow(image_path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
-    if _flow.value and _motion.value:
-        raise ValueError("--flow, --motion: both given; expected one of them")
-    if _flow.value:
-        if _object_mask.value:
-            raise ValueError("--object_mask: goes with --motion; --flow says itself what moves")
-        flow = files.read(_flow.value)
-        if flow.shape[:2] != shape:
-            raise ValueError(
-                f"{_flow.value}: {reading.size_text(flow.shape[:2])} pixels;"
-                f" expected {reading.size_text(shape)}, the size of {image_path}"
-            )
-        return flow
-    if _image.value and not _motion.value:
-        raise ValueError("--flow, --motion: none given; expected one of them with --image")
-    if _image.value and not _object_mask.value:
-        raise ValueError(
-            "--object_mask: none given; expected a picture, white where --motion moves"
-        )
-    path = _object_mask.value or str(_MASK)
-    motion = motions.parse(_motion.value or _MOTION)
-    return motions.field(motion, reading.mask(path, shape))
-
-
-def _writable(out: Path) -> Path:
-    """The folder, made if missing, after a file has been written to it and taken away."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise ValueError(f"--out={out}: {error.strerror}; expected a writable folder") from error
-    return out
-
-
 def _config(settings: Settings) -> dict[str, Any]:
-    named = (_image, _flow, _object_mask, _keep_mask, _guidance_schedule, _trajectory, _noise)
+    named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
     inputs = [flag.value for flag in named if flag.value and Path(flag.value).is_file()]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
-    elif not _image.value:
-        inputs.append(str(_IMAGE))
-    if not (_flow.value or _object_mask.value or _reference_dir.value):
-        inputs.append(str(_MASK))
-    module = flags.FLAGS.find_module_defining_flag(_image.name)
+    else:
+        inputs += motion_flags.inputs()
+    module = flags.FLAGS.find_module_defining_flag(_out.name)
     packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Float32
 
+from flows import selections
 from mg_jax import images
 
 
@@ -13,11 +14,7 @@ def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
 
     Raises ValueError when it is none, or selects nothing or everything.
     """
-    selected = images.read_mask(path, shape)
-    if selected.all() or not selected.any():
-        covered = "everything" if selected.all() else "nothing"
-        raise ValueError(f"{path}: selects {covered}; expected a part of the picture")
-    return selected
+    return selections.a_part(images.read_mask(path, shape), path)
 
 
 def ramp(path: Path) -> Float[np.ndarray, " levels"]:

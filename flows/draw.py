@@ -1,4 +1,4 @@
-"""Pictures of flows: colours with their wheel, arrows on a photo, sheets of titled panels.
+"""Pictures of flows: colours with their wheel, arrows on a photo, what moves where, titled sheets.
 
 Pictures are uint8 [H, W, 3].
 """
@@ -6,13 +6,18 @@ Pictures are uint8 [H, W, 3].
 import math
 from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+import scipy.ndimage
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+from flows import geometry, masks
 
 _INK = (38, 42, 51)
 _PAPER = (255, 255, 255)
 _FRAME = (222, 224, 228)
+_CHECKS = np.array([[255, 255, 255], [180, 184, 192]], np.uint8)  # as editors show what is empty
 
 # OKLab, where equal steps look equal, so that no direction outshines another (Björn Ottosson,
 # "A perceptual color space for image processing", 2020; public domain).
@@ -30,6 +35,7 @@ _LMS_TO_RGB = np.array(
         [-0.0041960863, -0.7034186147, 1.7076147010],
     ]
 )
+_TRACE = 0.05  # the least share of a pixel that is seen where it lands
 _SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no jagged edges
 
 
@@ -124,6 +130,65 @@ def arrows(
     return np.array(result)
 
 
+def selected(
+    image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Show a selection: the rest of the picture is pale and grey."""
+    pale = 0.75 * 255 + 0.25 * image.mean(axis=-1, keepdims=True)
+    return np.where(mask[..., None], image, np.round(pale).astype(np.uint8))
+
+
+def moved(
+    image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Warp a picture forward: the moved pixels where they go, over those at rest; holes chequered.
+
+    Nothing is invented: what the motion uncovers is a hole. The cracks of content that a motion
+    enlarges take the nearest pixel's colour.
+
+    Args:
+        image: the picture.
+        flow: pixels.
+    """
+    moving, landed = masks.moving(flow), masks.destination(flow)
+    height, width = moving.shape
+    y, x = np.mgrid[:height, :width]
+    checks = _CHECKS[(y // _check_side(height, width) + x // _check_side(height, width)) % 2]
+    colours = np.concatenate([image, np.full((height, width, 1), 255)], axis=-1) * moving[..., None]
+    splatted, _ = geometry.splat(jnp.asarray(colours, jnp.float32), jnp.asarray(flow, jnp.float32))
+    total = np.asarray(splatted)
+    weights = total[..., 3:] / 255
+    found = weights[..., 0] > _TRACE
+    mean = np.round(total[..., :3] / np.maximum(weights, _TRACE)).clip(0, 255).astype(np.uint8)
+    if found.any():
+        nearest = scipy.ndimage.distance_transform_edt(
+            ~found, return_distances=False, return_indices=True
+        )
+        mean = mean[tuple(nearest)]
+    beneath = np.where(moving[..., None], checks, image)
+    return np.where((landed | found)[..., None], mean, beneath)
+
+
+def preview(
+    image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+) -> UInt8[np.ndarray, "_ _ 3"]:
+    """Sheet of a motion before it is used: what moves, arrows, colours, the picture warped forward.
+
+    Args:
+        image: the picture.
+        flow: pixels.
+    """
+    largest = float(np.linalg.norm(flow, axis=-1).max())
+    return sheet(
+        [
+            ("what moves", selected(image, masks.moving(flow))),
+            ("motion", arrows(image, flow)),
+            ("flow", legend(colors(flow, largest), largest)),
+            ("moved; chequered is to be invented", moved(image, flow)),
+        ]
+    )
+
+
 def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
     """Arrange titled pictures on one white sheet: a row of up to three, else rows of equals.
 
@@ -162,6 +227,10 @@ def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.
         corner = (left + picture.width, top + strip + picture.height)
         pen.rectangle(((left - 1, top + strip - 1), corner), outline=_FRAME)
     return np.array(paper)
+
+
+def _check_side(height: int, width: int) -> int:
+    return max(2, min(height, width) // 50)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

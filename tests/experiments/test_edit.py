@@ -12,7 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
-from experiments import command, edit
+from experiments import command, edit, motion_flags
 from flows import files, motions
 from mg_jax import editing, images, metrics
 
@@ -46,8 +46,8 @@ def own_cache(monkeypatch, tmp_path):
 @pytest.fixture
 def work(tmp_path):
     """A folder with the shipped photo, its mask and a flow, small."""
-    photo = images.resize(images.read(edit._IMAGE), H, W)
-    mask = images.read_mask(edit._MASK).astype(np.uint8)[..., None]
+    photo = images.resize(images.read(motion_flags.IMAGE), H, W)
+    mask = images.read_mask(motion_flags.MASK).astype(np.uint8)[..., None]
     mask = images.resize(255 * mask, H, W)[..., 0] > 127
     images.write(tmp_path / "photo.png", photo)
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -138,7 +138,7 @@ def test_a_whole_run(work, capsys):
 
 def test_a_large_turned_photo_comes_back_at_full_size(work, monkeypatch):
     # Stored on its side, with a note to turn it.
-    large = images.resize(images.read(edit._IMAGE), 1200, 1800)
+    large = images.resize(images.read(motion_flags.IMAGE), 1200, 1800)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned clockwise
     Image.fromarray(np.rot90(large)).save(work / "large.jpg", exif=exif, quality=95)
@@ -201,6 +201,35 @@ def test_a_flow_file_a_keep_mask_and_a_folder_that_is_there(work):
     assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "flow.npz", "mask.png")}
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_several_objects_in_words_and_files_each_with_its_motion(work, monkeypatch):
+    edits = []
+    whole = edit.mg_jax.edit
+    monkeypatch.setattr(
+        edit.mg_jax, "edit", lambda **request: edits.append(request) or whole(**request)
+    )
+    words = "rectangle 2,3 12,15"
+    pairs = (f"--object_mask={work / 'mask.png'}", MOTION)
+    pairs += (f"--object_mask={words}", "--motion=bend degrees=20 along=0")
+    keep = "--keep_mask=polygon 150,90 190,90 190,127 150,127"
+    status = call(*SMALL, f"--image={work / 'photo.png'}", *pairs, keep, f"--out={work / 'out'}")
+    assert status == 0
+    (request,) = edits
+    flow, box = request["flow"], np.zeros((H, W), bool)
+    box[3:16, 2:13] = True
+    np.testing.assert_array_equal(
+        flow[box], motions.field(motions.parse("bend degrees=20 along=0"), box)[box]
+    )
+    mask = images.read_mask(work / "mask.png") & ~box
+    assert (flow[mask] == [30, 2]).all()
+    assert not flow[~(mask | box)].any()
+    assert request["keep_mask"][100, 170]
+    assert not request["keep_mask"][50, 50]
+    config = json.loads((work / "out/config.json").read_text())
+    assert config["flags"]["object_mask"] == [str(work / "mask.png"), words]
+    assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "mask.png")}
+
+
 def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     out = work / "out"
     out.mkdir()
@@ -244,9 +273,9 @@ def test_without_flags_the_shipped_photo_is_edited(work, monkeypatch):
     monkeypatch.setattr(metrics, "LARGEST_AREA", H * W)
     assert call(f"--out={work / 'out'}") == 0
     edited = images.read(work / "out/edited.png")
-    np.testing.assert_array_equal(edited, images.read(edit._IMAGE))
+    np.testing.assert_array_equal(edited, images.read(motion_flags.IMAGE))
     inputs = json.loads((work / "out/config.json").read_text())["inputs"]
-    assert set(inputs) == {str(edit._IMAGE), str(edit._MASK)}
+    assert set(inputs) == {str(motion_flags.IMAGE), str(motion_flags.MASK)}
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -303,7 +332,8 @@ REFUSED = [
     ("{}/zero.npz", "zero everywhere", (PHOTO, "--flow={}/zero.npz")),
     ("{}/gone.npz", "out of the picture", (PHOTO, "--flow={}/gone.npz")),
     ("{}/key.npz", "has no key 'flow'", (PHOTO, "--flow={}/key.npz")),
-    ("{}/photo.png", "unknown suffix", (PHOTO, "--flow={}/photo.png")),
+    ("{}/flow.txt", "unknown suffix", (PHOTO, "--flow={}/flow.txt")),
+    ("{}/photo.png", "expected", (PHOTO, "--flow={}/photo.png")),
     ("--motion", "zero everywhere", (PHOTO, MASK, "--motion=translate dx=0")),
     ("--motion", "out of the picture", (PHOTO, MASK, "--motion=translate dx=999")),
     ("motion 'fly dx=3'", "unknown motion 'fly'", (PHOTO, MASK, "--motion=fly dx=3")),
@@ -311,6 +341,13 @@ REFUSED = [
     ("--flow, --motion", "none given", (PHOTO, MASK)),
     ("--object_mask", "none given", (PHOTO, MOTION)),
     ("--object_mask", "goes with --motion", (PHOTO, FLOW, MASK)),
+    ("--object_mask", "given 2 times, --motion 1 times", (PHOTO, MASK, MASK, MOTION)),
+    ("--object_mask", "given 1 times, --motion 2 times", (PHOTO, MASK, MOTION, MOTION)),
+    ("--object_mask", "given 1 times, --motion 2 times", (MOTION, MOTION)),
+    ("motion", "after mask 1 cover it whole", (PHOTO, MASK, MASK, MOTION, MOTION)),
+    ("selection 'click 192,5'", "outside", (PHOTO, "--object_mask=click 192,5", MOTION)),
+    ("selection 'click 3'", "no point", (PHOTO, FLOW, "--keep_mask=click 3")),
+    ("motion 'bend'", "runs into itself", (PHOTO, MASK, "--motion=bend degrees=350 along=90")),
     ("{}/none.png", "selects nothing", (PHOTO, "--object_mask={}/none.png", MOTION)),
     ("{}/all.png", "selects everything", (PHOTO, "--object_mask={}/all.png", MOTION)),
     ("{}/small_mask.png", "50x50", (PHOTO, "--object_mask={}/small_mask.png", MOTION)),
@@ -379,7 +416,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, capsys, begins, says, ar
 
 WITHOUT_SAMPLER = """
 import numpy as np
-from experiments import command, edit
+from experiments import command, edit, motion_flags
 from mg_jax import editing
 def run(image, _flow, _region, raft, keys, settings, ramp, report):  # noqa: ARG001
     rows, nothing = np.zeros(ramp.size, int), np.zeros((ramp.size, keys.size))

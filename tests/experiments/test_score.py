@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from experiments import edit
+from experiments import motion_flags
 from flows import files
 from mg_jax import images
 
@@ -16,7 +16,7 @@ H, W = 128, 160
 
 @pytest.fixture
 def folder(tmp_path):
-    photo = images.resize(images.read(edit._IMAGE), H, W)
+    photo = images.resize(images.read(motion_flags.IMAGE), H, W)
     images.write(tmp_path / "photo.png", photo)
     images.write(tmp_path / "small.png", photo[: H // 2])
     flow = np.zeros((H, W, 2), np.float32)

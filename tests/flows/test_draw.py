@@ -143,3 +143,54 @@ def test_a_long_title_stays_above_its_panel():
 def test_a_sheet_of_nothing_is_refused():
     with pytest.raises(ValueError, match="expected at least one"):
         draw.sheet([])
+
+
+def is_checks(picture):
+    return np.isin(picture, draw._CHECKS).all(-1) & (
+        (picture == 255).all(-1) | (picture != 255).all(-1)
+    )
+
+
+def test_a_selection_keeps_its_colours_and_the_rest_is_pale_and_grey():
+    mask = block_flow(1, 0)[..., 0] > 0
+    shown = draw.selected(PHOTO, mask)
+    np.testing.assert_array_equal(shown[mask], PHOTO[mask])
+    assert shown[~mask].min() > 190
+    assert (np.ptp(shown[~mask], axis=-1) == 0).all()
+
+
+def test_rest_moves_nothing():
+    np.testing.assert_array_equal(draw.moved(PHOTO, np.zeros((H, W, 2), np.float32)), PHOTO)
+
+
+def test_moved_pixels_lie_over_those_at_rest_and_leave_a_chequered_hole():
+    shown = draw.moved(PHOTO, block_flow(12, -7))
+    np.testing.assert_array_equal(shown[43:63, 52:82], PHOTO[50:70, 40:70])
+    hole = np.zeros((H, W), bool)
+    hole[50:70, 40:70] = True
+    hole[43:63, 52:82] = False
+    assert is_checks(shown[hole]).all()
+    assert 0.3 < (shown[hole] == 255).all(-1).mean() < 0.7
+    hole[43:63, 52:82] = True
+    np.testing.assert_array_equal(shown[~hole], PHOTO[~hole])
+
+
+def test_enlarged_content_has_no_cracks():
+    y, x = np.mgrid[:H, :W]
+    flow = np.where(
+        block_flow(1, 0)[..., :1] > 0, 2.0 * np.stack([x - 55, y - 60], -1), 0.0
+    ).astype(np.float32)  # three times as large
+    shown = draw.moved(PHOTO, flow)
+    assert not is_checks(shown[33:85, 13:98]).any()
+
+
+def test_what_leaves_the_picture_is_gone():
+    shown = draw.moved(PHOTO, block_flow(500, 0))
+    assert is_checks(shown[50:70, 40:70]).all()
+    np.testing.assert_array_equal(shown[:50], PHOTO[:50])
+
+
+def test_a_preview_is_a_sheet_of_four():
+    pair = draw.sheet([("a", PHOTO)] * 4)
+    assert draw.preview(PHOTO, block_flow(20, 3)).shape == pair.shape
+    assert draw.preview(PHOTO, np.zeros((H, W, 2), np.float32)).shape == pair.shape

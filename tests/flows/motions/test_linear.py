@@ -1,27 +1,12 @@
-"""Motions in words: laws of the flows, and a clear line for every slip of the pen."""
+"""Laws of motions that keep lines straight."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import geometry, motions
+from flows import geometry
 
-H, W = 40, 50
-
-
-def block(rows=(10, 20), columns=(12, 26)):
-    mask = np.zeros((H, W), bool)
-    mask[slice(*rows), slice(*columns)] = True
-    return mask
-
-
-def field(text, mask=None):
-    return motions.field(motions.parse(text), block() if mask is None else mask)
-
-
-def middle(mask):
-    y, x = np.nonzero(mask)
-    return np.array([x.mean(), y.mean()])
+from .drawing import H, W, block, field, middle
 
 
 def test_a_translation_moves_the_selected_pixels_and_no_other():
@@ -101,55 +86,3 @@ def test_two_turns_compose_as_flows_do():
     np.testing.assert_allclose(
         both[inside], field("rotate degrees=12", everything)[inside], atol=1e-4
     )
-
-
-def test_the_share_that_leaves_the_picture():
-    mask = block()
-    assert motions.leaving(field("translate dx=24 dy=20"), mask) == 0  # up to the last pixel
-    assert motions.leaving(field("translate dx=500"), mask) == 1
-    assert motions.leaving(field("translate dx=-19"), mask) == 0.5
-    assert motions.leaving(np.zeros((H, W, 2), np.float32), np.zeros((H, W), bool)) == 0
-
-
-def test_an_empty_mask_is_refused():
-    with pytest.raises(ValueError, match="selects no pixel; expected an object"):
-        field("translate dx=5", np.zeros((H, W), bool))
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("", "is empty; expected one of: translate [dx=] [dy=]; rotate degrees= [cx=] [cy=]"),
-        (" ; ", "is empty"),
-        ("spin degrees=4", "unknown motion 'spin'; expected one of: translate"),
-        ("translate", "has no parameter; expected translate [dx=] [dy=]"),
-        ("translate dz=4", "unknown parameter 'dz=4'; expected translate"),
-        ("translate 4 5", "unknown parameter '4'"),
-        ("translate dx = 4", "unknown parameter 'dx'"),
-        ("translate dx=4 dx=5", "dx is given twice"),
-        ("translate dx=four", "dx='four' is no number"),
-        ("translate dx=", "dx='' is no number"),
-        ("translate dx=nan", "dx='nan' is no number"),
-        ("translate dx=inf", "dx='inf' is no number"),
-        ("translate dx=-1e7", "is no number up to 1,000,000"),
-        ("rotate cx=4", "degrees is missing; expected rotate degrees= [cx=] [cy=]"),
-        ("scale factor=0", "factor=0; expected a factor above 0"),
-        ("stretch y=-2", "y=-2; expected a factor above 0"),
-        ("translate dx=4; scale", "motion 'scale': has no parameter"),
-    ],
-)
-def test_a_slip_of_the_pen_is_named_in_one_line(text, complaint):
-    with pytest.raises(ValueError, match="expected") as caught:
-        motions.parse(text)
-    message = str(caught.value)
-    assert complaint in message
-    assert message.startswith("motion ")
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize("name", motions.MOTIONS)
-def test_every_motion_gives_every_point_a_displacement(name):
-    words = {"translate": "dx=1", "rotate": "degrees=9", "scale": "factor=2", "stretch": "x=2"}
-    flow = field(f"{name} {words[name]}")
-    assert np.isfinite(flow).all()
-    assert flow[block()].any()

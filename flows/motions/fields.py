@@ -1,0 +1,81 @@
+"""From motions and masks to flows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from flows.motions.words import Motion
+from flows.wording import LIMIT
+
+
+def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
+    """Draw the motion's flow: the displacement of every selected pixel in pixels, 0 elsewhere.
+
+    A centre that the words leave open is the middle (centroid) of the mask, carried along by the
+    steps before: an object that has moved turns about itself.
+
+    Raises:
+        ValueError: the mask selects nothing, the motion does not suit the object (a horizon
+            crosses it, a bend folds it), or moves it by more than a million pixels.
+    """
+    if not mask.any():
+        raise ValueError("motion: the mask selects no pixel; expected an object to move")
+    y, x = np.nonzero(mask)
+    start = np.stack([x, y], axis=-1).astype(np.float64)
+    points = start
+    for step in motion.steps:
+        cx, cy = points.mean(axis=0).tolist()
+        try:
+            points = points + step.about(cx, cy)(points)
+        except ValueError as error:
+            raise ValueError(f"motion {step.name!r}: {error}") from error
+        if np.abs(points - start).max() > LIMIT:
+            raise ValueError(
+                f"motion {step.name!r}: moves a pixel by more than {LIMIT:,.0f}; expected less"
+            )
+    flow = np.zeros((*mask.shape, 2), np.float32)
+    flow[mask] = points - start
+    return flow
+
+
+def together(
+    objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
+) -> Float32[np.ndarray, "h w 2"]:
+    """Draw one flow of several objects, each with its own motion.
+
+    Where masks overlap, the later lies on top: the pixel moves with it. An object's own middle and
+    ends are those of its whole mask.
+
+    Raises:
+        ValueError: there is no object, masks differ in size, a later one covers one whole, or as
+            `field`.
+    """
+    if not objects:
+        raise ValueError("motion: none given; expected at least one, with its mask")
+    shape = objects[0][1].shape
+    flow = np.zeros((*shape, 2), np.float32)
+    owner = np.full(shape, -1)
+    for index, (motion, mask) in enumerate(objects):
+        if mask.shape != shape:
+            raise ValueError(f"motion: masks of {mask.shape} and {shape}; expected one size")
+        flow[mask] = field(motion, mask)[mask]
+        owner[mask] = index
+    for index in set(range(len(objects))) - set(np.unique(owner).tolist()):
+        raise ValueError(
+            f"motion: masks after mask {index + 1} cover it whole; expected it to show"
+        )
+    return flow
+
+
+def leaving(flow: Float[np.ndarray, "h w 2"], mask: Bool[np.ndarray, "h w"]) -> float:
+    """Measure the share, 0 to 1, of the selected pixels that end outside the picture."""
+    if not mask.any():
+        return 0.0
+    height, width = mask.shape
+    y, x = np.nonzero(mask)
+    end = np.stack([x, y], axis=-1) + flow[mask].astype(np.float64)
+    slack = 1e-3  # rounding on the outermost pixels is no leaving
+    last = np.array([width - 1, height - 1])
+    outside = (end < -slack) | (end > last + slack)
+    return float(outside.any(axis=-1).mean())

@@ -1,0 +1,111 @@
+"""From words to motions, with every value checked."""
+
+import inspect
+from typing import NamedTuple
+
+from flows import wording
+from flows.motions.registry import MOTIONS
+from flows.motions.types import Displacement, Points
+
+_CENTRE = ("cx", "cy")  # optional in words: the middle of what moves
+
+
+class Step(NamedTuple):
+    """One motion.
+
+    Attributes:
+        name: a key of `MOTIONS`.
+        parameters: its words' values; `cx` and `cy` may be missing.
+    """
+
+    name: str
+    parameters: dict[str, float | Points]
+
+    def about(self, cx: float, cy: float) -> Displacement:
+        """Build the motion; (cx, cy) is its centre where the words leave it open.
+
+        Raises:
+            ValueError: a value is out of its range.
+        """
+        centre = {"cx": cx, "cy": cy}
+        open_ = {name: centre[name] for name in _parameters(self.name) if name in _CENTRE}
+        return MOTIONS[self.name](**(open_ | self.parameters))
+
+
+class Motion(NamedTuple):
+    """Steps done one after the other, at least one."""
+
+    steps: tuple[Step, ...]
+
+
+def parse(text: str) -> Motion:
+    """Read a motion from words, with every parameter checked.
+
+    Raises:
+        ValueError: an unknown motion or parameter, one that is missing, given twice, no finite
+            number, no point or outside its range. One line that says what is known.
+    """
+    parts = [part.strip() for part in text.split(";")]
+    if not any(parts):
+        raise ValueError(f"motion {text!r}: is empty; expected {_usage()}")
+    return Motion(tuple(_step(part) for part in parts if part))
+
+
+def _step(text: str) -> Step:
+    name, *words = text.split()
+    if name not in MOTIONS:
+        raise ValueError(f"motion {text!r}: unknown motion {name!r}; expected {_usage()}")
+    usage = f"expected {_usage(name)}"
+    known = {_word(parameter): parameter for parameter in _parameters(name)}
+    parameters: dict[str, float | Points] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key not in known:
+            raise ValueError(f"motion {text!r}: unknown parameter {word!r}; {usage}")
+        if known[key] in parameters:
+            raise ValueError(f"motion {text!r}: {key} is given twice; {usage}")
+        where = f"motion {text!r}: {key}"
+        if _is_number(name, known[key]):
+            parameters[known[key]] = wording.number(value, where)
+        else:
+            parameters[known[key]] = wording.points(value.split("/"), where)
+    if not parameters:
+        raise ValueError(f"motion {text!r}: has no parameter; {usage}")
+    for key, parameter in known.items():
+        if not _is_optional(name, parameter) and parameter not in parameters:
+            raise ValueError(f"motion {text!r}: {key} is missing; {usage}")
+    step = Step(name, parameters)
+    try:  # so that a number out of its range is refused here and not in an edit
+        step.about(0.0, 0.0)
+    except ValueError as error:
+        raise ValueError(f"motion {text!r}: {error}") from error
+    return step
+
+
+def _parameters(name: str) -> list[str]:
+    return list(inspect.signature(MOTIONS[name]).parameters)
+
+
+def _is_number(name: str, parameter: str) -> bool:
+    return inspect.signature(MOTIONS[name]).parameters[parameter].annotation is float
+
+
+def _is_optional(name: str, parameter: str) -> bool:
+    default = inspect.signature(MOTIONS[name]).parameters[parameter].default
+    return parameter in _CENTRE or default is not inspect.Parameter.empty
+
+
+def _word(parameter: str) -> str:
+    return parameter.rstrip("_")  # `from` cannot be a parameter's name in Python
+
+
+def _usage(name: str | None = None) -> str:
+    """Spell out one motion, or all of them: `rotate degrees= [cx=] [cy=]`."""
+    if name is None:
+        return "one of: " + "; ".join(_usage(known) for known in MOTIONS)
+    words = []
+    for parameter in _parameters(name):
+        value = "" if _is_number(name, parameter) else "x,y/x,y/..."
+        word = f"{_word(parameter)}={value}"
+        words.append(f"[{word}]" if _is_optional(name, parameter) else word)
+    return " ".join([name, *words])

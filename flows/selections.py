@@ -1,0 +1,104 @@
+"""Selections of a photo's object in words: `rectangle 10,20 100,200`, `click 300,220`.
+
+The first word says how, the others are points `x,y`: pixels, x right, y down. Adding a way of
+selecting is adding a function to the registry.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Bool, Float64, UInt8
+
+from flows import clicks, wording
+
+Image = UInt8[np.ndarray, "h w 3"]
+Mask = Bool[np.ndarray, "h w"]
+Points = Float64[np.ndarray, "n 2"]
+
+
+def rectangle(image: Image, points: Points) -> Mask:
+    """Select between two opposite corners, both included.
+
+    Raises:
+        ValueError: not two points.
+    """
+    if len(points) != 2:
+        raise ValueError(f"has {len(points)} points; expected 2, opposite corners")
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return np.asarray((left <= x) & (x <= right) & (top <= y) & (y <= bottom))
+
+
+def polygon(image: Image, points: Points) -> Mask:
+    """Select the pixels whose centres lie inside a closed outline.
+
+    Raises:
+        ValueError: fewer than three points.
+    """
+    if len(points) < 3:
+        raise ValueError(f"has {len(points)} points; expected 3 or more, the outline in order")
+    from skimage.draw import polygon2mask  # takes long to import
+
+    selected: Mask = polygon2mask(  # type: ignore[no-untyped-call]
+        image.shape[:2], points[:, ::-1]
+    )
+    return selected
+
+
+def click(image: Image, points: Points) -> Mask:
+    """Select the object, or the objects, under one or several points; see `flows.clicks`."""
+    return clicks.select(image, points)
+
+
+SELECTIONS: dict[str, Callable[[Image, Points], Mask]] = {
+    "rectangle": rectangle,
+    "polygon": polygon,
+    "click": click,
+}
+
+_USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ..."
+
+
+def is_words(text: str) -> bool:
+    """Tell words from the name of a file: whether `select` knows the first word."""
+    return text.split()[:1] != [] and text.split()[0] in SELECTIONS
+
+
+def select(text: str, image: Image) -> Mask:
+    """Select what the words say.
+
+    Raises:
+        ValueError: unknown words, points that are none or lie outside the picture, too few or too
+            many of them, or a selection of nothing or everything. One line.
+    """
+    name, *words = text.split() or [""]
+    if name not in SELECTIONS:
+        raise ValueError(f"selection {text!r}: unknown {name!r}; expected {_USAGE}")
+    if not words:
+        raise ValueError(f"selection {text!r}: has no point; expected {_USAGE}")
+    points = wording.points(words, f"selection {text!r}: point")
+    height, width, _ = image.shape
+    outside = ((points < 0) | (points > [width - 1, height - 1])).any(axis=-1)
+    if outside.any():
+        x, y = points[outside][0]
+        raise ValueError(
+            f"selection {text!r}: {x:g},{y:g} lies outside the picture; expected x up to"
+            f" {width - 1} and y up to {height - 1}"
+        )
+    try:
+        selected = SELECTIONS[name](image, points)
+    except ValueError as error:
+        raise ValueError(f"selection {text!r}: {error}") from error
+    return a_part(selected, f"selection {text!r}")
+
+
+def a_part(selected: Mask, name: str) -> Mask:
+    """Return a selection, if it selects neither nothing nor everything.
+
+    Raises:
+        ValueError: it does; the line begins with `name`.
+    """
+    if selected.all() or not selected.any():
+        covered = "everything" if selected.all() else "nothing"
+        raise ValueError(f"{name}: selects {covered}; expected a part of the picture")
+    return selected

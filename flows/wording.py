@@ -1,0 +1,41 @@
+"""Numbers and points in words: `12.5`, `120,80`; a slip of the pen is named in one line."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float64
+
+LIMIT = 1e6  # pixels: beyond any picture, and far from float32's overflow
+
+
+def number(text: str, where: str) -> float:
+    """Read a number, at most a million in size.
+
+    Raises:
+        ValueError: it is none; the line begins with `where`.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= LIMIT:  # NaN, too
+        raise ValueError(
+            f"{where}={text!r} is no number up to {LIMIT:,.0f}; expected one like 12 or -3.5"
+        )
+    return value
+
+
+def points(words: Sequence[str], where: str) -> Float64[np.ndarray, "n 2"]:
+    """Read points (x, y), each a word `x,y`.
+
+    Raises:
+        ValueError: a word is no point; the line begins with `where`.
+    """
+    pairs = []
+    for word in words:
+        pair = word.split(",")
+        if len(pair) != 2:
+            raise ValueError(f"{where}={word!r} is no point; expected x,y like 120,80")
+        pairs.append([number(coordinate, where) for coordinate in pair])
+    return np.array(pairs, np.float64).reshape(-1, 2)
