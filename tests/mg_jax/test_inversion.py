@@ -10,7 +10,7 @@ from flax import nnx
 
 from flows import masks, motions
 from mg_jax import energies, inversion, kernel, noise, prompting, sampling, schedule
-from mg_jax.models.internal import denoiser, views
+from mg_jax.models.internal import background, denoiser, views
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.models.internal.stage import prepare
 from mg_jax.models.stable_diffusion import networks
@@ -330,7 +330,10 @@ def stage(levels):
         photo,
         flow,
         masks.edit_region(flow, 4.0),
-        [(view, views.picture(view, photo)) for view in views.views(flow)],
+        [
+            (view, views.picture(view, photo))
+            for view in views.views(flow, background.behind(photo, flow, (32, 32)))
+        ],
         np.ones(levels),
         {},
         lambda _, seen: seen.mean(),

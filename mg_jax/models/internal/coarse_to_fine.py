@@ -18,11 +18,11 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 from flows.raft import Raft
 from mg_jax import energies, guiding, images, kernel, noise, sampling, schedule, tracing
 from mg_jax.kernel import Kernel
-from mg_jax.models.internal import matching, views
+from mg_jax.models.internal import background, matching, views
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage, stages
-from mg_jax.models.internal.stage import Prepared, magnifier, magnify, prepare
+from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
@@ -51,7 +51,9 @@ def run(
     `ramp` has a value for each level of both stages.
     """
     levels = [stage.levels for stage in stages(settings)]
-    pictures = [(view, views.picture(view, images.to_float(photo))) for view in views.views(flow)]
+    picture = images.to_float(photo)
+    behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *region.shape))
+    pictures = [(view, views.picture(view, picture)) for view in views.views(flow, behind)]
     image: Image | None = None
     state = kernel.init(jnp.zeros((keys.shape[0], 1, 1, 3)))
     rows: list[Trace] = []

@@ -25,7 +25,7 @@ _MATCHING_RADIUS = 3
 # Prior on where a patch comes from: within some pixels (of a 64 px grid) of where the motion
 # brings it, or of where it rests; farther where the object has left, which has no home of its own.
 _SPREAD = 1.5
-_SPREAD_LEFT = 16.0
+_SPREAD_LEFT = 4.0
 _NEAR_LEFT = 1 / 24  # reach of the latter round what was left, as a share of the grid's size
 # Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
 # share of the picture's size, where a mask drawn by hand has some background.

@@ -8,10 +8,11 @@ turns, scales or bends, also the photo with its object half-way.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from flows.masks import moving as moving_pixels
+from mg_jax.models.internal.background import Background
 
 # Strain from which a motion counts as more than a translation: 8 %, or 0.08 rad of turning.
 _RIGID = 0.08
@@ -23,18 +24,28 @@ class View(NamedTuple):
     """Where each pixel of a picture is taken from in the photo, and where the motion brings it."""
 
     origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo
+    tone: Float[np.ndarray, "H W 3"]  # added to what is taken from there
     chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
     moving: Bool[np.ndarray, "H W"]  # it shows the moved object here
     onward: Float[np.ndarray, "H W 2"]  # (dx, dy) still to go from here
 
 
-def views(flow: Float[np.ndarray, "H W 2"]) -> list[View]:
-    """The photo as it is, then pushed, then half-way if the motion has any strain worth it."""
+def views(flow: Float[np.ndarray, "H W 2"], behind: Background) -> list[View]:
+    """The photo as it is, then pushed, then half-way if the motion has any strain worth it.
+
+    `behind` is the photo without the object.
+    """
     moving = moving_pixels(flow)
     shares = (1.0, 0.5) if strain(flow, moving) > _RIGID else (1.0,)
     return [
-        View(_positions(moving.shape), np.ones_like(moving), moving, flow),
-        *(_pushed(flow, moving, share) for share in shares),
+        View(
+            _positions(moving.shape),
+            np.zeros((*moving.shape, 3), np.float32),
+            np.ones_like(moving),
+            moving,
+            flow,
+        ),
+        *(_pushed(flow, moving, share, behind) for share in shares),
     ]
 
 
@@ -48,15 +59,15 @@ def strain(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) ->
     return float(np.median(norms[inside]))
 
 
-def picture(view: View, photo: Shaped[np.ndarray, "H W 3"]) -> Shaped[np.ndarray, "H W 3"]:
-    """The view as a picture of the photo's size, bilinear where it is deformed."""
+def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
+    """The view as a picture of the photo's size, in [-1, 1]; bilinear where it is deformed."""
     positions = _positions(view.moving.shape)
     changed = (view.origin != positions).any(axis=-1)
-    out = photo.copy()
+    out = np.clip(photo + view.tone, -1, 1)
     points = view.origin[changed].T[::-1]
     for channel in range(3):
         values = ndimage.map_coordinates(photo[..., channel], points, order=1, mode="nearest")
-        out[changed, channel] = values
+        out[changed, channel] = np.clip(values + view.tone[changed, channel], -1, 1)
     return out
 
 
@@ -66,12 +77,14 @@ def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:
 
 
 def _pushed(
-    flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"], share: float
+    flow: Float[np.ndarray, "H W 2"],
+    moving: Bool[np.ndarray, "H W"],
+    share: float,
+    behind: Background,
 ) -> View:
-    """The photo with the object pushed along `share` of its flow, laid over the photo.
+    """The background with the object pushed along `share` of its flow, laid over it.
 
-    Where the object has left, the nearest resting pixel stands in: anything but the object. Source
-    coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
+    Source coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
     """
     height, width = moving.shape
     rows, columns = np.nonzero(moving)
@@ -94,27 +107,15 @@ def _pushed(
                     total[1] += np.bincount(flat, amount * y[inside], height * width)
     hit = (weight > _LANDED).reshape(height, width)
     if not hit.any():
-        return View(_positions(moving.shape), hit, hit, np.zeros_like(flow))
+        return View(behind.origin, behind.tone, behind.left, hit, np.zeros_like(flow))
     landed = ndimage.binary_closing(hit, iterations=2) | hit
     mean = np.moveaxis(total / np.maximum(weight, 1e-6), 0, -1).reshape(height, width, 2)
     nearest = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
     origin = mean[nearest[0], nearest[1]].astype(np.float32)
-    origin = np.where(landed[..., None], origin, _background(moving, landed))
+    origin = np.where(landed[..., None], origin, behind.origin)
+    tone = np.where(landed[..., None], np.float32(0), behind.tone)
     i = np.clip(np.rint(origin[..., 1]).astype(np.int64), 0, height - 1)
     j = np.clip(np.rint(origin[..., 0]).astype(np.int64), 0, width - 1)
     onward = np.where(landed[..., None], (1 - share) * flow[i, j], 0.0).astype(np.float32)
-    return View(origin, landed, landed, onward)
-
-
-def _background(
-    moving: Bool[np.ndarray, "H W"], landed: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, "H W 2"]:
-    """Each pixel itself, but the nearest resting pixel where the object was."""
-    resting = ~(moving | landed)
-    if not resting.any():
-        return _positions(moving.shape)
-    row, column = ndimage.distance_transform_edt(
-        ~resting, return_distances=False, return_indices=True
-    )
-    stand_in = np.stack([column, row], axis=-1).astype(np.float32)
-    return np.where(moving[..., None], stand_in, _positions(moving.shape))
+    chosen = landed | behind.left if share == 1 else landed
+    return View(origin, tone, chosen, landed, onward)

@@ -9,7 +9,7 @@ import pytest
 
 from flows import masks, motions
 from mg_jax import images
-from mg_jax.models.internal import views
+from mg_jax.models.internal import background, views
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.models.internal.stage import grid_shape, magnifier, magnify, prepare
 
@@ -30,7 +30,10 @@ def disc(radius, at=(48, 56)):
 def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
     """A disc moved to the right, prepared; `pixel` is all of the edit region, if given."""
     flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), disc(radius))
-    pictures = [(view, views.picture(view, PHOTO)) for view in views.views(flow)]
+    pictures = [
+        (view, views.picture(view, PHOTO))
+        for view in views.views(flow, background.behind(PHOTO, flow, (32, 32)))
+    ]
     region = masks.edit_region(flow, 4.0)
     if pixel:
         region[:] = False
@@ -177,7 +180,10 @@ def test_what_is_uncovered_is_where_the_object_was_and_does_not_land():
 
 def test_where_nothing_rests_nothing_is_forbidden():
     flow = motions.field(motions.parse("translate dx=20"), np.ones((H, W), bool))
-    pictures = [(view, views.picture(view, PHOTO)) for view in views.views(flow)]
+    pictures = [
+        (view, views.picture(view, PHOTO))
+        for view in views.views(flow, background.behind(PHOTO, flow, (32, 32)))
+    ]
     params = prepare(
         COARSE, SETTINGS, PHOTO, flow, masks.edit_region(flow), pictures, np.ones(4), {},
         lambda _, seen: seen.mean(),
@@ -222,7 +228,10 @@ def test_odd_motions_make_finite_problems(name):
     mask[where] = True
     photo = RNG.uniform(-1, 1, (height, width, 3)).astype(np.float32)
     flow = motions.field(motions.parse(words), mask)
-    pictures = [(view, views.picture(view, photo)) for view in views.views(flow)]
+    pictures = [
+        (view, views.picture(view, photo))
+        for view in views.views(flow, background.behind(photo, flow, (32, 32)))
+    ]
     region = masks.edit_region(flow, 2.0)
     problem = prepare(
         COARSE, SETTINGS, photo, flow, region, pictures, np.ones(4), {}, lambda _, seen: seen.mean()

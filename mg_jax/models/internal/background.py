@@ -1,0 +1,43 @@
+"""The photo without its moving object: its background goes on where the object has left."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy import ndimage
+
+from flows.masks import destination
+from flows.masks import moving as moving_pixels
+from mg_jax import images
+from mg_jax.models.internal.completion import complete
+
+# Shares of the picture's size.
+_RIM = 1 / 128  # so far round the object its edge is mixed with the background
+_BEHIND = 1 / 64  # so far behind where the object lands the background goes on
+
+
+class Background(NamedTuple):
+    """Where each pixel is copied from in the photo: where nothing moves, from itself."""
+
+    origin: Float[np.ndarray, "H W 2"]  # (x, y)
+    tone: Float[np.ndarray, "H W 3"]  # added to what is copied, in units of [-1, 1]
+    left: Bool[np.ndarray, "H W"]  # where the object has left
+
+
+def behind(
+    photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], shape: tuple[int, int]
+) -> Background:
+    """The background of a flow's object, in cells of a grid of `shape`; the photo in [-1, 1]."""
+    size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
+    gone = ndimage.distance_transform_edt(~moving_pixels(flow)) <= _RIM * size
+    covered = ndimage.distance_transform_edt(destination(flow)) > _BEHIND * size
+    known = images.box(gone[..., None].astype(np.float32), shape)[..., 0] == 0
+    hole = ~known & (images.box(covered[..., None].astype(np.float32), shape)[..., 0] < 1)
+    filling = complete(images.box(photo, shape), known, hole)
+    lengths = photo.shape[:2]
+    row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
+    cell = (row[:, None], column[None])
+    offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
+    here = np.moveaxis(np.indices(lengths), 0, -1)
+    origin = np.clip(here + offset, 0, np.array(lengths) - 1)
+    return Background(origin[..., ::-1].astype(np.float32), filling.tone[cell], hole[cell])

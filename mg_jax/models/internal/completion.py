@@ -1,0 +1,139 @@
+"""A hole in a picture, filled by continuing what is around it.
+
+Photos repeat themselves by few offsets: the most frequent ones between similar patches. Each
+missing cell takes one of them, so that it fits to the known cells around and neighbours with
+different offsets meet where it shows least (He & Sun 2012, "Statistics of Patch Offsets for Image
+Completion").
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from mg_jax.models.internal.labelling import labels
+from mg_jax.models.internal.toning import copied, tones
+
+_RADIUS = 3  # of the patches compared
+_COMPONENTS = 24
+_NEIGHBOURS = 60  # similar patches looked at; the first of them that is far counts
+_FAR = 1 / 15  # of the picture's size: nearer patches are alike because they overlap
+_MOST = 60  # offsets
+_BLUR = 1.4  # of the votes for offsets, cells
+_APART = 7  # cells: offsets that are peaks of their own
+_UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
+_EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
+
+
+class Filling(NamedTuple):
+    """What each cell outside the known ones becomes."""
+
+    offset: Int[np.ndarray, "h w 2"]  # (rows, columns) from here to the cell that is copied
+    tone: Float[np.ndarray, "h w 3"]  # added to it, so that no seam shows
+
+
+def complete(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    hole: Bool[np.ndarray, "h w"],
+) -> Filling:
+    """Continue the known cells into a hole; the picture is in [-1, 1].
+
+    Only known cells are copied. Cells that are neither known nor of the hole, and those that no
+    offset serves, copy the nearest known cell; known cells copy themselves.
+    """
+    offset, tone = _nearest(known), np.zeros(picture.shape, np.float32)
+    offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
+    if not len(offsets):
+        return Filling(offset, tone)
+    cells = np.argwhere(hole)
+    chosen = offsets[_choice(picture, known, cells, offsets)]
+    _, served = copied(picture, known, cells + chosen)
+    filled = cells[served]
+    offset[tuple(filled.T)] = chosen[served]
+    tone[tuple(filled.T)] = tones(picture, known, filled, offset)
+    return Filling(offset, tone)
+
+
+def dominant(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    hole: Bool[np.ndarray, "h w"],
+) -> Int[np.ndarray, "n 2"]:
+    """The most frequent offsets between similar known patches round a hole, at most 60."""
+    height, width = known.shape
+    side = 2 * _RADIUS + 1
+    whole = ndimage.binary_erosion(known, np.ones((side, side)), border_value=0)
+    places = np.argwhere(whole & _around(hole))
+    if len(places) < 2:
+        return np.zeros((0, 2), np.int64)
+    corners = tuple((places - _RADIUS).T)
+    patches = sliding_window_view(picture, (side, side), axis=(0, 1))[corners]
+    features = _compressed(patches.reshape(len(places), -1))
+    asked = slice(None, None, 2)  # every other patch tells as much
+    _, alike = cKDTree(features).query(features[asked], min(len(places), _NEIGHBOURS), eps=1.0)
+    steps = places[alike] - places[asked, None]
+    far = np.linalg.norm(steps, axis=-1) >= _FAR * np.sqrt(height * width)
+    steps = steps[np.arange(len(steps)), far.argmax(axis=1)][far.any(axis=1)]
+    votes = np.zeros((2 * height - 1, 2 * width - 1))
+    np.add.at(votes, tuple((steps + known.shape - 1).T), 1)
+    votes = ndimage.gaussian_filter(votes, _BLUR, mode="constant")
+    peaks = np.argwhere((votes == ndimage.maximum_filter(votes, _APART)) & (votes > 0))
+    order = np.argsort(-votes[tuple(peaks.T)], kind="stable")[:_MOST]
+    return np.asarray(peaks[order] - np.array(known.shape) + 1)
+
+
+def _choice(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    cells: Int[np.ndarray, "n 2"],
+    offsets: Int[np.ndarray, "o 2"],
+) -> Int[np.ndarray, " n"]:
+    """Which offset each cell takes."""
+    colors, there = copied(picture, known, cells[:, None] + offsets)
+    cost = np.where(there, 0.0, _UNKNOWN)
+    index = np.full(known.shape, -1)
+    index[tuple(cells.T)] = np.arange(len(cells))
+    pairs = []
+    for step in np.array([[0, 1], [1, 0], [0, -1], [-1, 0]]):
+        beside = cells + step
+        inside = ((beside >= 0) & (beside < known.shape)).all(axis=-1)
+        beside = np.where(inside[:, None], beside, cells)
+        at = tuple(beside.T)
+        if step.min() == 0:  # each pair once
+            joined = inside & (index[at] >= 0)
+            pairs.append(np.stack([np.nonzero(joined)[0], index[at][joined]], axis=-1))
+        on, _ = copied(picture, known, beside[:, None] + offsets)
+        misfit = np.linalg.norm(on - picture[at][:, None], axis=-1)
+        cost += _EDGE * (inside & known[at])[:, None] * misfit
+    return labels(cost, colors, np.concatenate(pairs))
+
+
+def _compressed(patches: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
+    """Coordinates on the leading principal components."""
+    patches = patches - patches.mean(axis=0)
+    directions = np.linalg.eigh(patches.T @ patches)[1]  # by rising variance
+    return np.asarray(patches @ directions[:, -_COMPONENTS:])
+
+
+def _around(hole: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The hole's bounding box, three times as large."""
+    spans = []
+    for axis in (0, 1):
+        inside = np.nonzero(hole.any(axis=1 - axis))[0]
+        length = inside[-1] - inside[0] + 1
+        spans.append(slice(max(0, inside[0] - length), inside[-1] + length + 1))
+    box = np.zeros_like(hole)
+    box[tuple(spans)] = True
+    return box
+
+
+def _nearest(known: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "h w 2"]:
+    """Offset to the nearest known cell; zeros where there is none."""
+    if not known.any():
+        return np.zeros((*known.shape, 2), np.int64)
+    found = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return np.asarray(np.moveaxis(found - np.indices(known.shape), 0, -1), np.int64)

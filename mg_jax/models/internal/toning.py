@@ -1,0 +1,64 @@
+"""Tones under which pieces copied from elsewhere join without a seam (Pérez, Gangnet & Blake 2003).
+
+The discrete Poisson equation over the copied cells: inside a piece the copy's own gradients hold,
+across a seam the mean of what both pieces would continue with, and the known cells are given.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+_STEPS = np.array([[0, 1], [1, 0], [0, -1], [-1, 0]])
+_STILL = 1e-6  # keeps cells that touch nothing known as they are
+
+
+def tones(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    cells: Int[np.ndarray, "n 2"],
+    offset: Int[np.ndarray, "h w 2"],
+) -> Float[np.ndarray, "n 3"]:
+    """What to add to each of `cells`, copied from the known cells at their `offset`."""
+    count = len(cells)
+    index = np.full(known.shape, -1)
+    index[tuple(cells.T)] = np.arange(count)
+    own = offset[tuple(cells.T)]
+    copy, _ = copied(picture, known, cells + own)
+    rows, columns, values = [np.arange(count)], [np.arange(count)], [np.full(count, _STILL)]
+    wanted = np.zeros((count, 3))
+    for step in _STEPS:
+        beside = cells + step
+        inside = ((beside >= 0) & (beside < known.shape)).all(axis=-1)
+        beside = np.where(inside[:, None], beside, cells)
+        at = tuple(beside.T)
+        given = inside & known[at]
+        joined = inside & (index[at] >= 0)
+        theirs = np.where(given[:, None], 0, offset[at])
+        value, _ = copied(picture, known, beside + theirs)
+        on, on_known = copied(picture, known, beside + own)
+        back, back_known = copied(picture, known, cells + theirs)
+        back_known &= ~given  # the hole itself
+        continued = on_known[:, None] * (copy - on) + back_known[:, None] * (back - value)
+        gradient = continued / np.maximum(1, on_known.astype(int) + back_known)[:, None]
+        linked = np.nonzero(given & on_known | joined)[0]
+        wanted[linked] += (gradient - copy + value)[linked]
+        rows += [linked, np.nonzero(joined)[0]]
+        columns += [linked, index[at][joined]]
+        values += [np.ones(len(linked)), np.full(int(joined.sum()), -1.0)]
+    system = sparse.csc_array(
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
+        shape=(count, count),
+    )
+    return np.asarray(splu(system).solve(wanted))
+
+
+def copied(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    places: Int[np.ndarray, "*n 2"],
+) -> tuple[Float[np.ndarray, "*n 3"], Bool[np.ndarray, "*n"]]:
+    """Colours at places, the picture's edge beyond it, and which of them are known cells."""
+    clipped = np.clip(places, 0, np.array(known.shape) - 1)
+    at = (clipped[..., 0], clipped[..., 1])
+    return picture[at], (clipped == places).all(axis=-1) & known[at]
