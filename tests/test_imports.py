@@ -14,7 +14,7 @@ NETWORKS = ("mg_jax.models", "flows.raft", "flax")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
 LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function
     "experiments/pytorch_reference.py",
-    "flows/files.py",
+    "flows/files/pytorch.py",
     "flows/raft/weights.py",
     "flows/tensors.py",
     "mg_jax/models/stable_diffusion/arrays.py",

@@ -1,7 +1,6 @@
 """Flow files: what is written comes back; every bad file is named in one line."""
 
 import io
-import struct
 import sys
 import zipfile
 
@@ -10,11 +9,13 @@ import pytest
 
 from flows import files
 
-SUFFIXES = [".npz", ".npy", ".flo"]
+SUFFIXES = [".npz", ".npy", ".flo", ".png"]
 
 
 def flow(height=5, width=7):
-    return np.random.default_rng(0).normal(0, 9, (height, width, 2)).astype(np.float32)
+    """In whole 64ths of a pixel, which every format holds."""
+    draws = np.random.default_rng(0).normal(0, 9, (height, width, 2))
+    return (np.round(64 * draws) / 64).astype(np.float32)
 
 
 def refusal(path):
@@ -27,7 +28,7 @@ def refusal(path):
     return message
 
 
-@pytest.mark.parametrize("suffix", [*SUFFIXES, ".NPZ", ".Flo"])
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".NPZ", ".Flo", ".PNG"])
 def test_what_is_written_comes_back_bit_by_bit(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     files.write(path, flow())
@@ -42,14 +43,6 @@ def test_writing_twice_gives_the_same_bytes(tmp_path, suffix):
     files.write(first, flow())
     files.write(second, files.read(first))
     assert first.read_bytes() == second.read_bytes()
-
-
-def test_a_flo_file_is_middleburys(tmp_path):
-    path = tmp_path / "a.flo"
-    files.write(path, flow(2, 3))
-    content = path.read_bytes()
-    assert struct.unpack("<fii", content[:12]) == (202021.25, 3, 2)
-    assert content[12:] == flow(2, 3).tobytes()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64", ">f4"])
@@ -87,7 +80,7 @@ def test_a_missing_file_a_folder_and_an_unknown_suffix_are_refused(tmp_path):
     (tmp_path / "b.npy").mkdir()
     assert "folder" in refusal(tmp_path / "b.npy")
     assert "unknown suffix '.txt'" in refusal(tmp_path / "c.txt")
-    assert ".npz, .npy, .flo" in refusal(tmp_path / "d")
+    assert ".npz, .npy, .flo, .png, .pth" in refusal(tmp_path / "d")
 
 
 @pytest.mark.parametrize(
@@ -138,14 +131,44 @@ def test_an_archive_with_a_damaged_member_is_refused(tmp_path):
     refusal(path)
 
 
-def test_a_flo_file_with_unknown_pixels_or_a_wrong_header_is_refused(tmp_path):
-    path = tmp_path / "a.flo"
-    unknown = flow()
-    unknown[2, 3] = 1.7e9
-    files.write(path, unknown)
-    assert "1 pixels as unknown" in refusal(path)
-    path.write_bytes(b"PIEH" + struct.pack("<ii", -3, 5))
-    assert "-3x5" in refusal(path)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_flow_without_unknown_pixels_is_known_everywhere(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    files.write(path, flow())
+    found = files.read_sparse(path)
+    np.testing.assert_array_equal(found.flow, flow())
+    assert found.known.shape == (5, 7)
+    assert found.known.all()
+
+
+@pytest.mark.parametrize("suffix", [".flo", ".png"])
+def test_unknown_pixels_come_back_as_unknown_and_at_rest(tmp_path, suffix):
+    known = np.random.default_rng(1).random((5, 7)) < 0.5
+    given = np.where(known[..., None], flow(), np.float32(np.nan))
+    first, second = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    files.write(first, given, known)
+    found = files.read_sparse(first)
+    np.testing.assert_array_equal(found.known, known)
+    np.testing.assert_array_equal(found.flow, np.where(known[..., None], flow(), 0))
+    files.write(second, *found)
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".flo", ".png"])
+def test_who_needs_every_pixel_is_told_how_many_lack(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    known = np.ones((5, 7), bool)
+    known[2, 3:5] = False
+    files.write(path, flow(), known)
+    assert "marks 2 pixels as unknown" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".pth"])
+def test_formats_without_a_place_for_unknown_pixels_refuse_them(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    with pytest.raises(ValueError, match=r"expected the suffix \.flo or \.png"):
+        files.write(path, flow(), np.zeros((5, 7), bool))
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

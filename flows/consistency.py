@@ -1,0 +1,38 @@
+"""Which pixels of an estimated flow can be believed: the way there and back ends at the start."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float
+
+from flows.geometry import compose
+
+_SHARE = 0.01
+_PIXELS = 0.5
+
+
+def consistent(
+    forward: Float[np.ndarray, "h w 2"], backward: Float[np.ndarray, "h w 2"]
+) -> Bool[np.ndarray, "h w"]:
+    """Mark the pixels whose flow f is undone by the flow b of the way back.
+
+    |f + b|² < 0.01·(|f|² + |b|²) + 0.5, b read at p + f(p) (Sundaram, Brox & Keutzer, "Dense point
+    trajectories by GPU-accelerated large displacement optical flow", ECCV 2010). False where the
+    second picture hides a pixel, or the estimates are wrong. Pixels that leave the picture have no
+    way back that could contradict them: True.
+
+    Args:
+        forward: from the first picture to the second, pixels.
+        backward: from the second to the first.
+    """
+    height, width, _ = forward.shape
+    loop = np.asarray(_compose(*(jnp.asarray(one, jnp.float32) for one in (forward, backward))))
+    back = loop - forward
+    lengths = np.square(forward).sum(-1) + np.square(back).sum(-1)
+    agrees = np.square(loop).sum(-1) < _SHARE * lengths + _PIXELS
+    x, y = forward[..., 0] + np.arange(width), forward[..., 1] + np.arange(height)[:, None]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return np.asarray(agrees | ~inside)
+
+
+_compose = jax.jit(compose)

@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes its name only when the block ends without an error.
+
+    Readers see the old file or the new one, never a half. Written next to its final place, since
+    a rename is atomic only within one file system.
+
+    Raises:
+        ValueError: the folder is missing or may not be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; expected the name of a file to write")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        stream = temporary.open("wb")
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be written ({error.strerror}); expected a name in an existing, "
+            "writable folder"
+        ) from error
+    try:
+        with stream:
+            yield stream
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,156 @@
+"""Reading and writing by suffix, with every check."""
+
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from flows.files import arrays, kitti, middlebury, pytorch
+from flows.files.format import FaultError, Flow, Format
+from flows.files.replacing import atomic
+
+_FORMATS: dict[str, Format] = {
+    ".npz": arrays.NPZ,
+    ".npy": arrays.NPY,
+    ".flo": middlebury.FLO,
+    ".png": kitti.PNG,
+    ".pth": pytorch.PTH,
+}
+_BROKEN = (
+    OSError,
+    EOFError,
+    ValueError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,  # a zip with an exotic compression
+)
+
+
+class Sparse(NamedTuple):
+    """A measured flow, which some pixels lack.
+
+    Attributes:
+        flow: pixels; 0 where it is not known.
+        known: where it is.
+    """
+
+    flow: Float32[np.ndarray, "h w 2"]
+    known: Bool[np.ndarray, "h w"]
+
+
+def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "h w 2"]:
+    """Read a flow file: [H, W, 2] float32, in pixels, finite.
+
+    Raises:
+        ValueError: the file is missing, unreadable, cut short, of an unknown suffix, marks pixels
+            as unknown, or holds something else than a finite floating-point array [H, W, 2].
+    """
+    flow, known = read_sparse(path)
+    unknown = int((~known).sum())
+    if unknown:
+        raise ValueError(
+            f"{path}: marks {unknown} pixels as unknown; expected a motion for every pixel"
+        )
+    return flow
+
+
+def read_sparse(path: str | os.PathLike[str]) -> Sparse:
+    """Read a flow file that may mark pixels as unknown, as `.flo` and `.png` do.
+
+    Raises:
+        ValueError: as `read`, unknown pixels excepted.
+    """
+    path = Path(path)
+    form = _format(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: is a folder; expected a flow file")
+    if not path.exists():
+        raise ValueError(f"{path}: no such file; expected a flow file ({_suffixes()})")
+    try:
+        raw, known = form.read(path)
+    except FaultError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
+    except PermissionError as error:
+        raise ValueError(f"{path}: may not be read; expected a readable file") from error
+    except _BROKEN as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{path}: broken or cut short ({reason}); expected a whole {path.suffix.lower()} file"
+        ) from error
+    if known is None:
+        flow = _checked(raw, path)
+        return Sparse(flow, np.ones(flow.shape[:2], bool))
+    return Sparse(_checked(np.where(known[..., None], raw, np.float32(0)), path), known)
+
+
+def write(
+    path: str | os.PathLike[str],
+    flow: Float32[np.ndarray, "h w 2"],
+    known: Bool[np.ndarray, "h w"] | None = None,
+) -> None:
+    """Write a flow in the format that the suffix names; the file appears whole or not at all.
+
+    Args:
+        path: the file.
+        flow: pixels; KITTI's `.png` rounds them to 64ths, the other formats keep every bit.
+        known: where the flow is known (None: everywhere), for formats that can say so.
+
+    Raises:
+        ValueError: unknown suffix, missing folder, a flow that `read_sparse` would refuse, motions
+            too long for the format, or unknown pixels that it cannot mark.
+    """
+    path = Path(path)
+    form = _format(path)
+    if known is None:
+        known = np.ones(np.shape(flow)[:2], bool)
+    elif not (form.marks_unknown or known.all()):
+        able = " or ".join(suffix for suffix, one in _FORMATS.items() if one.marks_unknown)
+        raise ValueError(f"{path}: cannot mark pixels as unknown; expected the suffix {able}")
+    else:
+        flow = np.where(known[..., None], flow, np.float32(0))
+    checked = _checked(flow, path)
+    with atomic(path) as stream:
+        try:
+            form.write(stream, checked, known)
+        except FaultError as fault:
+            raise ValueError(f"{path}: {fault}") from fault
+
+
+def check_suffix(path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for a name that no format has, before there is anything to write."""
+    _format(Path(path))
+
+
+def _suffixes() -> str:
+    return ", ".join(_FORMATS)
+
+
+def _format(path: Path) -> Format:
+    form = _FORMATS.get(path.suffix.lower())
+    if form is None:
+        raise ValueError(f"{path}: unknown suffix {path.suffix!r}; expected one of {_suffixes()}")
+    return form
+
+
+def _checked(raw: Any, path: Path) -> Flow:
+    """Return the flow as float32, or raise the first reason why it is none."""
+    array = np.asarray(raw)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"{path}: holds {array.dtype}; expected floating-point pixels (float16, 32 or 64)"
+        )
+    if array.ndim != 3 or array.shape[2] != 2 or array.size == 0:
+        raise ValueError(f"{path}: holds an array of shape {list(array.shape)}; expected [H, W, 2]")
+    with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
+        flow = array.astype(np.float32)
+    bad = int((~np.isfinite(flow)).any(-1).sum())
+    if bad:
+        raise ValueError(f"{path}: {bad} pixels are NaN or infinite; expected finite numbers")
+    return np.ascontiguousarray(flow)
