@@ -1,0 +1,39 @@
+"""Make cases of which the true answer is known: cut-outs moved over photos.
+
+    python -m experiments.make_cases --out=out/cases --count=40 --seed=0
+
+writes 40 folders with `source.png`, `flow.npz`, `answer.png` and `prompt.txt`, 512 pixels a side,
+in about a minute. A seed gives the same cases on every machine, and the first of many are those of
+few. `--cutouts` and `--photos` name folders of your own; the shipped ones are described in
+`experiments/data/NOTICE.md`. `python -m experiments.evaluate` reads the result.
+"""
+
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from experiments import command, scenes
+from mg_jax import cases
+
+_DATA = Path(__file__).parent / "data"
+
+_OUT = flags.DEFINE_string("out", "out/cases", "folder to write the cases to")
+_COUNT = flags.DEFINE_integer("count", 40, "how many cases", lower_bound=1, upper_bound=1000)
+_SEED = flags.DEFINE_integer("seed", 0, "which cases: whole numbers from 0", lower_bound=0)
+_SIZE = flags.DEFINE_integer("size", 512, "pixels a side", lower_bound=128, upper_bound=2048)
+_CUTOUTS = flags.DEFINE_string("cutouts", str(_DATA / "cutouts"), "folder of pictures with alpha")
+_PHOTOS = flags.DEFINE_string("photos", str(_DATA / "backgrounds"), "folder of photos")
+
+
+def main() -> None:
+    """Make what the flags ask for."""
+    material = scenes.read(Path(_PHOTOS.value), Path(_CUTOUTS.value))
+    for index in tqdm(range(_COUNT.value), disable=None, unit="case"):
+        case = scenes.draw(material, _SEED.value, index, _SIZE.value)
+        cases.write(Path(_OUT.value) / case.name, case)
+    print(_OUT.value)
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,129 @@
+"""A case: a photo, the motion asked for, and what is known of the edit that should come out.
+
+On disk a case is a folder: `source.png`, `flow.npz` (key `flow`) and, where known, `reference.png`
+(another program's result), `answer.png` (the true edited picture), `prompt.txt` (UTF-8). Every
+fault is a `ValueError` of one line: FILE: what is wrong; expected what.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from flows import files, masks
+from mg_jax import images
+
+SOURCE = "source.png"
+FLOW = "flow.npz"
+REFERENCE = "reference.png"
+ANSWER = "answer.png"
+PROMPT = "prompt.txt"
+
+_MARGIN = 1 / 24  # of the picture's size, beyond source and destination of the motion
+
+
+class Case(NamedTuple):
+    """A photo and a motion; its pictures and flow have one size."""
+
+    name: str
+    source: UInt8[np.ndarray, "h w 3"]
+    flow: Float32[np.ndarray, "h w 2"]
+    reference: UInt8[np.ndarray, "h w 3"] | None  # another program's result
+    answer: UInt8[np.ndarray, "h w 3"] | None  # the true edited picture
+    prompt: str  # "" where there is none
+
+
+def read(folder: Path) -> Case:
+    """Read a case; its name is the folder's.
+
+    Raises:
+        ValueError: a file is missing, broken, or of another size than the source.
+    """
+    source = images.read(folder / SOURCE)
+    flow = files.read(folder / FLOW)
+    _check_size(folder / FLOW, flow, source)
+    return Case(
+        folder.resolve().name,
+        source,
+        flow,
+        _picture(folder / REFERENCE, source),
+        _picture(folder / ANSWER, source),
+        _prompt(folder / PROMPT),
+    )
+
+
+def write(folder: Path, case: Case) -> None:
+    """Write a case as a new folder, whole or not at all; the folder names it, not `case.name`.
+
+    Raises:
+        ValueError: the folder exists already, or cannot be made; a picture or the flow has
+            another size than the source.
+    """
+    if folder.exists():
+        raise ValueError(f"{folder}: exists already; expected the name of a new folder")
+    pictures = {SOURCE: case.source, REFERENCE: case.reference, ANSWER: case.answer}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".case.") as temporary:
+            whole = Path(temporary) / "whole"
+            whole.mkdir()
+            for name, picture in pictures.items():
+                if picture is not None:
+                    _check_size(folder / name, picture, case.source)
+                    images.write(whole / name, picture)
+            _check_size(folder / FLOW, case.flow, case.source)
+            files.write(whole / FLOW, case.flow)
+            if case.prompt:
+                (whole / PROMPT).write_text(case.prompt + "\n", encoding="utf-8")
+            whole.rename(folder)
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: cannot be written ({error.strerror}); expected a name in a writable folder"
+        ) from error
+
+
+def find(root: Path) -> list[Path]:
+    """Find the case folders in a folder: those that hold a `source.png`, sorted by name.
+
+    Raises:
+        ValueError: there is no such folder, or no case in it.
+    """
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder; expected a folder of cases")
+    found = sorted(path.parent for path in root.glob(f"*/{SOURCE}") if path.parent.name[0] != ".")
+    if not found:
+        raise ValueError(f"{root}: has no case; expected folders with {SOURCE} and {FLOW}")
+    return found
+
+
+def edit_region(case: Case) -> Bool[np.ndarray, "h w"]:
+    """Where an edit may change the picture: as `mg_jax.edit` has it when no mask is given."""
+    height, width, _ = case.source.shape
+    return masks.edit_region(case.flow, _MARGIN * float(np.sqrt(height * width)))
+
+
+def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | None:
+    if not path.exists():
+        return None
+    picture = images.read(path)
+    _check_size(path, picture, source)
+    return picture
+
+
+def _prompt(path: Path) -> str:
+    if not path.exists():
+        return ""
+    try:
+        return " ".join(path.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as text; expected a prompt in UTF-8") from error
+
+
+def _check_size(path: Path, picture: np.ndarray, source: np.ndarray) -> None:
+    if picture.shape[:2] != source.shape[:2]:
+        raise ValueError(
+            f"{path}: {picture.shape[1]}x{picture.shape[0]} pixels;"
+            f" expected {source.shape[1]}x{source.shape[0]}, the size of {SOURCE}"
+        )
