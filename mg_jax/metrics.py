@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, UInt8
 
 from flows import masks
-from flows.geometry import warp
+from flows.geometry import occlusion_mask, warp
 from flows.raft import Params, Raft
 from mg_jax import images
 
@@ -52,7 +52,8 @@ def measure(
     flow_l1_px: mean |estimate − flow| over all pixels and both components.
     flow_epe_moved_px: mean end-point error on moved pixels.
     color_l1: mean |source − warp(result, flow)| where the target lies inside the picture, [0, 1].
-    color_l1_moved: the same on moved pixels.
+    color_l1_moved: the same on moved pixels (the paper's occlusion mask uses them all).
+    color_l1_visible: the same on the pixels that the paper's occlusion mask uses.
     background_l1: mean |source − result| outside source ∪ destination of the motion, widened 3x3.
     kept_l1: the same outside the edit region.
 
@@ -60,6 +61,7 @@ def measure(
     """
     height, width, _ = flow.shape
     moved = masks.moving(flow)
+    visible = np.asarray(_visible(jnp.asarray(flow, jnp.float32)))
     y, x = np.mgrid[:height, :width]
     goal = np.stack([x, y], axis=-1) + flow
     inside = ((goal >= 0) & (goal <= np.array([width - 1, height - 1]))).all(axis=-1)
@@ -72,6 +74,7 @@ def measure(
         "flow_epe_moved_px": _mean(np.linalg.norm(estimate - flow, axis=-1), moved),
         "color_l1": _mean(colors, inside),
         "color_l1_moved": _mean(colors, inside & moved),
+        "color_l1_visible": _mean(colors, inside & visible),
         "background_l1": _mean(changes, masks.background(flow)),
         "kept_l1": _mean(changes, ~region),
     }
@@ -82,6 +85,7 @@ def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> f
 
 
 _warp = jax.jit(warp)
+_visible = jax.jit(occlusion_mask)
 
 
 @functools.cache

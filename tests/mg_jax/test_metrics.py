@@ -20,6 +20,7 @@ KEYS = {
     "flow_epe_moved_px",
     "color_l1",
     "color_l1_moved",
+    "color_l1_visible",
     "background_l1",
     "kept_l1",
 }
@@ -52,6 +53,17 @@ def test_a_perfect_edit_scores_zero_but_for_what_was_covered():
     changed = mean_change(perfect(), SOURCE, (LANDED | OBJECT) & ~OBJECT)
     expected = changed * (LANDED & ~OBJECT).sum() / (H * W)
     assert scores["color_l1"] == pytest.approx(expected, rel=1e-4)
+
+
+def test_where_nothing_is_covered_again_a_perfect_edit_has_no_visible_colour_error():
+    scores = measure(perfect())
+    assert scores["color_l1"] > 0  # of the pixels that the object covers
+    assert scores["color_l1_visible"] == pytest.approx(0, abs=1e-6)
+    with_colors = measure(SOURCE, estimate=ZERO)
+    covered = LANDED & ~OBJECT
+    wrong = with_colors["color_l1_moved"] * OBJECT.sum()  # what rests is as it was
+    expected = wrong / (H * W - covered.sum())
+    assert with_colors["color_l1_visible"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_doing_nothing_scores_the_motion():
@@ -109,7 +121,7 @@ def test_a_mean_over_nothing_is_zero():
     everywhere = np.ones((H, W), bool)
     whole = motions.field(motions.parse("translate dx=500 dy=0"), everywhere)
     scores = measure(255 - SOURCE, flow=whole, region=everywhere)
-    for name in ("color_l1", "color_l1_moved", "background_l1", "kept_l1"):
+    for name in KEYS - {"flow_l1_px", "flow_epe_moved_px"}:
         assert scores[name] == 0
 
 

@@ -1,0 +1,219 @@
+r"""Edit a folder of cases by several methods, and score all with one ruler.
+
+    python -m experiments.fetch_weights --name=raft-sintel
+    python -m experiments.evaluate --cases=cases --out=out/evaluation
+    python -m experiments.evaluate --cases=cases --out=out/ablations \
+        --methods=internal,no_flow_loss,no_color_loss,no_edit_mask,no_recursion,no_guidance
+    python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
+        --model=weights/sd14 --clip=weights/clip-vit-large-patch14
+
+A case is a folder with source.png, flow.npz (key flow) and, where known, reference.png (another
+program's result), answer.png (the true edited picture) and prompt.txt. In --out it writes
+table.json, table.md and sheet.png (of at most 60 cases), and for each case, as they are made,
+CASE/METHOD.png and CASE/METHOD.json. A run that was stopped goes on where it stopped; so does one
+with more methods or cases, or another judge. What was made from another source, flow, prompt, seed
+or setting is made again; to make a picture again for another reason, remove CASE/METHOD.json.
+
+Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or less for each
+diffusion method and for pixels, nothing for the others, and 3 s to measure each picture.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from absl import flags
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+import mg_jax
+from experiments import command, evaluation, matrix, methods, tables
+from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
+from experiments.methods import ABLATIONS, COMPARED, STABLE_DIFFUSION, Method, Picture
+from flows import draw, files, raft
+from flows.raft import weights
+from mg_jax import cases, editing, images, noise, parallel
+from mg_jax.cases import Case
+
+_S = TypeVar("_S")
+
+_SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
+
+_cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
+_out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
+_methods = flags.DEFINE_list(
+    "methods", list(COMPARED), f"Which methods; also: {', '.join(ABLATIONS)}."
+)
+_judge = flags.DEFINE_string(
+    "judge", "raft-sintel", "Flow network that measures: a name or a file; raft-small guides."
+)
+_clip = flags.DEFINE_string("clip", None, "Folder of a CLIPModel, for cases with a prompt.")
+_model = flags.DEFINE_string(
+    "model", None, f"Stable Diffusion, as for experiments.edit: adds the method {STABLE_DIFFUSION}."
+)
+_seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
+# Settings that are not given are the models' own.
+_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area.")
+_steps = flags.DEFINE_integer("steps", None, "Noise levels.")
+_recursions = flags.DEFINE_integer("recursions", None, "Repetitions of each guided level.")
+
+
+def main() -> None:
+    """Check everything, edit and measure, write the tables and the sheet."""
+    parallel.keep_programs()
+    chosen = _chosen()
+    folders = cases.find(Path(_cases.value))
+    for folder in folders:
+        _check(cases.read(folder), folder)
+    noise.keys(_seed.value, 1)
+    ruler = _ruler()
+    out = Path(_out.value)
+    table: dict[str, dict[str, Row]] = {}
+    with tqdm(total=len(folders) * len(chosen), unit="edit", disable=None) as bar:
+        for folder in folders:
+            case = cases.read(folder)
+            (out / case.name).mkdir(parents=True, exist_ok=True)
+            rows = table[case.name] = {}
+            for name, method in chosen.items():
+                bar.set_description(f"{case.name}, {name}")
+                rows[name] = evaluation.edited(
+                    case, name, method, _seed.value, ruler, out / case.name
+                )
+                bar.update()
+            for name in (REFERENCE, ANSWER):
+                row = evaluation.brought(case, name, ruler, out / case.name)
+                if row is not None:
+                    rows[name] = row
+    _write(out, table, chosen, ruler)
+    images.write(out / "sheet.png", _sheet(folders, list(chosen), out))
+    _note(table)
+    print(f"{out / 'table.md'}: {len(table)} cases; look at {out / 'sheet.png'}")
+
+
+def _chosen() -> dict[str, Method]:
+    """The methods asked for, in their order."""
+    given: dict[str, Any] = {
+        flag.name: flag.value for flag in (_size, _steps, _recursions) if flag.value is not None
+    }
+    known = methods.known(_settings(mg_jax.InternalSettings, given))
+    names = list(_methods.value)
+    if _model.value:
+        settings = _settings(mg_jax.StableDiffusionSettings, given)
+        known[STABLE_DIFFUSION] = methods.stable_diffusion(_model.value, settings)
+        names.append(STABLE_DIFFUSION)
+        editing.stable_diffusion(_model.value, settings.dtype)
+    return methods.chosen(names, known)
+
+
+def _settings(kind: Callable[..., _S], given: dict[str, Any]) -> _S:
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise ValueError(f"--{error}") from error
+
+
+def _check(case: Case, folder: Path) -> None:
+    """Refuse what no method could edit, naming the file."""
+    try:
+        editing.check(case.source, case.flow)
+    except ValueError as error:
+        argument, _, rest = str(error).partition(": ")
+        file = cases.FLOW if argument == "flow" else cases.SOURCE
+        raise ValueError(f"{folder / file}: {rest}") from error
+
+
+def _ruler() -> Ruler:
+    file = weights.find(_judge.value)
+    description = {"judge": _judge.value, "judge_sha256": _sha256(file)}
+    if not _clip.value:
+        return Ruler(raft.load(_judge.value), None, description)
+    from mg_jax.models import clip
+
+    scorer = clip.load(_clip.value)
+
+    def similarity(picture: Picture, text: str) -> float:
+        return clip.similarity(scorer, picture, text)
+
+    inside = sorted(file for file in Path(_clip.value).iterdir() if file.is_file())
+    description |= {f"clip/{file.name}": _sha256(file) for file in inside}
+    return Ruler(raft.load(_judge.value), similarity, description)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write(
+    out: Path, table: dict[str, dict[str, Row]], chosen: dict[str, Method], ruler: Ruler
+) -> None:
+    """table.json and table.md."""
+    scores = {
+        case: {name: row.scores for name, row in rows.items()} for case, rows in table.items()
+    }
+    packages = ("jax", "jaxlib", "flax", "numpy", "optax", "scikit-image", "mg_jax")
+    report = {
+        "cases": scores,
+        "means": [group._asdict() for group in tables.means(scores)],
+        "methods": {name: method.settings for name, method in chosen.items()},
+        "seed": _seed.value,
+        "ruler": ruler.description,
+        "code": sorted(_codes(table)),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in packages},
+        },
+        "device": str(jax.devices()[0]),
+    }
+    head = (
+        f"# Cases: {len(table)}, judged by {_judge.value}, seed {_seed.value}\n\n"
+        "Flow and colour errors: less is better; PSNR, SSIM, CLIP: more. Row "
+        f"{REFERENCE}: another program's result; {ANSWER}: the truth, with the judge's own error."
+        "\n\n"
+    )
+    text = head + tables.markdown(scores, frozenset({REFERENCE, ANSWER}))
+    for name, content in (("table.json", json.dumps(report, indent=2) + "\n"), ("table.md", text)):
+        with files.atomic(out / name) as stream:
+            stream.write(content.encode())
+
+
+def _sheet(folders: list[Path], names: list[str], out: Path) -> UInt8[np.ndarray, "h w 3"]:
+    """Source with arrows, each method's picture, reference and answer, a row a case."""
+    count = min(len(folders), _SHOWN)
+    shown = [folders[i * len(folders) // count] for i in range(count)]
+    columns = ["source and motion", *names, REFERENCE, ANSWER]
+    rows = []
+    for folder in shown:
+        case = cases.read(folder)
+        made = [images.read(out / case.name / f"{name}.png") for name in names]
+        pictures = [draw.arrows(case.source, case.flow), *made, case.reference, case.answer]
+        rows.append((case.name, [None if one is None else matrix.small(one) for one in pictures]))
+    return matrix.sheet(columns, rows)
+
+
+def _codes(table: dict[str, dict[str, Row]]) -> set[str]:
+    """Digests of the code that pictures were made by."""
+    return {row.code for rows in table.values() for row in rows.values() if row.code is not None}
+
+
+def _note(table: dict[str, dict[str, Row]]) -> None:
+    """Tell when pictures on disk are of another version of the code."""
+    rows = [row for rows in table.values() for row in rows.values() if row.code is not None]
+    older = sum(row.code != evaluation.code() for row in rows)
+    if older:
+        print(
+            f"note: {older} of {len(rows)} pictures were made by another version of the code;"
+            " remove CASE/METHOD.json to make one again",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    command.run(main)

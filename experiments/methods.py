@@ -1,0 +1,153 @@
+"""Methods that `experiments.evaluate` compares, by name: a new one is a function and a line here.
+
+ours       internal (as `mg_jax.edit` with nothing set), stable_diffusion
+baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `mg_jax.baselines`
+ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance:
+           internal with one ingredient less
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Array, Key, UInt8
+
+import mg_jax
+from flows.raft import Raft
+from mg_jax import editing, noise
+from mg_jax.baselines import pixels, repaint, sdedit, warping
+from mg_jax.baselines.filling import fill
+from mg_jax.cases import Case, edit_region
+from mg_jax.models.internal import coarse_to_fine
+from mg_jax.models.internal.settings import stages
+from mg_jax.settings import Settings
+
+Picture = UInt8[np.ndarray, "h w 3"]
+
+COMPARED = (
+    "internal",
+    "nothing",
+    "forward_warp",
+    "forward_warp_fill",
+    "sdedit",
+    "repaint",
+    "pixels",
+)
+ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
+             "no_guidance")  # fmt: skip
+STABLE_DIFFUSION = "stable_diffusion"
+
+
+class Method(NamedTuple):
+    """A way to edit a case, and all that its picture depends on besides the case and the seed."""
+
+    edit: Callable[[Case, int], Picture]
+    settings: dict[str, Any]
+
+
+def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
+    """Every method that needs no weights but those that ship."""
+    without = functools.partial(dataclasses.replace, settings)
+    return {
+        "internal": _guided(editing.INTERNAL, settings),
+        "nothing": Method(_nothing, {"method": "nothing"}),
+        "forward_warp": Method(_forward_warp, {"method": "forward_warp"}),
+        "forward_warp_fill": Method(_forward_warp_fill, {"method": "forward_warp_fill"}),
+        "sdedit": _with(settings, _sdedit),
+        "repaint": _with(settings, _repaint),
+        "pixels": _with(settings, _pixels),
+        "no_flow_loss": _guided(editing.INTERNAL, without(flow_weight=0.0)),
+        "no_color_loss": _guided(editing.INTERNAL, without(color_weight=0.0)),
+        "no_occlusion_mask": _guided(editing.INTERNAL, without(occlusion_masking=False)),
+        "no_edit_mask": _with(settings, _no_edit_mask),
+        "no_recursion": _guided(editing.INTERNAL, without(recursions=1)),
+        "no_guidance": _guided(editing.INTERNAL, without(guidance_weight=0.0)),
+    }
+
+
+def chosen(names: list[str], known: dict[str, Method]) -> dict[str, Method]:
+    """The methods of these names, in their order, each once. Raises ValueError for other names."""
+    for name in names:
+        if name == STABLE_DIFFUSION and name not in known:
+            raise ValueError(f"--methods: {name} without --model; expected its weights")
+        if name not in known:
+            raise ValueError(f"--methods: {name!r} unknown; expected of {', '.join(known)}")
+    return {name: known[name] for name in names}
+
+
+def stable_diffusion(model: str, settings: mg_jax.StableDiffusionSettings) -> Method:
+    """Guided Stable Diffusion with the case's prompt; `model` as for `mg_jax.edit`.
+
+    Other weights under the same name are taken for the same method.
+    """
+    return _guided(model, settings)
+
+
+def _guided(model: str, settings: Settings) -> Method:
+    reads = model != editing.INTERNAL
+
+    def edit(case: Case, seed: int) -> Picture:
+        prompt = case.prompt if reads else ""
+        return mg_jax.edit(case.source, case.flow, prompt, model, seed, settings=settings).image
+
+    return Method(edit, {"method": "edit", "model": model, **dataclasses.asdict(settings)})
+
+
+def _with(
+    settings: mg_jax.InternalSettings,
+    of: Callable[[Case, int, mg_jax.InternalSettings], Picture],
+) -> Method:
+    def edit(case: Case, seed: int) -> Picture:
+        return of(case, seed, settings)
+
+    return Method(edit, {"method": of.__name__, **dataclasses.asdict(settings)})
+
+
+def _nothing(case: Case, _seed: int) -> Picture:
+    return case.source
+
+
+def _forward_warp(case: Case, _seed: int) -> Picture:
+    return warping.forward(case.source, case.flow).picture
+
+
+def _forward_warp_fill(case: Case, _seed: int) -> Picture:
+    return fill(*warping.forward(case.source, case.flow))
+
+
+def _sdedit(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+    return sdedit.sdedit(case.source, case.flow, edit_region(case), _key(seed), settings)
+
+
+def _repaint(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+    return repaint.repaint(case.source, case.flow, _key(seed), settings)
+
+
+def _pixels(case: Case, _seed: int, settings: mg_jax.InternalSettings) -> Picture:
+    picture, _ = pixels.descend(case.source, case.flow, edit_region(case), _guide(), settings)
+    return picture
+
+
+def _no_edit_mask(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+    edited, _ = coarse_to_fine.run(
+        case.source,
+        case.flow,
+        np.ones(case.flow.shape[:2], bool),
+        _guide(),
+        noise.keys(seed, 1),
+        settings,
+        np.ones(sum(stage.levels for stage in stages(settings))),
+        lambda _: None,
+    )
+    picture: np.ndarray = edited[0]
+    return picture
+
+
+def _key(seed: int) -> Key[Array, ""]:
+    return noise.keys(seed, 1)[0]
+
+
+def _guide() -> Raft:
+    return editing.flow_network("raft-small")

@@ -1,0 +1,84 @@
+"""Pixels straight down the energy's gradient: the paper's energy without any diffusion model.
+
+What the flow network can be talked into is all that comes out, on the grid on which edits see it:
+half of the work's size (Adam, Kingma & Ba 2015).
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Bool, Float, UInt8
+
+from flows.raft import Raft
+from mg_jax import guiding, images
+from mg_jax.settings import Settings
+from mg_jax.types import Energy, Image, Target
+
+_STEPS = 100
+_RATE = 0.02  # of [-1, 1]
+_UNIT = 32  # sides are multiples of it, so that like photos share programs
+_SMALLEST = 128  # pixels a side that the flow network needs
+
+
+def descend(
+    photo: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    region: Bool[np.ndarray, "h w"],
+    raft: Raft,
+    settings: Settings,
+    steps: int = _STEPS,
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, " steps"]]:
+    """Change the edit region, from the photo as it is, so that the energy falls.
+
+    Returns:
+        The picture, its region magnified from the energy's grid; and the energy before each step.
+    """
+    height, width = region.shape
+    shape = _shape(height, width, settings.size // 2)
+    source = jnp.asarray(images.box(images.to_float(photo), shape))[None]
+    size = round((shape[0] * shape[1]) ** 0.5)
+    target = guiding.target(source, flow, size, settings, raft.params, guiding.features(raft))
+    inside = jnp.asarray(images.box(region[..., None].astype(np.float32), shape))[None]
+    run = _program(guiding.energy(raft, settings.oracle_flow), steps)
+    picture, energies = run(raft.params, target, inside)
+    magnified = images.to_uint8(images.resize(np.asarray(picture)[0], height, width))
+    return np.where(region[..., None], magnified, photo), np.asarray(energies)
+
+
+def _shape(height: int, width: int, size: int) -> tuple[int, int]:
+    """Rows and columns of the energy's grid, nearly in the photo's proportions."""
+    aspect = (height / width) ** 0.5
+    rows, columns = (
+        max(_SMALLEST, _UNIT * round(a / _UNIT)) for a in (size * aspect, size / aspect)
+    )
+    return rows, columns
+
+
+@functools.cache
+def _program(energy: Energy, steps: int) -> Callable[..., tuple[Image, Float[Array, " steps"]]]:
+    optimizer = optax.adam(_RATE)
+
+    def run(
+        params: object, target: Target, inside: Float[Array, "1 h w 1"]
+    ) -> tuple[Image, Float[Array, " steps"]]:
+        def total(picture: Image) -> Float[Array, ""]:
+            return jnp.sum(energy(params, target, picture)[0])
+
+        def step(
+            carry: tuple[Image, optax.OptState], _: None
+        ) -> tuple[tuple[Image, optax.OptState], Float[Array, ""]]:
+            picture, memory = carry
+            value, slope = jax.value_and_grad(total)(picture)
+            with jax.numpy_dtype_promotion("standard"):  # it mixes its step number with floats
+                change, memory = optimizer.update(inside * slope, memory)
+            return (jnp.clip(picture + inside * change, -1, 1), memory), value
+
+        start = (target.source, optimizer.init(target.source))
+        (picture, _), values = jax.lax.scan(step, start, length=steps)
+        return picture, values
+
+    return jax.jit(run)

@@ -1,0 +1,37 @@
+"""RePaint (Lugmayr et al. 2022): the forward warp is kept, and only its holes are sampled.
+
+At each level what is known is put back at that level's noise, and the level is repeated, re-noised
+in between, so that the filling and what it meets come to agree (the paper's resampling, with jumps
+of one level). Both are what the guided kernel does outside its edit region anyway.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from mg_jax.baselines import unguided
+from mg_jax.baselines.warping import forward
+from mg_jax.models.internal.settings import Settings, stages
+
+_RESAMPLINGS = 4
+
+
+def repaint(
+    photo: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    key: Key[Array, ""],
+    settings: Settings,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Fill the warp's holes from pure noise, by both stages of an edit with these settings."""
+    picture, holes = forward(photo, flow)
+    if not holes.any():
+        return picture
+    task = unguided.task(photo, flow, picture, holes, settings)
+    coarse, fine = (unguided.prepared(task, stage, settings) for stage in stages(settings))
+    nothing = jnp.zeros_like(coarse.problem.edit.source)
+    start = unguided.noised(coarse, nothing, key)
+    drawn = unguided.draw(coarse, start, key, _RESAMPLINGS)
+    key = jax.random.fold_in(key, 1)
+    start = unguided.noised(fine, drawn.image, key)
+    return unguided.finished(task, unguided.draw(fine, start, key, _RESAMPLINGS))

@@ -1,0 +1,122 @@
+"""The internal denoiser without guidance, from any picture: what SDEdit and RePaint are made of.
+
+Denoiser and ending (coherent patches, copied at full size) are those of the edits by
+`mg_jax.models.internal`, its prior on where patches come from included; only the gradient of the
+motion energy is missing.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+
+from mg_jax import energies, images, kernel, noise, sampling
+from mg_jax.models.internal import background, matching, views
+from mg_jax.models.internal.copying import copy
+from mg_jax.models.internal.denoiser import denoise
+from mg_jax.models.internal.settings import Settings, Stage, stages
+from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
+from mg_jax.types import Image, Latent, State
+
+_SNAPS = 6
+_REACH = 3
+
+
+class Task(NamedTuple):
+    """What is sampled, and from which patches."""
+
+    photo: UInt8[np.ndarray, "H W 3"]
+    flow: Float[np.ndarray, "H W 2"]
+    picture: UInt8[np.ndarray, "H W 3"]  # what is known of the result
+    free: Bool[np.ndarray, "H W"]  # where it is sampled; elsewhere `picture` is kept
+    pictures: list[tuple[views.View, Float[np.ndarray, "H W 3"]]]  # whose patches are used
+
+
+class Drawn(NamedTuple):
+    """What a stage came to."""
+
+    image: Image  # one sample, on the stage's grid
+    matches: Int[Array, "h w 3"]  # picture, row and column that each cell is copied from
+
+
+def task(
+    photo: UInt8[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
+    picture: UInt8[np.ndarray, "H W 3"],
+    free: Bool[np.ndarray, "H W"],
+    settings: Settings,
+) -> Task:
+    """Sample `picture` anew where it is `free`, of the patches that an edit has."""
+    seen = images.to_float(photo)
+    behind = background.behind(seen, flow, grid_shape(stages(settings)[-1], *free.shape))
+    pictures = [(view, views.picture(view, seen)) for view in views.views(flow, behind)]
+    return Task(photo, flow, picture, free, pictures)
+
+
+def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:
+    """One stage of a task: the internal model's, but what is kept is the task's picture."""
+    ready = prepare(
+        stage,
+        settings,
+        images.to_float(task.photo),
+        task.flow,
+        task.free,
+        task.pictures,
+        np.ones(stage.levels),
+        (),
+        lambda _params, _image: (),  # no energy looks at it
+    )
+    height, width = ready.pictures.shape[1:3]
+    kept = jnp.asarray(images.box(images.to_float(task.picture), (height, width)))
+    params, edit = ready.problem.params, ready.problem.edit
+    problem = ready.problem._replace(
+        params=params._replace(denoiser=params.denoiser._replace(source=kept)),
+        edit=edit._replace(source=kept[None]),
+    )
+    return ready._replace(problem=problem)
+
+
+def noised(ready: Prepared, image: Image, key: Key[Array, ""]) -> Latent:
+    """A picture at the noise of the stage's first level, brought to its grid if it is smaller."""
+    shape = ready.problem.edit.source.shape
+    sides = zip(image.shape[1:3], shape[1:3], strict=True)
+    down, across = (magnifier(small, large // small) for small, large in sides)
+    alpha = ready.schedule.alpha[0]
+    fresh = noise.start(key[None], shape)
+    return jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
+
+
+def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Drawn:
+    """Denoise `z` down the stage's levels, each `repetitions` times, and end on real patches."""
+    drawn: Drawn = _draw(ready, z, key, repetitions)
+    return drawn
+
+
+def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
+    """The full-size picture: copied by the matches where the task is free, else as it was."""
+    sources = [task.photo, *(images.to_uint8(picture) for _, picture in task.pictures[1:])]
+    return copy(task.picture, sources, task.free, np.asarray(drawn.matches))
+
+
+@functools.partial(jax.jit, static_argnames="repetitions")
+def _draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Drawn:
+    plain = kernel.build(
+        denoise, magnify, energies.nothing, kernel.noised_source, noise.gaussian, repetitions
+    )
+    problem = ready.problem
+    state: State
+    state, _ = sampling.run(plain, key[None], kernel.init(z), ready.schedule, problem)
+    start = jnp.where(problem.edit.keep, problem.edit.source, state.z)[0]
+    image, matches = matching.snap(
+        problem.params.denoiser,
+        ready.pictures,
+        ready.places,
+        start,
+        ready.matching,
+        iterations=_SNAPS,
+        reach=_REACH,
+    )
+    return Drawn(image[None], matches)

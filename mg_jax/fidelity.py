@@ -1,0 +1,50 @@
+"""How near a picture is to the true answer: over the whole picture and inside the edit region."""
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+# Decibels of equal pictures, whose ratio has no bound: a mean over cases needs a number.
+EQUAL = 100.0
+_SIGMA = 1.5  # of the windows of structural similarity, pixels (Wang et al. 2004)
+
+
+def compare(
+    picture: UInt8[np.ndarray, "h w 3"],
+    answer: UInt8[np.ndarray, "h w 3"],
+    region: Bool[np.ndarray, "h w"],
+) -> dict[str, float]:
+    """Score a picture against the true one; `region` is where it was free to change, not empty.
+
+    psnr, psnr_region: peak signal-to-noise ratio, decibels, at most 100 (no difference).
+    ssim, ssim_region: structural similarity (Gaussian windows, mean of the colours), at most 1.
+    """
+    everywhere = np.ones(region.shape, bool)
+    similarity = _similarity(picture, answer)
+    return {
+        "psnr": _decibels(picture, answer, everywhere),
+        "psnr_region": _decibels(picture, answer, region),
+        "ssim": float(similarity.mean()),
+        "ssim_region": float(similarity[region].mean()),
+    }
+
+
+def _decibels(picture: np.ndarray, answer: np.ndarray, where: Bool[np.ndarray, "h w"]) -> float:
+    error = float(np.square(picture[where].astype(np.float64) - answer[where]).mean())
+    return min(EQUAL, 10 * np.log10(255**2 / error)) if error > 0 else EQUAL
+
+
+def _similarity(
+    picture: UInt8[np.ndarray, "h w 3"], answer: UInt8[np.ndarray, "h w 3"]
+) -> Float[np.ndarray, "h w"]:
+    from skimage.metrics import structural_similarity  # takes long to import
+
+    _, full = structural_similarity(  # type: ignore[no-untyped-call]
+        picture,
+        answer,
+        channel_axis=2,
+        gaussian_weights=True,
+        sigma=_SIGMA,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return np.asarray(full.mean(axis=-1))

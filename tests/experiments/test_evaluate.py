@@ -1,0 +1,130 @@
+"""The command: a whole evaluation, gone on with, and bad input."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from flows import files
+from mg_jax import cases, images
+from mg_jax.cases import Case
+from mg_jax.models import clip
+
+from ..mg_jax.models.clip import published
+
+H, W, DX = 128, 144, 16
+PROMPT = "squares of all colours"
+RNG = np.random.default_rng(0)
+
+
+def case(name, **changed):
+    coarse = RNG.integers(0, 256, (H // 8, W // 8, 3), dtype=np.uint8)
+    source = images.resize(coarse, H, W)
+    flow = np.zeros((H, W, 2), np.float32)
+    flow[40:80, 40:80] = (DX, 0)
+    answer = source.copy()
+    answer[40:80, 40:56] = 128
+    answer[40:80, 56:96] = source[40:80, 40:80]
+    return Case(name, source, flow, None, answer, "")._replace(**changed)
+
+
+@pytest.fixture
+def work(tmp_path):
+    first = case("first")
+    cases.write(tmp_path / "cases" / "first", first._replace(reference=first.source, prompt=PROMPT))
+    cases.write(tmp_path / "cases" / "second", case("second", answer=None))
+    return tmp_path
+
+
+def evaluate(work, *arguments):
+    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(work / "programs")}
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.evaluate", f"--cases={work / 'cases'}",
+         f"--out={work / 'out'}", "--judge=raft-small", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )  # fmt: skip
+
+
+def test_a_whole_evaluation_then_one_more_method_and_clip(work):
+    done = evaluate(work, "--methods=nothing,forward_warp")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    out = work / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "first", "second", "table.json", "table.md", "sheet.png"
+    }  # fmt: skip
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*/*.png")}
+    table = json.loads((out / "table.json").read_text())
+    assert set(table["cases"]["first"]) == {"nothing", "forward_warp", "reference", "answer"}
+    assert set(table["cases"]["second"]) == {"nothing", "forward_warp"}
+    # The reference is the source: the same row by another name.
+    nothing, reference = (table["cases"]["first"][row] for row in ("nothing", "reference"))
+    assert {key: nothing[key] for key in reference} == reference
+    everywhere, with_answer = table["means"]
+    assert everywhere["cases"] == ["first", "second"]
+    assert everywhere["counts"]["psnr"] == 1
+    flow_errors = [table["cases"][name]["nothing"]["flow_l1_px"] for name in ("first", "second")]
+    assert everywhere["rows"]["nothing"]["flow_l1_px"] == pytest.approx(np.mean(flow_errors))
+    assert with_answer["cases"] == ["first"]
+    first = with_answer["rows"]
+    assert first["forward_warp"]["psnr_region"] > first["nothing"]["psnr_region"]
+    assert first["forward_warp"]["color_l1_moved"] == pytest.approx(0, abs=1e-6)
+    assert first["answer"]["psnr"] is None
+    assert table["seed"] == 0
+    assert table["ruler"]["judge"] == "raft-small"
+    assert set(table["methods"]) == {"nothing", "forward_warp"}
+    assert "jax" in table["versions"]
+
+    record = json.loads((out / "first" / "nothing.json").read_text())
+    (out / "first" / "nothing.json").write_text(json.dumps(record | {"code": "of old"}))
+    clip_folder = published.folder(work / "clip", published.TINY, published.draw(published.TINY))
+    again = evaluate(work, "--methods=nothing,forward_warp_fill", f"--clip={clip_folder}")
+    assert again.returncode == 0
+    assert again.stderr.startswith("note: ")
+    assert again.stderr.count("\n") == 1
+    assert "of 4 pictures were made by another version of the code" in again.stderr
+    after = {path: path.stat().st_mtime_ns for path in out.rglob("*/*.png")}
+    assert before
+    assert all(after[path] == time for path, time in before.items())
+    assert {path.name for path in after.keys() - before.keys()} == {"forward_warp_fill.png"}
+    assert "forward_warp_fill" in (out / "table.md").read_text()
+    table = json.loads((out / "table.json").read_text())
+    rows = table["cases"]["first"]
+    assert set(rows) == {"nothing", "forward_warp_fill", "reference", "answer"}
+    assert rows["nothing"]["flow_l1_px"] == nothing["flow_l1_px"]
+    source = cases.read(work / "cases" / "first").source
+    expected = clip.similarity(clip.load(clip_folder), source, PROMPT)
+    assert rows["nothing"]["clip"] == pytest.approx(expected, abs=1e-5)
+    assert table["cases"]["second"]["nothing"]["clip"] is None  # it has no prompt
+    assert table["means"][0]["counts"]["clip"] == 1
+
+
+def broken_flow(folder):
+    (folder / "flow.npz").write_bytes(b"PK\x03\x04")
+
+
+def still_flow(folder):
+    files.write(folder / "flow.npz", np.zeros((H, W, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("harm", "arguments", "named"),
+    [
+        (broken_flow, (), "second/flow.npz: broken"),
+        (still_flow, (), "second/flow.npz: zero everywhere; expected pixels that move"),
+        (None, ("--steps=1",), "--steps: 1; expected 4 to 500"),
+    ],
+)
+def test_bad_input_is_one_line_before_any_work(work, harm, arguments, named):
+    if harm is not None:
+        harm(work / "cases" / "second")
+    done = evaluate(work, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert named in done.stderr
+    assert not (work / "out").exists()
