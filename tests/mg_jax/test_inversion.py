@@ -339,7 +339,11 @@ def stage(levels):
         lambda _, seen: seen.mean(),
     )
     params = ready.problem.params.denoiser
+    everywhere = jnp.arange(params.keys.shape[1], dtype=jnp.int32)
     free = params._replace(
+        candidates=params.candidates._replace(
+            keys=jnp.tile(everywhere, (params.pixels.shape[0], 1))
+        ),
         uncovered=jnp.zeros_like(params.uncovered),
         reached=jnp.zeros_like(params.reached),
         nearness=jnp.zeros_like(params.nearness),

@@ -6,7 +6,7 @@ that patch, over all patches P_j(s) of the photo s with pixel s(j) at their cent
     logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ)
     x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
 
-Only pixels of the edit region are asked; all others are the photo's own.
+Only pixels of the edit region are asked, in tiles; all others are the photo's own.
 """
 
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from mg_jax.models.internal.filtering import responses
-from mg_jax.models.internal.posterior import in_blocks, posterior_mean
+from mg_jax.models.internal.posterior import Candidates, by_tile, posterior_mean
 from mg_jax.types import Latent, Schedule
 
 # Added to the logit of a forbidden pair; finite, so that its product with 0 is 0.
@@ -35,10 +35,11 @@ class InternalParams(NamedTuple):
     homes: Float[Array, "k 2"]  # (row, column) where the motion brings each patch
     radius: Int[Array, " levels"]  # which of the radii each level uses
     source: Float[Array, "h w 3"]
-    pixels: Int[Array, "q 2"]  # (row, column) of the region; rows past the end are padding
-    nearness: Float[Array, " q"]  # 1/σ², σ: how far from home a patch is still likely, grid pixels
-    uncovered: Bool[Array, " q"]  # where the object has left: its patches are forbidden
-    reached: Float[Array, " q"]  # log-likelihood that static patches lose where the object lands
+    pixels: Int[Array, "tiles q 2"]  # (row, column) of the region; rows past the end are padding
+    candidates: Candidates  # patches that each tile of pixels is compared with
+    nearness: Float[Array, ""]  # 1/σ², σ: how far from home a patch is still likely, grid pixels
+    uncovered: Bool[Array, "tiles q"]  # where the object has left: its patches are forbidden
+    reached: Float[Array, "tiles q"]  # log-likelihood that static patches lose where it lands
 
 
 def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
@@ -50,57 +51,54 @@ def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) ->
 def clean_estimate(params: InternalParams, z: Latent, level: Schedule) -> Latent:
     """x̂0: posterior mean in the region, the photo outside it; [b h w 3] in [-1, 1]."""
     queries = jax.vmap(lambda z: _queries(params, z, level))(z)
-    keys = _keys(params, level)
-    flat = queries.reshape(-1, queries.shape[-1])
-    means = posterior_mean(flat, keys, params.values).reshape(*queries.shape[:2], 3)
-    rows, columns = params.pixels[:, 0], params.pixels[:, 1]
+    means = posterior_mean(queries, _keys(params, level), params.values, params.candidates)
+    rows, columns = params.pixels[..., 0], params.pixels[..., 1]
 
-    def placed(mean: Float[Array, "q 3"]) -> Float[Array, "h w 3"]:
+    def placed(mean: Float[Array, "tiles q 3"]) -> Float[Array, "h w 3"]:
         return params.source.at[rows, columns].set(mean, mode="drop")
 
     estimate: Array = jax.vmap(placed)(means)
     return estimate
 
 
-def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b q"]:
+def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b tiles q"]:
     """Index of the likeliest patch for each pixel of the region."""
     keys = _keys(params, level)
+    order = jnp.arange(params.candidates.keys.shape[1], dtype=jnp.float32)
 
-    positions = jnp.arange(keys.shape[0], dtype=jnp.int32)[None]
-
-    def block(queries: Float[Array, "B d"]) -> Int[Array, "B 1"]:
-        likeness = jnp.matmul(queries, keys.T, precision=jax.lax.Precision.HIGHEST)
+    def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q 1"]:
+        likeness = jnp.matmul(queries, keys[chosen].T, precision=jax.lax.Precision.HIGHEST)
         # The first of the best, in two plain reductions: XLA's argmax is slow on CPU.
         best = likeness == jnp.max(likeness, axis=-1, keepdims=True)
-        return jnp.min(jnp.where(best, positions, keys.shape[0]), axis=-1, keepdims=True)
+        return jnp.min(jnp.where(best, order, order.size), axis=-1, keepdims=True)
 
-    def one(z: Float[Array, "h w 3"]) -> Int[Array, " q"]:
-        return in_blocks(block, (_queries(params, z, level),), keys.shape[0])[:, 0]
-
-    return jax.vmap(one)(z)
+    queries = jax.vmap(lambda z: _queries(params, z, level))(z)
+    found = by_tile(tile, params.candidates, 1, queries)[..., 0].astype(jnp.int32)
+    number = jnp.arange(params.pixels.shape[0], dtype=jnp.int32)[None, :, None]
+    return params.candidates.keys[number, found]
 
 
 def _queries(
     params: InternalParams, z: Float[Array, "h w 3"], level: Schedule
-) -> Float[Array, "q D"]:
+) -> Float[Array, "tiles q D"]:
     """Noisy patches in the library's coordinates, then the factors of `_keys`' last columns."""
     radius = params.radius[level.position]
     filters = params.filters[radius]
     reach = filters.shape[0] // 2
     padded = jnp.pad(z, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
     features = responses(padded, filters)
-    features = features.at[params.pixels[:, 0], params.pixels[:, 1]].get(mode="clip")
-    features = features - jnp.sqrt(level.alpha) * params.response[radius][None]
+    features = features.at[params.pixels[..., 0], params.pixels[..., 1]].get(mode="clip")
+    features = features - jnp.sqrt(level.alpha) * params.response[radius][None, None]
     scale = jnp.sqrt(level.alpha) / (1.0 - level.alpha)
-    ones = jnp.ones((features.shape[0], 1), features.dtype)
+    ones = jnp.ones((*features.shape[:-1], 1), features.dtype)
     return jnp.concatenate(
         [
             scale * features,
             -level.alpha / (1.0 - level.alpha) * ones,
-            _FORBIDDEN * params.uncovered[:, None].astype(features.dtype),
-            -params.reached[:, None],
-            params.nearness[:, None] * params.pixels.astype(features.dtype),
-            -params.nearness[:, None],
+            _FORBIDDEN * params.uncovered[..., None].astype(features.dtype),
+            -params.reached[..., None],
+            params.nearness * params.pixels.astype(features.dtype),
+            -params.nearness * ones,
         ],
         axis=-1,
     )

@@ -43,7 +43,7 @@ def labels(
             reached = energy(cost, colors, pairs, candidate)
             if reached < best:
                 best, current = reached, candidate
-    return current
+    return np.asarray(current)
 
 
 def energy(

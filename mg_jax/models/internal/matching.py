@@ -32,7 +32,7 @@ def match(
     found = nearest(params, image[None] * jnp.sqrt(level.alpha), level)[0]
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
-    row, column = params.pixels[:, 0], params.pixels[:, 1]
+    row, column = params.pixels[..., 0], params.pixels[..., 1]
     return itself.at[row, column].set(places[found], mode="drop")
 
 
@@ -73,7 +73,7 @@ def snap(
 ) -> tuple[Float[Array, "h w 3"], Int[Array, "h w 3"]]:
     """`image` with its region made of coherent patches, and the matches that made it."""
     region = jnp.zeros(image.shape[:2], bool)
-    region = region.at[params.pixels[:, 0], params.pixels[:, 1]].set(True, mode="drop")
+    region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
     inside = region[..., None]
 
     def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:

@@ -1,84 +1,100 @@
-"""Posterior mean over a finite set: one attention layer, with no matrix of all pairs kept.
+"""Posterior mean over a finite set: one attention layer in which a tile has its own candidates.
 
-Queries go through in blocks, forward and backward; the backward pass makes its block's weights
-anew, so memory is one block times the number of keys.
+A tile is a few queries that share the keys they are compared with. Tiles go through one at a time,
+forward and backward; the backward pass makes a tile's weights anew.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
-# Pairs of query and key alive at a time: 2²² float32 are 16 MiB.
-_PAIRS = 2**22
+
+class Candidates(NamedTuple):
+    """The keys that each tile of queries is compared with."""
+
+    keys: Int[Array, "tiles n"]  # their indices
+    tiles: Int[Array, ""]  # so many tiles, the first ones, are in use
 
 
 @jax.custom_vjp
 def posterior_mean(
-    queries: Float[Array, "q d"], keys: Float[Array, "k d"], values: Float[Array, "k c"]
-) -> Float[Array, "q c"]:
-    """Σ_j softmax_j(query · key_j) · value_j, differentiable in the queries alone.
+    queries: Float[Array, "b tiles q d"],
+    keys: Float[Array, "k d"],
+    values: Float[Array, "k c"],
+    candidates: Candidates,
+) -> Float[Array, "b tiles q c"]:
+    """Σ_j softmax_j(query · key_j) · value_j over the tile's candidates j; 0 in unused tiles.
 
-    Keys and values are the training set: the gradient takes them for constants.
+    Differentiable in the queries alone: the gradient takes keys and values for constants.
     """
-    return _forward(queries, keys, values)
 
+    def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q c"]:
+        weights, total = _weights(queries, keys[chosen])
+        return (weights @ values[chosen]) / total
 
-def _forward(
-    queries: Float[Array, "q d"], keys: Float[Array, "k d"], values: Float[Array, "k c"]
-) -> Float[Array, "q c"]:
-    def block(queries: Float[Array, "B d"]) -> Float[Array, "B c"]:
-        weights, total = _weights(queries, keys)
-        return (weights @ values) / total
-
-    return in_blocks(block, (queries,), keys.shape[0])
+    return by_tile(tile, candidates, values.shape[-1], queries)
 
 
 def _keep(
-    queries: Float[Array, "q d"], keys: Float[Array, "k d"], values: Float[Array, "k c"]
-) -> tuple[Float[Array, "q c"], tuple[Array, Array, Array, Array]]:
-    mean = _forward(queries, keys, values)
-    return mean, (queries, keys, values, mean)
+    queries: Float[Array, "b tiles q d"],
+    keys: Float[Array, "k d"],
+    values: Float[Array, "k c"],
+    candidates: Candidates,
+) -> tuple[Float[Array, "b tiles q c"], tuple[Array, Array, Array, Candidates, Array]]:
+    mean: Array = posterior_mean(queries, keys, values, candidates)
+    return mean, (queries, keys, values, candidates, mean)
 
 
 def _backward(
-    kept: tuple[Array, Array, Array, Array], cotangent: Float[Array, "q c"]
-) -> tuple[Array, None, None]:
-    queries, keys, values, mean = kept
+    kept: tuple[Array, Array, Array, Candidates, Array],
+    cotangent: Float[Array, "b tiles q c"],
+) -> tuple[Array, None, None, None]:
+    queries, keys, values, candidates, mean = kept
 
-    def block(
-        queries: Float[Array, "B d"], mean: Float[Array, "B c"], cotangent: Float[Array, "B c"]
-    ) -> Float[Array, "B d"]:
+    def tile(
+        chosen: Int[Array, " n"],
+        queries: Float[Array, "b q d"],
+        mean: Float[Array, "b q c"],
+        cotangent: Float[Array, "b q c"],
+    ) -> Float[Array, "b q d"]:
         # d mean / d query = Σ_j p_j (value_j − mean) key_jᵀ
-        weights, total = _weights(queries, keys)
+        near = keys[chosen]
+        weights, total = _weights(queries, near)
         offset = jnp.sum(mean * cotangent, axis=-1, keepdims=True)
-        return (weights * (cotangent @ values.T - offset)) @ keys / total
+        return (weights * (cotangent @ values[chosen].T - offset)) @ near / total
 
-    return in_blocks(block, (queries, mean, cotangent), keys.shape[0]), None, None
+    slopes = by_tile(tile, candidates, queries.shape[-1], queries, mean, cotangent)
+    return slopes, None, None, None
 
 
 posterior_mean.defvjp(_keep, _backward)
 
 
+def by_tile(
+    of_tile: Callable[..., Shaped[Array, "b q c"]],
+    candidates: Candidates,
+    columns: int,
+    *arrays: Float[Array, "b tiles q _"],
+) -> Float[Array, "b tiles q c"]:
+    """Apply `of_tile` to each used tile's candidates and parts of `arrays`, giving `columns`."""
+
+    def step(i: Int[Array, ""], out: Array) -> Array:
+        part = of_tile(candidates.keys[i], *(array[:, i] for array in arrays))
+        return out.at[:, i].set(part)
+
+    shape = (*arrays[0].shape[:-1], columns)
+    out: Array = jax.lax.fori_loop(
+        jnp.int32(0), candidates.tiles, step, jnp.zeros(shape, arrays[0].dtype)
+    )
+    return out
+
+
 def _weights(
-    queries: Float[Array, "B d"], keys: Float[Array, "k d"]
-) -> tuple[Float[Array, "B k"], Float[Array, "B 1"]]:
+    queries: Float[Array, "b q d"], keys: Float[Array, "n d"]
+) -> tuple[Float[Array, "b q n"], Float[Array, "b q 1"]]:
     logits = jnp.matmul(queries, keys.T, precision=jax.lax.Precision.HIGHEST)
     weights = jnp.exp(logits - jnp.max(logits, axis=-1, keepdims=True))
     return weights, jnp.sum(weights, axis=-1, keepdims=True)
-
-
-def in_blocks(
-    block: Callable[..., Shaped[Array, "B c"]], rows: tuple[Float[Array, "q _"], ...], keys: int
-) -> Shaped[Array, "q c"]:
-    """Apply `block` to the rows of all `rows`, so many at a time that pairs with `keys` fit."""
-    count = rows[0].shape[0]
-    size = max(1, min(count, _PAIRS // keys))
-    blocks = -(-count // size)
-
-    def split(row: Float[Array, "q _"]) -> Float[Array, "blocks B _"]:
-        return jnp.pad(row, ((0, blocks * size - count), (0, 0))).reshape(blocks, size, -1)
-
-    out: Array = jax.lax.map(lambda parts: block(*parts), tuple(split(row) for row in rows))
-    return out.reshape(blocks * size, -1)[:count]

@@ -12,7 +12,9 @@ from flows.masks import destination
 from mg_jax import guiding, images, schedule
 from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams
+from mg_jax.models.internal.posterior import Candidates
 from mg_jax.models.internal.settings import Settings, Stage
+from mg_jax.models.internal.tiling import bucket, candidates, slots, tiles
 from mg_jax.models.internal.views import View
 from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
 
@@ -23,10 +25,9 @@ _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
 # Prior on where a patch comes from: within some pixels (of a 64 px grid) of where the motion
-# brings it, or of where it rests; farther where the object has left, which has no home of its own.
+# brings it, or of where it rests.
 _SPREAD = 1.5
-_SPREAD_LEFT = 4.0
-_NEAR_LEFT = 1 / 24  # reach of the latter round what was left, as a share of the grid's size
+_REACH = 4  # deviations: no patch with a home beyond is asked
 # Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
 # share of the picture's size, where a mask drawn by hand has some background.
 _REACHED = 1000.0
@@ -122,22 +123,26 @@ def _denoiser(
     on_object = [_cover(view.moving, shape) > 0.25 for view, _ in views]
     homes = [_homes(view, shape) for view, _ in views]
     count = sum(int(c.sum()) for c in chosen)
-    cells = inside.size
-    capacity = _bucket(count, cells // 4)
+    capacity = _bucket(count + 1, inside.size // 4)
     used = sorted(set(radius.tolist()))
     patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
     where = [np.argwhere(c) for c in chosen]
     places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
     moves = np.concatenate([m[c] for m, c in zip(on_object, chosen, strict=True)])
-    pixels = np.argwhere(inside)
-    slots = _bucket(len(pixels), cells // 8)
+    home = np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)])
+    parts = tiles(inside)
+    room, side = slots(shape)
+    spread = _SPREAD * stage.grid / 64
+    near = candidates(parts, home, ~moves, _REACH * spread)
+    width = bucket([len(found) for found in near])
     landing = _depth(destination(flow), shape)
     # Where nothing rests there is nothing to fill an uncovered pixel with but the object.
     uncovered = inside & (landing == 0) & (not moves.all())
-    left = on_object[0] & (landing == 0)
-    near = ndimage.distance_transform_edt(~left) <= _NEAR_LEFT * stage.grid
-    wide = uncovered & near & left.any()
-    spread = np.where(wide, _SPREAD_LEFT, _SPREAD) * stage.grid / 64
+
+    def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
+        rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]
+        return _padded(np.stack(rows), room, fill)
+
     params = InternalParams(
         filters=jnp.asarray(patches.filters),
         response=jnp.asarray(patches.response),
@@ -145,18 +150,21 @@ def _denoiser(
         values=jnp.asarray(patches.values),
         half_norms=jnp.asarray(patches.half_norms),
         moving=jnp.asarray(_padded(moves, capacity, False)),
-        homes=jnp.asarray(
-            _padded(
-                np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)]), capacity, 0
-            ),
-            jnp.float32,
-        ),
+        homes=jnp.asarray(_padded(home, capacity, 0), jnp.float32),
         radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
         source=jnp.asarray(source),
-        pixels=jnp.asarray(_padded(pixels, slots, max(shape)), jnp.int32),
-        nearness=jnp.asarray(_padded(1 / spread[inside] ** 2, slots, 1), jnp.float32),
-        uncovered=jnp.asarray(_padded(uncovered[inside], slots, False)),
-        reached=jnp.asarray(_padded(_REACHED * landing[inside], slots, 0), jnp.float32),
+        pixels=jnp.asarray(tiled(np.moveaxis(np.indices(shape), 0, -1), max(shape)), jnp.int32),
+        candidates=Candidates(
+            jnp.asarray(
+                # What pads a tile's candidates is what pads the patches: never likely.
+                _padded(np.stack([_padded(n, width, count) for n in near]), room, count),
+                jnp.int32,
+            ),
+            jnp.int32(len(parts)),
+        ),
+        nearness=jnp.float32(1 / spread**2),
+        uncovered=jnp.asarray(tiled(uncovered, False)),
+        reached=jnp.asarray(tiled(_REACHED * landing, 0), jnp.float32),
     )
     return (
         params,

@@ -68,7 +68,7 @@ def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, 
     for channel in range(3):
         values = ndimage.map_coordinates(photo[..., channel], points, order=1, mode="nearest")
         out[changed, channel] = np.clip(values + view.tone[changed, channel], -1, 1)
-    return out
+    return np.asarray(out)
 
 
 def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:

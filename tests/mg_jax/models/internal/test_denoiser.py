@@ -7,6 +7,7 @@ import pytest
 
 from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams, clean_estimate, denoise, nearest
+from mg_jax.models.internal.posterior import Candidates
 from mg_jax.types import Schedule
 
 SIDE, RADII = 12, [1, 2]
@@ -20,7 +21,10 @@ MOVING[1:4, 4:8] = True
 
 
 def params(prior=True, padding=5, region=REGION):
-    """Patches of the whole picture; with `prior`, homes, uncovered and reached pixels as well."""
+    """Patches of the whole picture; with `prior`, homes, uncovered and reached pixels as well.
+
+    One tile has the whole region and all patches as candidates.
+    """
     count = SIDE * SIDE
     built = library.build(
         [SOURCE], [np.ones_like(REGION)], RADII, 80, count + padding, np.random.default_rng(0)
@@ -30,7 +34,6 @@ def params(prior=True, padding=5, region=REGION):
     uncovered = MOVING[region] & prior
     reached = rng.uniform(0, 4, len(pixels)) * ~uncovered * prior
     homes = rng.uniform(0, SIDE, (count, 2))
-    nearness = rng.uniform(0.05, 0.3, len(pixels)) * prior
 
     def padded(rows, fill=0):
         width = [(0, padding)] + [(0, 0)] * (np.ndim(rows) - 1)
@@ -46,10 +49,11 @@ def params(prior=True, padding=5, region=REGION):
         homes=jnp.asarray(padded(homes), jnp.float32),
         radius=jnp.asarray([1, 0], jnp.int32),
         source=jnp.asarray(SOURCE),
-        pixels=jnp.asarray(padded(pixels, SIDE), jnp.int32),
-        nearness=jnp.asarray(padded(nearness, 1), jnp.float32),
-        uncovered=jnp.asarray(padded(uncovered)),
-        reached=jnp.asarray(padded(reached), jnp.float32),
+        pixels=jnp.asarray(padded(pixels, SIDE), jnp.int32)[None],
+        candidates=Candidates(jnp.arange(count + padding, dtype=jnp.int32)[None], jnp.int32(1)),
+        nearness=jnp.float32(0.15 * prior),
+        uncovered=jnp.asarray(padded(uncovered))[None],
+        reached=jnp.asarray(padded(reached), jnp.float32)[None],
     )
 
 
@@ -82,9 +86,9 @@ def logits(weights, z, position, alpha):
     pixels = np.argwhere(REGION)
     homes = np.asarray(weights.homes, np.float64)[: SIDE * SIDE]
     away = np.square(pixels[:, None] - homes[None]).sum(axis=-1)
-    found -= 0.5 * away * np.asarray(weights.nearness, np.float64)[:count, None]
-    found -= np.asarray(weights.reached, np.float64)[:count, None] * ~moving
-    return np.where(np.asarray(weights.uncovered)[:count, None] & moving, -np.inf, found)
+    found -= 0.5 * away * float(weights.nearness)
+    found -= np.asarray(weights.reached, np.float64)[0, :count, None] * ~moving
+    return np.where(np.asarray(weights.uncovered)[0, :count, None] & moving, -np.inf, found)
 
 
 def brute_force(weights, z, position, alpha):
@@ -106,7 +110,7 @@ def test_it_is_the_formula(prior, position, alpha):
 
 def test_the_nearest_patch_is_the_likeliest():
     weights = params()
-    found = nearest(weights, NOISY, level(1, 0.5))[:, : REGION.sum()]
+    found = nearest(weights, NOISY, level(1, 0.5))[:, 0, : REGION.sum()]
     for one, z in zip(found, NOISY, strict=True):
         np.testing.assert_array_equal(one, logits(weights, z, 1, 0.5).argmax(axis=1))
 
@@ -134,7 +138,7 @@ def test_an_uncovered_pixel_has_nothing_of_the_object():
         level(1, 0.3),
     )
     where = np.zeros_like(REGION)
-    where[tuple(np.argwhere(REGION)[np.asarray(weights.uncovered)[: REGION.sum()]].T)] = True
+    where[tuple(np.argwhere(REGION)[np.asarray(weights.uncovered)[0, : REGION.sum()]].T)] = True
     assert where.any()
     assert not np.asarray(share)[:, where].any()
     assert np.asarray(share)[:, REGION & ~where].max() > 0.1
@@ -180,6 +184,26 @@ def test_padding_changes_nothing():
         clean_estimate(params(padding=padding), NOISY, level(1, 0.2)) for padding in (0, 40)
     )
     np.testing.assert_allclose(few, many, atol=1e-6)
+
+
+def test_tiles_change_nothing():
+    """The same pixels in two tiles, the last of them unused, all patches candidates of each."""
+    whole, row = params(padding=3), level(1, 0.2)
+    half = whole.pixels.shape[1] // 2
+    halves = jax.tree.map(
+        lambda rows: jnp.concatenate([rows.reshape(2, half, *rows.shape[2:]), rows[:, :half]]),
+        (whole.pixels, whole.uncovered, whole.reached),
+    )
+    candidates = Candidates(jnp.repeat(whole.candidates.keys, 3, axis=0), jnp.int32(2))
+    tiled = whole._replace(
+        pixels=halves[0].at[2].set(SIDE),
+        uncovered=halves[1],
+        reached=halves[2],
+        candidates=candidates,
+    )
+    np.testing.assert_allclose(
+        clean_estimate(tiled, NOISY, row), clean_estimate(whole, NOISY, row), atol=1e-6
+    )
 
 
 def test_samples_do_not_meet():

@@ -6,6 +6,7 @@ import pytest
 
 from mg_jax.models.internal import library, matching
 from mg_jax.models.internal.denoiser import InternalParams
+from mg_jax.models.internal.posterior import Candidates
 
 H, W, RADIUS = 14, 16, 2
 RNG = np.random.default_rng(0)
@@ -39,10 +40,11 @@ def weights(homes=None):
         homes=jnp.asarray(np.pad(homes, filling), jnp.float32),
         radius=jnp.asarray([0], jnp.int32),
         source=jnp.asarray(PHOTO),
-        pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32),
-        nearness=jnp.full(len(pixels) + PADDING, 0.25),
-        uncovered=jnp.zeros(len(pixels) + PADDING, bool),
-        reached=jnp.zeros(len(pixels) + PADDING),
+        pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32)[None],
+        candidates=Candidates(jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1)),
+        nearness=jnp.float32(0.25),
+        uncovered=jnp.zeros((1, len(pixels) + PADDING), bool),
+        reached=jnp.zeros((1, len(pixels) + PADDING)),
     )
 
 

@@ -132,7 +132,7 @@ def test_the_grids_region_has_every_cell_that_the_photos_region_touches():
     rows, columns = grid_shape(COARSE, H, W)
     asked = ~np.asarray(problem.edit.keep)[0, ..., 0]
     np.testing.assert_array_equal(np.argwhere(asked), [[50 * rows // H, 70 * columns // W]])
-    pixels = np.asarray(problem.params.denoiser.pixels)
+    pixels = np.asarray(problem.params.denoiser.pixels).reshape(-1, 2)
     inside = (pixels < np.array([rows, columns])).all(axis=-1)
     np.testing.assert_array_equal(pixels[inside], np.argwhere(asked))
 

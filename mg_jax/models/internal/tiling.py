@@ -1,0 +1,61 @@
+"""Tiles of an edit region, and the patches near enough to home to be asked there.
+
+The prior on where a patch comes from falls with the distance of its home; beyond a few deviations
+nothing is left of it. So a tile's queries are compared with the patches whose homes are near: not
+all pairs are made, but a share that does not grow with the picture.
+"""
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
+
+_SIDE = 8  # cells of a tile
+_FEWEST = 64  # patches, and resting ones, that every tile has, however far their homes
+_BUCKET = 512  # candidates are counted in these, so that like edits share programs
+
+
+def tiles(inside: Bool[np.ndarray, "h w"]) -> list[Int[np.ndarray, "_ 2"]]:
+    """(row, column) of the region's cells, tile by tile; tiles without any are left out."""
+    cells = np.argwhere(inside)
+    name = cells // _SIDE @ np.array([inside.shape[1], 1])
+    order = np.argsort(name, kind="stable")
+    borders = np.nonzero(np.diff(name[order]))[0] + 1
+    return [part for part in np.split(cells[order], borders) if len(part)]
+
+
+def slots(shape: tuple[int, int]) -> tuple[int, int]:
+    """How many tiles a grid can have, and queries a tile."""
+    rows, columns = (-(-length // _SIDE) for length in shape)
+    return rows * columns, _SIDE * _SIDE
+
+
+def candidates(
+    parts: list[Int[np.ndarray, "_ 2"]],
+    homes: Float[np.ndarray, "k 2"],
+    resting: Bool[np.ndarray, " k"],
+    reach: float,
+) -> list[Int[np.ndarray, " _"]]:
+    """Each tile's keys: all at home within `reach` cells of it, and the nearest in any case."""
+    middle = np.stack([part[0] for part in parts]) // _SIDE * _SIDE + (_SIDE - 1) / 2
+    everyone = np.arange(len(homes))
+    found = cKDTree(homes).query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
+    kinds = [everyone, everyone[resting]]
+    nearest = [_nearest(homes, kind, middle) for kind in kinds if len(kind)]
+    return [
+        np.unique(np.concatenate([np.asarray(own, np.int64), *(near[i] for near in nearest)]))
+        for i, own in enumerate(found)
+    ]
+
+
+def bucket(counts: list[int]) -> int:
+    """Room for so many candidates a tile."""
+    return -(-max(counts) // _BUCKET) * _BUCKET
+
+
+def _nearest(
+    homes: Float[np.ndarray, "k 2"], kind: Int[np.ndarray, " n"], middle: Float[np.ndarray, "t 2"]
+) -> Int[np.ndarray, "t _"]:
+    """For each tile the keys of a kind that are nearest to its middle."""
+    count = min(_FEWEST, len(kind))
+    _, order = cKDTree(homes[kind]).query(middle, [*range(1, count + 1)])
+    return np.asarray(kind[order])
