@@ -238,7 +238,7 @@ def _named(origins: dict[str, str]) -> Iterator[None]:
 def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
     image = images.read(motion_flags.image_path())
-    keep = motion_flags.selection(_keep_mask.value, image) if _keep_mask.value else None
+    keep = reading.selection(_keep_mask.value, image) if _keep_mask.value else None
     return _Inputs(
         image,
         motion_flags.read_flow(image),

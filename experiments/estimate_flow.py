@@ -29,7 +29,6 @@ from flows import (
     fitting,
     masks,
     raft,
-    selections,
     spreading,
     video,
 )
@@ -89,8 +88,8 @@ def main() -> None:
     files.check_suffix(out)
     pair = _read_pair()
     photo = images.read(_target.value) if _target.value else pair.first
-    counts = _selection(_frame_mask.value, pair.first)
-    moves = _selection(_object_mask.value, photo)
+    counts = reading.selection(_frame_mask.value, pair.first) if _frame_mask.value else None
+    moves = reading.selection(_object_mask.value, photo) if _object_mask.value else None
     network = raft.load(_flow_model.value)
     writing.folder(out.parent, f"--out={out}")
 
@@ -138,17 +137,6 @@ def _read_pair() -> _Pair:
         f"{', '.join(given) or '--first, --video'}: {'alone' if given else 'none'} given; expected"
         " --first and --second, or --video, --from_seconds and --to_seconds"
     )
-
-
-def _selection(
-    text: str | None, picture: UInt8[np.ndarray, "h w 3"]
-) -> Bool[np.ndarray, "h w"] | None:
-    """Select by words, or read the mask of this name; None without a text."""
-    if not text:
-        return None
-    if selections.is_words(text):
-        return selections.select(text, picture)
-    return reading.mask(text, picture.shape[:2])
 
 
 def _within(

@@ -14,18 +14,15 @@ reads.
 
 import dataclasses
 import importlib.util
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import flags
-from jaxtyping import UInt8
 from tqdm import tqdm
 
-from experiments import command
-from mg_jax import images, parallel, trajectory
+from experiments import command, writing
+from mg_jax import fidelity, images, parallel, trajectory
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import Settings
 
@@ -63,7 +60,7 @@ def main() -> None:
     parallel.keep_programs()
     out, settings = Path(_out.value), _settings()
     trajectory.check_name(out)
-    _writable(out.parent)
+    writing.folder(out.parent, f"--out={out}")
     folder = Path(_reference_latents.value) if _reference_latents.value else None
     if folder is not None and importlib.util.find_spec("torch") is None:
         raise ValueError("--reference_latents: needs PyTorch, which is not installed")
@@ -93,8 +90,8 @@ def main() -> None:
     alone = inverted.round_trip(photo, model, net, settings)
     how = f"guided by {settings.cfg_scale:g}" if settings.null_text else "without guidance"
     print(
-        f"sampled back, {how}: {_psnr(back, work):.1f} dB;"
-        f" the autoencoder alone: {_psnr(alone, work):.1f} dB"
+        f"sampled back, {how}: {fidelity.psnr(back, work):.1f} dB;"
+        f" the autoencoder alone: {fidelity.psnr(alone, work):.1f} dB"
     )
 
 
@@ -112,22 +109,6 @@ def _settings() -> Settings:
         return dataclasses.replace(Settings(), **given)
     except ValueError as error:
         raise ValueError(f"--{error}") from error
-
-
-def _writable(folder: Path) -> None:
-    """Make the folder if it is missing, and refuse one that takes no files."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(f"{folder}: {error.strerror}; expected a writable folder") from error
-
-
-def _psnr(found: UInt8[np.ndarray, "h w 3"], expected: UInt8[np.ndarray, "h w 3"]) -> float:
-    """Peak signal-to-noise ratio of 8-bit pictures, dB; infinite for equal ones."""
-    error = np.mean(np.square(found.astype(np.float64) - expected))
-    return float(10 * np.log10(255**2 / error)) if error else float("inf")
 
 
 if __name__ == "__main__":

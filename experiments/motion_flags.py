@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from experiments import reading
 from flows import files, motions, selections
@@ -62,14 +62,9 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]
             " for each motion"
         )
     parsed = [motions.parse(text) for text in texts]  # its faults first: a click takes seconds
-    return motions.together([(m, selection(n, photo)) for m, n in zip(parsed, names, strict=True)])
-
-
-def selection(text: str, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """Select by words, or read the mask of this name. Raises ValueError."""
-    if selections.is_words(text):
-        return selections.select(text, photo)
-    return reading.mask(text, photo.shape[:2])
+    return motions.together(
+        [(m, reading.selection(n, photo)) for m, n in zip(parsed, names, strict=True)]
+    )
 
 
 def inputs() -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from flows import selections
 from mg_jax import images
@@ -15,6 +15,13 @@ def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     Raises ValueError when it is none, or selects nothing or everything.
     """
     return selections.a_part(images.read_mask(path, shape), path)
+
+
+def selection(text: str, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
+    """Select a part of a photo by words, or read the mask of this name. Raises ValueError."""
+    if selections.is_words(text):
+        return selections.select(text, photo)
+    return mask(text, photo.shape[:2])
 
 
 def ramp(path: Path) -> Float[np.ndarray, " levels"]:

@@ -78,6 +78,11 @@ def edit_region(
     return np.asarray(distance <= margin_px)
 
 
+def margin(flow: Float[np.ndarray, "h w 2"]) -> float:
+    """How far an edit region reaches by default, in pixels: 1/24 of the picture's size."""
+    return float(np.sqrt(flow.shape[0] * flow.shape[1])) / 24
+
+
 def background(flow: Float[np.ndarray, "h w 2"]) -> Bool[np.ndarray, "h w"]:
     """Mark what a perfect edit leaves alone: outside source and destination, widened by 3x3.
 

@@ -21,8 +21,6 @@ REFERENCE = "reference.png"
 ANSWER = "answer.png"
 PROMPT = "prompt.txt"
 
-_MARGIN = 1 / 24  # of the picture's size, beyond source and destination of the motion
-
 
 class Case(NamedTuple):
     """A photo and a motion; its pictures and flow have one size."""
@@ -100,8 +98,7 @@ def find(root: Path) -> list[Path]:
 
 def edit_region(case: Case) -> Bool[np.ndarray, "h w"]:
     """Where an edit may change the picture: as `mg_jax.edit` has it when no mask is given."""
-    height, width, _ = case.source.shape
-    return masks.edit_region(case.flow, _MARGIN * float(np.sqrt(height * width)))
+    return masks.edit_region(case.flow, masks.margin(case.flow))
 
 
 def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | None:

@@ -24,8 +24,6 @@ from mg_jax.tracing import Progress, Trace
 
 INTERNAL = "internal"
 
-# The region reaches this share of the picture's size beyond source and destination of the motion.
-_MARGIN = 1 / 24
 _SMALLEST_SIDE = 16
 _FARTHEST = 1e6  # pixels: beyond any picture, and far from overflow
 _MOST_SAMPLES = 1000
@@ -113,11 +111,10 @@ def edit(
     )
     ramp = np.ones(_levels(settings)) if ramp is None else ramp
     flow = flow.astype(np.float32)
-    margin = _MARGIN * float(np.sqrt(image.shape[0] * image.shape[1]))
     if given.keep is not None:
         region = _pixels(np.asarray(~given.keep.all(axis=-1)), image.shape[:2])
     else:
-        region = masks.edit_region(flow, margin) if keep_mask is None else ~keep_mask
+        region = masks.edit_region(flow, masks.margin(flow)) if keep_mask is None else ~keep_mask
     judge = flow_network(flow_model, "running")
     with parallel.compile_time() as compiling:
         edited, trace = _sampler(model, prompt, flow_model, settings, given)(

@@ -18,18 +18,18 @@ def compare(
     psnr, psnr_region: peak signal-to-noise ratio, decibels, at most 100 (no difference).
     ssim, ssim_region: structural similarity (Gaussian windows, mean of the colours), at most 1.
     """
-    everywhere = np.ones(region.shape, bool)
     similarity = _similarity(picture, answer)
     return {
-        "psnr": _decibels(picture, answer, everywhere),
-        "psnr_region": _decibels(picture, answer, region),
+        "psnr": psnr(picture, answer),
+        "psnr_region": psnr(picture[region], answer[region]),
         "ssim": float(similarity.mean()),
         "ssim_region": float(similarity[region].mean()),
     }
 
 
-def _decibels(picture: np.ndarray, answer: np.ndarray, where: Bool[np.ndarray, "h w"]) -> float:
-    error = float(np.square(picture[where].astype(np.float64) - answer[where]).mean())
+def psnr(picture: UInt8[np.ndarray, "*n 3"], answer: UInt8[np.ndarray, "*n 3"]) -> float:
+    """Peak signal-to-noise ratio of pixels, in decibels, at most 100 (no difference)."""
+    error = float(np.square(picture.astype(np.float64) - answer).mean())
     return min(EQUAL, 10 * np.log10(255**2 / error)) if error > 0 else EQUAL
 
 

@@ -14,11 +14,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from mg_jax import energies, images, kernel, noise, sampling
-from mg_jax.models.internal import background, matching, views
+from mg_jax.models.internal import coarse_to_fine, matching
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
-from mg_jax.models.internal.settings import Settings, Stage, stages
-from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
+from mg_jax.models.internal.settings import Settings, Stage
+from mg_jax.models.internal.stage import Prepared, magnifier, magnify, prepare
+from mg_jax.models.internal.views import View
 from mg_jax.types import Image, Latent, State
 
 _SNAPS = 6
@@ -32,7 +33,7 @@ class Task(NamedTuple):
     flow: Float[np.ndarray, "H W 2"]
     picture: UInt8[np.ndarray, "H W 3"]  # what is known of the result
     free: Bool[np.ndarray, "H W"]  # where it is sampled; elsewhere `picture` is kept
-    pictures: list[tuple[views.View, Float[np.ndarray, "H W 3"]]]  # whose patches are used
+    pictures: list[tuple[View, Float[np.ndarray, "H W 3"]]]  # whose patches are used
 
 
 class Drawn(NamedTuple):
@@ -50,10 +51,7 @@ def task(
     settings: Settings,
 ) -> Task:
     """Sample `picture` anew where it is `free`, of the patches that an edit has."""
-    seen = images.to_float(photo)
-    behind = background.behind(seen, flow, grid_shape(stages(settings)[-1], *free.shape))
-    pictures = [(view, views.picture(view, seen)) for view in views.views(flow, behind)]
-    return Task(photo, flow, picture, free, pictures)
+    return Task(photo, flow, picture, free, coarse_to_fine.seen(photo, flow, settings))
 
 
 def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:

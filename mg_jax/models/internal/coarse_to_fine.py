@@ -23,6 +23,7 @@ from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage, stages
 from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
+from mg_jax.models.internal.views import View
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
@@ -51,9 +52,7 @@ def run(
     `ramp` has a value for each level of both stages.
     """
     levels = [stage.levels for stage in stages(settings)]
-    picture = images.to_float(photo)
-    behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *region.shape))
-    pictures = [(view, views.picture(view, picture)) for view in views.views(flow, behind)]
+    pictures = seen(photo, flow, settings)
     image: Image | None = None
     state = kernel.init(jnp.zeros((keys.shape[0], 1, 1, 3)))
     rows: list[Trace] = []
@@ -86,6 +85,15 @@ def run(
         for m in matches
     ]
     return np.stack(copied), tracing.joined(rows)
+
+
+def seen(
+    photo: UInt8[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], settings: Settings
+) -> list[tuple[View, Float[np.ndarray, "H W 3"]]]:
+    """The pictures, in [-1, 1], that an edit takes its patches from; the first is the photo."""
+    picture = images.to_float(photo)
+    behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
+    return [(view, views.picture(view, picture)) for view in views.views(flow, behind)]
 
 
 def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
