@@ -276,9 +276,9 @@ def test_every_shipped_file_is_in_the_notice_with_its_digest():
     notice = (SHIPPED / "NOTICE.md").read_text(encoding="utf-8")
     noticed = {name: digest for digest, name in re.findall(r"^(\w{64})  (\S+)$", notice, re.M)}
     shipped = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in SHIPPED.iterdir()
-        if path.suffix in (".png", ".jpg")
+        path.relative_to(SHIPPED).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in SHIPPED.rglob("*")
+        if path.is_file() and path.name not in ("NOTICE.md", "LICENSE")
     }
     assert noticed == shipped
 
