@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: edit test lint test-reference clean
+.PHONY: edit test coverage lint test-reference clean
 
 edit: $(VENV)/.run  ## edit the photo that ships with the repository
 	$(BIN)/python -m experiments.edit --out=out/edit
 
 test: $(VENV)/.test lint  ## lint, types and the default test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+coverage: $(VENV)/.test  ## the default tests once more, counting the lines that they run
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -1,11 +1,16 @@
 """Strict numerics for every test, and compilation that favours speed of the compiler."""
 
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 ).strip()
+# What one test has compiled, in whichever worker or program, is not compiled again.
+_programs = tempfile.TemporaryDirectory(prefix="programs.")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _programs.name)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 import jax
 
