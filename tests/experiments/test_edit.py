@@ -37,12 +37,6 @@ KEYS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
-    """Keep no programs in the user's cache."""
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "programs"))
-
-
 @pytest.fixture
 def work(tmp_path):
     """A folder with the shipped photo, its mask and a flow, small."""

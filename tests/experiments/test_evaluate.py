@@ -1,7 +1,6 @@
 """The command: a whole evaluation, gone on with, and bad input."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -40,13 +39,11 @@ def work(tmp_path):
 
 
 def evaluate(work, *arguments):
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(work / "programs")}
     return subprocess.run(
         [sys.executable, "-m", "experiments.evaluate", f"--cases={work / 'cases'}",
          f"--out={work / 'out'}", "--judge=raft-small", *arguments],
         capture_output=True,
         text=True,
-        env=environment,
     )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Inversion as a program, with a tiny Stable Diffusion: files, printed figures, one-line faults."""
 
 import importlib.util
-import os
 import re
 import subprocess
 import sys
@@ -40,7 +39,6 @@ def invert(place, **flags):
         [sys.executable, "-m", "experiments.invert", *arguments],
         capture_output=True,
         text=True,
-        env=os.environ | {"JAX_COMPILATION_CACHE_DIR": str(place / "programs")},
     )
 
 

@@ -42,19 +42,28 @@ def complete(
 ) -> Filling:
     """Continue the known cells into a hole; the picture is in [-1, 1].
 
-    Only known cells are copied. Cells that are neither known nor of the hole, and those that no
-    offset serves, copy the nearest known cell; known cells copy themselves.
+    Only known cells are copied; known cells copy themselves. A hole wider than the offsets is
+    filled from its rim inwards: what has been filled counts as known. Cells that are neither known
+    nor of the hole, and those that no offset serves, copy the nearest known cell.
     """
     offset, tone = _nearest(known), np.zeros(picture.shape, np.float32)
     offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
-    if not len(offsets):
-        return Filling(offset, tone)
     cells = np.argwhere(hole)
-    chosen = offsets[_choice(picture, known, cells, offsets)]
-    _, served = copied(picture, known, cells + chosen)
-    filled = cells[served]
-    offset[tuple(filled.T)] = chosen[served]
-    tone[tuple(filled.T)] = tones(picture, known, filled, offset)
+    while len(cells) and len(offsets):
+        _, there = copied(picture, known, cells[:, None] + offsets)
+        served = there.any(axis=1)
+        if not served.any():
+            break
+        now, cells = cells[served], cells[~served]
+        chosen = offsets[_choice(picture, known, now, offsets)]
+        at, source = tuple(now.T), tuple((now + chosen).T)
+        step = np.zeros_like(offset)
+        step[at] = chosen
+        added = tones(picture, known, now, step)
+        offset[at] = chosen + offset[source]
+        tone[at] = added + tone[source]
+        picture, known = picture.copy(), known.copy()
+        picture[at], known[at] = picture[source] + added, True
     return Filling(offset, tone)
 
 

@@ -30,6 +30,15 @@ def test_a_repeating_picture_is_completed_exactly():
     np.testing.assert_allclose(result, TILED, atol=1e-6)
 
 
+def test_a_hole_wider_than_any_offset_is_filled_from_its_rim(monkeypatch):
+    wide = (np.abs(Y - 24) < 15) & (np.abs(X - 30) < 18)
+    short = np.array([[12, 0], [-12, 0], [0, 10], [0, -10]])
+    monkeypatch.setattr(completion, "dominant", lambda *_: short)
+    result, known = filled(np.where(wide[..., None], 0.7, TILED), ~wide, wide)
+    assert known.all()
+    np.testing.assert_allclose(result, TILED, atol=1e-6)
+
+
 def test_a_slope_over_a_repeating_picture_goes_on():
     picture = 0.3 * TILED + 0.01 * X[..., None]
     result, _ = filled(picture, ~HOLE, HOLE)
