@@ -38,8 +38,8 @@ import mg_jax
 from experiments import command, motion_flags, reading, writing
 from flows import files, masks, motions
 from mg_jax import editing, images, parallel, reference, schedule, trajectory
+from mg_jax.models.stable_diffusion import settings as diffusion_settings
 from mg_jax.models.stable_diffusion.inputs import work_shape
-from mg_jax.models.stable_diffusion.settings import reference as reference_settings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress
 
@@ -67,7 +67,7 @@ _samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from 
 # Settings that are not given are the model's own: see the two classes in mg_jax.
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
 _steps = flags.DEFINE_integer(
-    "steps", None, "Noise levels (internal: 24, and half as many fine ones; paper: 500)."
+    "steps", None, "Noise levels (internal: 12, and half as many fine ones; paper: 500)."
 )
 _recursions = flags.DEFINE_integer(
     "recursions", None, "Repetitions of a level (internal: 2; paper: 10)."
@@ -79,11 +79,16 @@ _clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200
 _cfg_scale = flags.DEFINE_float(
     "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
 )
+_PRESETS = {
+    "paper": mg_jax.StableDiffusionSettings,
+    "reference": diffusion_settings.reference,
+    "fast": diffusion_settings.fast,
+}
 _preset = flags.DEFINE_enum(
     "preset",
     "paper",
-    ["paper", "reference"],
-    "Stable Diffusion's settings: the paper's, or all that the PyTorch reference does.",
+    list(_PRESETS),
+    "Stable Diffusion's settings: the paper's, all that the PyTorch reference does, or fast.",
 )
 _source = flags.DEFINE_enum(
     "source",
@@ -135,6 +140,33 @@ _occlusion_masking = flags.DEFINE_bool(
 _oracle_flow = flags.DEFINE_bool(
     "oracle_flow", None, "Compare colours along the target flow throughout (no)."
 )
+_gradient_every = flags.DEFINE_integer(
+    "gradient_every", None, "Repetitions of a level that share one gradient (1)."
+)
+_gradient_through = flags.DEFINE_enum(
+    "gradient_through",
+    None,
+    ["denoiser", "estimate"],
+    "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
+)
+_guided_from = flags.DEFINE_float(
+    "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."
+)
+_guided_until = flags.DEFINE_float(
+    "guided_until", None, "Share of Stable Diffusion's levels after which none is guided (1)."
+)
+_warm_start = flags.DEFINE_float(
+    "warm_start",
+    None,
+    "Share of Stable Diffusion's levels left out: it begins with the photo moved and noised (0).",
+)
+_remat = flags.DEFINE_enum(
+    "remat",
+    None,
+    ["blocks", "nothing"],
+    "What Stable Diffusion computes again for gradients: each block, or nothing, which takes less"
+    " time and more memory (blocks).",
+)
 _SETTINGS = (
     _size,
     _steps,
@@ -153,6 +185,12 @@ _SETTINGS = (
     _finish,
     _occlusion_masking,
     _oracle_flow,
+    _gradient_every,
+    _gradient_through,
+    _guided_from,
+    _guided_until,
+    _warm_start,
+    _remat,
 )
 
 
@@ -216,8 +254,8 @@ def main() -> None:
 def _settings() -> Settings:
     """The model's own, but for what the flags say."""
     defaults = editing.defaults(_model.value)
-    if _preset.value == "reference" and isinstance(defaults, mg_jax.StableDiffusionSettings):
-        defaults = reference_settings()
+    if isinstance(defaults, mg_jax.StableDiffusionSettings):
+        defaults = _PRESETS[_preset.value]()
     given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
     for name in given.keys() - {field.name for field in dataclasses.fields(defaults)}:
         raise ValueError(f"--{name}: not for the model {_model.value}; expected none")

@@ -16,10 +16,10 @@ from jaxtyping import Array, Key, UInt8
 
 import mg_jax
 from flows.raft import Raft
-from mg_jax import editing, noise
-from mg_jax.baselines import pixels, repaint, sdedit, warping
-from mg_jax.baselines.filling import fill
+from mg_jax import editing, noise, warping
+from mg_jax.baselines import pixels, repaint, sdedit
 from mg_jax.cases import Case, edit_region
+from mg_jax.filling import fill
 from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import stages
 from mg_jax.settings import Settings

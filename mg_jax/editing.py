@@ -186,13 +186,15 @@ def check(
 
 
 @functools.cache
-def flow_network(name: str, statistics: raft.Statistics = "running") -> raft.Raft:
-    """The flow network of a name or file, read once a process.
+def flow_network(
+    name: str, statistics: raft.Statistics = "running", dtype: str = "float32"
+) -> raft.Raft:
+    """The flow network of a name or file, computing in `dtype`, read once a process.
 
     Raises:
         ValueError: as `flows.raft.load`.
     """
-    return raft.load(name, statistics=statistics)
+    return raft.load(name, statistics=statistics, dtype=dtype)
 
 
 @functools.lru_cache(maxsize=1)
@@ -227,7 +229,7 @@ def _sampler(
             )
             return functools.partial(
                 guided.run,
-                raft=flow_network(flow_model, statistics),
+                raft=flow_network(flow_model, statistics, settings.dtype),
                 settings=settings,
                 model=stable_diffusion(model, settings.dtype),
                 prompt=prompt,

@@ -6,6 +6,9 @@ noise ε, estimate the clean image, measure the energy of its motion, and step w
     push = clip(weight · ramp · √(1−ᾱ) · ∇_z Σ energy)
 
 Between repetitions the latent is re-noised to the level it came from (recursive denoising).
+
+Two things spare time, and are not the paper's: a gradient may serve several repetitions, and a
+denoiser may be taken for `constant`, so that gradients do not go through it.
 """
 
 from collections.abc import Callable
@@ -50,6 +53,27 @@ def norm_of_batch(push: Latent) -> PerSample:
     return jnp.broadcast_to(jnp.sqrt(jnp.sum(jnp.square(push))), push.shape[:1])
 
 
+class _Slope(NamedTuple):
+    """The energy of a latent's clean image, and its gradient in the latent."""
+
+    gradient: Latent
+    energies: PerSample
+    terms: Terms
+
+
+def constant(denoise: Denoiser) -> Denoiser:
+    """The same denoiser, but gradients do not go through it.
+
+    The one-step estimate then changes with z by 1/√ᾱ alone, as in MPGD (He et al. 2024), and what
+    the denoiser would have done to the gradient's direction is lost.
+    """
+
+    def held(params: Any, z: Latent, level: Schedule, prompt: Any) -> Latent:
+        return jax.lax.stop_gradient(denoise(params, z, level, prompt))
+
+    return held
+
+
 def build(
     denoise: Denoiser,
     decode: Decoder,
@@ -58,22 +82,24 @@ def build(
     noise: Noise,
     repetitions: int,
     norm_of: Callable[[Latent], PerSample] = norm_of_sample,
+    gradient_every: int = 1,
 ) -> Kernel:
     """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
 
     `norm_of` is what the clip limits: `norm_of_sample`, with which samples do not interact, or the
-    reference's `norm_of_batch`. The arithmetic is in the latent's dtype; `randomness` is what
-    `noise` takes.
+    reference's `norm_of_batch`. So many repetitions, one after the other, use one energy and its
+    gradient as `gradient_every` says; a level's first always has its own. The arithmetic is in the
+    latent's dtype; `randomness` is what `noise` takes.
 
     Raises:
-        ValueError: fewer than 1 repetition, or, from `step`, a source of another shape than `z`.
+        ValueError: fewer than 1 repetition or `gradient_every`, or, from `step`, a source of
+            another shape than `z`.
     """
-    if repetitions < 1:
-        raise ValueError(f"repetitions: {repetitions}; expected at least 1")
+    for name, count in (("repetitions", repetitions), ("gradient_every", gradient_every)):
+        if count < 1:
+            raise ValueError(f"{name}: {count}; expected at least 1")
 
-    def guidance(
-        z: Latent, level: Schedule, problem: Problem
-    ) -> tuple[Latent, Latent, Latent, PerSample, Terms]:
+    def guidance(z: Latent, level: Schedule, problem: Problem) -> tuple[Latent, Latent, _Slope]:
         params, target = problem.params, problem.edit.target
 
         def total(z: Latent) -> tuple[Float[Array, ""], tuple[Latent, Latent, PerSample, Terms]]:
@@ -83,34 +109,55 @@ def build(
             return jnp.sum(energies), (eps, clean, energies, terms)
 
         gradient, (eps, clean, energies, terms) = jax.grad(total, has_aux=True)(z)
-        scale = problem.knobs.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
-        return eps, clean, problem.edit.steer * _spread(scale) * gradient, energies, terms
+        return eps, clean, _Slope(gradient, energies, terms)
+
+    def unguided(z: Latent, level: Schedule, problem: Problem) -> tuple[Latent, Latent]:
+        eps = denoise(problem.params.denoiser, z, level, problem.prompt)
+        return eps, one_step_estimate(z, eps, level.alpha)
 
     def step(
         randomness: Any, state: State, level: Schedule, problem: Problem
     ) -> tuple[State, Info]:
         shape = state.z.shape
+        strength = problem.knobs.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
+
+        def slope_of(
+            turn: Int[Array, ""], z: Latent, last: _Slope
+        ) -> tuple[Latent, Latent, _Slope]:
+            if gradient_every == 1:
+                return guidance(z, level, problem)
+            found: tuple[Latent, Latent, _Slope] = jax.lax.cond(
+                turn % gradient_every == 0,
+                lambda: guidance(z, level, problem),
+                lambda: (*unguided(z, level, problem), last),
+            )
+            return found
 
         def repetition(
-            carry: tuple[Latent, Latent], steps: Int[Array, ""]
-        ) -> tuple[tuple[Latent, Latent], tuple[PerSample, Terms, PerSample, Latent]]:
-            z, _ = carry
+            carry: tuple[Latent, Latent, _Slope], turn: Int[Array, ""]
+        ) -> tuple[tuple[Latent, Latent, _Slope], tuple[PerSample, Terms, PerSample, Latent]]:
+            z, _, last = carry
+            steps = state.steps + turn
             source = source_at(
                 problem.edit, level, lambda: noise(randomness, steps, Draw.SOURCE, shape)
             )
             if source.shape != shape:
                 raise ValueError(f"source: {source.shape} at a level, expected {shape}")
             z = jnp.where(problem.edit.keep, source, z)
-            eps, clean, push, energies, terms = guidance(z, level, problem)
+            eps, clean, slope = slope_of(turn, z, last)
+            push = problem.edit.steer * _spread(strength) * slope.gradient
             norm = norm_of(push)
             eps = eps + push * _spread(shrink(norm, problem.knobs.clip))
             cleaner = ddim(z, eps, level)
             again = renoise(cleaner, noise(randomness, steps, Draw.RENOISE, shape), level)
-            return (again, cleaner), (energies, terms, norm, clean)
+            return (again, cleaner, slope), (slope.energies, slope.terms, norm, clean)
 
-        steps = state.steps + jnp.arange(repetitions, dtype=jnp.int32)
-        (_, z), (energies, terms, norms, clean) = jax.lax.scan(
-            repetition, (state.z, jnp.zeros_like(state.z)), steps
+        nothing = jnp.zeros_like(state.z)
+        none = jnp.zeros(shape[:1], state.z.dtype)
+        (_, z, _), (energies, terms, norms, clean) = jax.lax.scan(
+            repetition,
+            (state.z, nothing, _Slope(nothing, none, Terms(none, none))),
+            jnp.arange(repetitions, dtype=jnp.int32),
         )
         return State(z, state.steps + repetitions), Info(energies, terms, norms, clean[-1])
 

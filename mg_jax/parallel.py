@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -16,18 +17,20 @@ R = TypeVar("R")
 _COMPILING = "/jax/core/compile/"
 
 
-class CompileTime(threading.local):
-    """Seconds that this thread spent tracing, lowering and compiling."""
+class CompileTime:
+    """Seconds that this process spent tracing, lowering and compiling."""
 
     seconds = 0.0
 
 
 _spent = CompileTime()
+_counting = threading.Lock()
 
 
 def _listen(event: str, duration_secs: float, **_: str | int) -> None:
     if event.startswith(_COMPILING):
-        _spent.seconds += duration_secs
+        with _counting:
+            _spent.seconds += duration_secs
 
 
 jax.monitoring.register_event_duration_secs_listener(_listen)
@@ -35,7 +38,10 @@ jax.monitoring.register_event_duration_secs_listener(_listen)
 
 @contextmanager
 def compile_time() -> Iterator[CompileTime]:
-    """Measure the block's compilation: its `seconds`, once the block has ended."""
+    """Measure all compilation during the block: its `seconds`, once the block has ended.
+
+    That of other threads, too, which may go on beside the block's own work.
+    """
     before = _spent.seconds
     measured = CompileTime()
     yield measured
@@ -56,15 +62,37 @@ def keep_programs(folder: Path | None = None) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)  # type: ignore[no-untyped-call]
 
 
-def jit_lean(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile for little memory.
+def jit_lean(function: Callable[P, R], donated: int | tuple[int, ...] = ()) -> Callable[P, R]:
+    """Compile for little memory; buffers of the arguments `donated` may be used for the results.
 
     On CPU, XLA by default orders what does not depend on each other as if memory were free: what
     gradients compute again is computed at once, and a step with Stable Diffusion's networks takes
     twice the memory.
     """
     options = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
-    return jax.jit(function, compiler_options=options if jax.default_backend() == "cpu" else None)
+    return jax.jit(
+        function,
+        donate_argnums=donated,
+        compiler_options=options if jax.default_backend() == "cpu" else None,
+    )
+
+
+@contextmanager
+def beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread that prepares and compiles what comes next, while the device works.
+
+    Work that has not begun when the block ends is dropped.
+    """
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def compile_for(program: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> None:
+    """Compile a jitted function for such arguments; a later call with such finds it compiled."""
+    program.lower(*arguments, **named).compile()  # type: ignore[attr-defined]
 
 
 def peak_memory() -> int:

@@ -1,11 +1,22 @@
 """Running a kernel down its schedule: one `lax.scan`, or slices of it."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 
 from mg_jax.kernel import Kernel
 from mg_jax.types import Info, Problem, Schedule, State
+
+T = TypeVar("T")
+
+
+class Done(NamedTuple):
+    """A level that the device has been asked for."""
+
+    level: int  # its position in the schedule
+    state: State  # after it
+    info: Info
 
 
 def run(
@@ -21,3 +32,17 @@ def run(
         return kernel.step(randomness, state, row, problem)
 
     return jax.lax.scan(level, state, schedule)
+
+
+def behind(results: Iterable[T]) -> Iterator[T]:
+    """Each result once the next has been asked for.
+
+    JAX computes in the background: the device has its next level before the host waits for what
+    this one has to tell.
+    """
+    results = iter(results)
+    for last in results:
+        for result in results:
+            yield last
+            last = result
+        yield last

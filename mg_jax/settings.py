@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+_THROUGH = ("denoiser", "estimate")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -21,6 +23,8 @@ class Settings:
     clip: float  # largest norm of the push
     occlusion_masking: bool  # leave covered pixels out of the colour loss
     oracle_flow: bool  # colour loss by the target flow at every guided level
+    gradient_every: int  # repetitions of a level that share one gradient
+    gradient_through: str  # "denoiser", or "estimate": the denoiser is taken for constant
 
     SIZES: ClassVar[range]
     STEPS: ClassVar[range]
@@ -36,6 +40,12 @@ class Settings:
             raise ValueError(f"steps: {self.steps}; expected {self.STEPS[0]} to {self.STEPS[-1]}")
         if not 1 <= self.recursions <= 100:
             raise ValueError(f"recursions: {self.recursions}; expected 1 to 100")
+        if not 1 <= self.gradient_every <= 100:
+            raise ValueError(f"gradient_every: {self.gradient_every}; expected 1 to 100")
+        if self.gradient_through not in _THROUGH:
+            raise ValueError(
+                f"gradient_through: {self.gradient_through!r}; expected {' or '.join(_THROUGH)}"
+            )
         for name in ("guidance_weight", "color_weight", "flow_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}: {getattr(self, name)}; expected a finite number >= 0")

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from mg_jax.baselines import unguided
-from mg_jax.baselines.warping import forward
 from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.warping import forward
 
 _RESAMPLINGS = 4
 

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from mg_jax.baselines import unguided
-from mg_jax.baselines.filling import fill
-from mg_jax.baselines.warping import forward
+from mg_jax.filling import fill
 from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.warping import forward
 
 _START = 500  # of 1000: the strength that the paper's authors recommend is .3 to .6
 

@@ -62,9 +62,16 @@ def problem(weight=1.0, clip=1e6, steer=None, keep=None, source=None):
 
 
 def stepper(
-    denoise=halve, energy=pull, source_at=kernel.noised_source, draw=noise.replay, repetitions=1
+    denoise=halve,
+    energy=pull,
+    source_at=kernel.noised_source,
+    draw=noise.replay,
+    repetitions=1,
+    every=1,
 ):
-    built = kernel.build(denoise, decode, energy, source_at, draw, repetitions)
+    built = kernel.build(
+        denoise, decode, energy, source_at, draw, repetitions, gradient_every=every
+    )
     return jax.jit(built.step)
 
 
@@ -283,3 +290,58 @@ def test_a_step_keeps_the_latents_dtype(float64):
         expected = jnp.zeros((), float).dtype
     assert {leaf.dtype for leaf in (state.z, *jax.tree.leaves(info))} == {expected}
     assert state.steps.dtype == jnp.int32
+
+
+# What spares time.
+
+
+def bowl(_params, target, image):
+    """An energy whose gradient in the image is the way from `target.source`."""
+    energy = 0.5 * jnp.sum(jnp.square(image - target.source), axis=(1, 2, 3))
+    return energy, Terms(energy, jnp.zeros_like(energy))
+
+
+def test_a_constant_denoiser_predicts_the_same_and_has_no_gradient():
+    edit = problem()
+    found, info = stepper(kernel.constant(halve))(RECORDING, kernel.init(Z), LEVEL, edit)
+    through, whole = once(RECORDING, kernel.init(Z), LEVEL, edit)
+    np.testing.assert_array_equal(info.clean, whole.clean)
+    # The estimate's slope in z is 1/√ᾱ, and not (1 − σ/2)/√ᾱ.
+    gradient = SIGMA * np.asarray(edit.edit.target.source) / np.sqrt(ALPHA)
+    np.testing.assert_allclose(pushed(found.z), gradient, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(pushed(through.z), (1 - 0.5 * SIGMA) * gradient, rtol=0, atol=1e-4)
+
+
+def test_repetitions_that_share_a_gradient_are_pushed_by_the_firsts():
+    _, info = stepper(energy=bowl, repetitions=6, every=3)(
+        RECORDING, kernel.init(Z), LEVEL, problem()
+    )
+    norms_of = np.asarray(info.push_norm)
+    for first in (0, 3):
+        for name in ("energy", "push_norm"):
+            rows = np.asarray(getattr(info, name))
+            np.testing.assert_array_equal(rows[first + 1], rows[first])
+            np.testing.assert_array_equal(rows[first + 2], rows[first])
+    assert (norms_of[3] != norms_of[0]).all()
+
+
+def test_a_gradient_that_changes_nowhere_may_be_shared_by_all():
+    """With a linear energy and denoiser the gradient is the same everywhere."""
+    edit = problem()
+    alone, _ = stepper(repetitions=5)(RECORDING, kernel.init(Z), LEVEL, edit)
+    shared, _ = stepper(repetitions=5, every=2)(RECORDING, kernel.init(Z), LEVEL, edit)
+    np.testing.assert_allclose(shared.z, alone.z, rtol=0, atol=1e-5)
+
+
+def test_the_first_repetition_of_a_level_has_its_own_gradient():
+    step = stepper(energy=bowl, repetitions=1, every=4)
+    own = stepper(energy=bowl, repetitions=1)
+    late = kernel.init(Z)._replace(steps=jnp.int32(3))
+    np.testing.assert_array_equal(
+        step(RECORDING, late, LEVEL, problem())[0].z, own(RECORDING, late, LEVEL, problem())[0].z
+    )
+
+
+def test_a_gradient_for_no_repetition_is_refused():
+    with pytest.raises(ValueError, match="gradient_every: 0; expected at least 1"):
+        stepper(every=0)

@@ -289,3 +289,18 @@ def test_the_denoiser_of_one_known_image_ends_in_that_image(repetitions):
     np.testing.assert_allclose(final.z, known, rtol=0, atol=1e-6)
     np.testing.assert_allclose(info.clean, jnp.broadcast_to(known, info.clean.shape), atol=2e-5)
     np.testing.assert_array_equal(measured(info), 0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_a_result_is_told_once_the_next_has_been_asked_for(count):
+    asked = []
+
+    def results():
+        for i in range(count):
+            asked.append(i)
+            yield i
+
+    for told, result in enumerate(sampling.behind(results())):
+        assert result == told
+        assert asked == list(range(min(told + 2, count)))
+    assert asked == list(range(count))

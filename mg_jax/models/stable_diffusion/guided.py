@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from flows.raft import Raft
 from mg_jax import (
+    energies,
     guiding,
     images,
     inversion,
@@ -21,12 +22,16 @@ from mg_jax import (
     sampling,
     schedule,
     tracing,
+    warping,
 )
+from mg_jax.filling import fill
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
+from mg_jax.models.stable_diffusion.layers import Remat
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
 from mg_jax.models.stable_diffusion.settings import Settings
 from mg_jax.prompting import Prompt, classifier_free
+from mg_jax.sampling import Done
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Denoiser, Edit, Energy, Info, Knobs, Latent, Params, Problem, State
 
@@ -67,37 +72,72 @@ def run(
     Raises:
         ValueError: something given that is of another shape than the run's; it begins "given: ".
     """
-    net = networks.build(model.config, settings.dtype, "blocks")
+    remat: Remat = "nothing" if settings.remat == "nothing" else "blocks"
+    net = networks.build(model.config, settings.dtype, remat)
     levels = settings.steps
-    before = 0
+    skipped = round(settings.warm_start * levels)
+    before = -skipped
     if given.trajectory is None and settings.source == "inverted":
-        before = levels * (2 if settings.null_text else 1)
+        before += levels * (2 if settings.null_text else 1)
         given = _found(photo, prompt, model, net, settings, given, _early(report, before + levels))
     problem = problem_of(photo, flow, region, raft, settings, model, net, given)
     problem = guiding.repeated(problem, keys.size)
     told = inputs.prompt_of(prompt, keys.size, settings.cfg_scale, model, net)
     problem = problem._replace(prompt=_with_null_text(told, given))
     rows = schedule.ddim(levels, ramp)
-    program = _program(
-        net,
-        guiding.energy(raft, settings.oracle_flow),
-        settings.recursions,
-        settings.clip_over,
-        given.trajectory is not None,
-        given.unconditional is not None,
-        given.recording is not None,
-    )
+    plan = _plan(raft, settings)
+    programs = {
+        way: _program(
+            net,
+            way.energy,
+            way.repetitions,
+            settings.gradient_every,
+            settings.gradient_through,
+            settings.clip_over,
+            given.trajectory is not None,
+            given.unconditional is not None,
+            given.recording is not None,
+        )
+        for way in set(plan[skipped:])
+    }
     randomness = keys if given.recording is None else jnp.asarray(given.recording)
-    state = kernel.init(_start(problem.edit.keep.shape[1:3], keys, given, model))
+    grid = problem.edit.keep.shape[1:3]
+    if skipped:
+        z = _warm(photo, flow, settings, model, net, keys, float(rows.alpha[skipped]))
+    else:
+        z = _start(grid, keys, given, model)
+
+    def run_levels(state: State) -> Iterator[Done]:
+        for i in range(skipped, levels):
+            row = schedule.rows(rows, i, i + 1)
+            state, info = programs[plan[i]](randomness, state, row, problem)
+            yield Done(i, state, info)
+
     traces = []
-    for i in range(levels):
-        state, info = program(randomness, state, schedule.rows(rows, i, i + 1), problem)
-        traces.append(tracing.of_level(info, 0, i))
-        report(tracing.progress(traces[-1], before + i + 1, before + levels))
-    pictures = inputs.decoded(state.z, model, net)
+    for done in sampling.behind(run_levels(kernel.init(z))):
+        traces.append(tracing.of_level(done.info, 0, done.level))
+        report(tracing.progress(traces[-1], before + done.level + 1, before + levels))
+    pictures = inputs.decoded(done.state.z, model, net)
     return np.stack([_finished(photo, region, one, settings) for one in pictures]), tracing.joined(
         traces
     )
+
+
+class _Way(NamedTuple):
+    """How a level is run."""
+
+    energy: Energy
+    repetitions: int
+
+
+def _plan(raft: Raft, settings: Settings) -> list[_Way]:
+    """How each level is run."""
+    guided = _Way(guiding.energy(raft, settings.oracle_flow), settings.recursions)
+    first, last = (
+        round(share * settings.steps) for share in (settings.guided_from, settings.guided_until)
+    )
+    free = _Way(energies.nothing, 1)
+    return [guided if first <= i < last else free for i in range(settings.steps)]
 
 
 def problem_of(
@@ -198,8 +238,28 @@ def _start(
     return jnp.repeat(jnp.asarray(start)[None], keys.size, axis=0)
 
 
+def _warm(
+    photo: UInt8[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
+    settings: Settings,
+    model: StableDiffusion,
+    net: Networks,
+    keys: Key[Array, " b"],
+    alpha: float,
+) -> Latent:
+    """The photo moved along the flow, its holes filled, noised to the level of `alpha`."""
+    moved = fill(*warping.forward(photo, flow))
+    clean = inputs.encoded(inputs.work_picture(moved, settings), model, net)
+    shape = (keys.size, *clean.shape[1:])
+    return math.sqrt(alpha) * clean + math.sqrt(1 - alpha) * noise.start(keys, shape)
+
+
 def _check(given: Given, grid: tuple[int, int], settings: Settings, model: StableDiffusion) -> None:
     levels, latent = settings.steps, (*grid, model.config.vae.latent)
+    if given.start is not None and settings.warm_start:
+        raise ValueError(
+            f"given: a start besides warm_start={settings.warm_start:g}; expected one of them"
+        )
     text = (model.config.text.length, model.config.text.width)
     expected: dict[str, tuple[tuple[int, ...], ...]] = {
         "start": (latent,),
@@ -218,6 +278,8 @@ def _program(
     net: Networks,
     energy: Energy,
     repetitions: int,
+    gradient_every: int,
+    gradient_through: str,
     clip_over: str,
     stored: bool,
     null_text: bool,
@@ -225,13 +287,16 @@ def _program(
 ) -> Callable[..., tuple[State, Info]]:
     """One program for each way of sampling, made once a process."""
     denoise: Denoiser = classifier_free(net.denoise)
+    if null_text:
+        denoise = inversion.per_level(denoise)
     guided = kernel.build(
-        inversion.per_level(denoise) if null_text else denoise,
+        kernel.constant(denoise) if gradient_through == "estimate" else denoise,
         net.decode,
         energy,
         kernel.stored_source if stored else kernel.noised_source,
         noise.replay if replayed else noise.gaussian,
         repetitions,
         kernel.norm_of_batch if clip_over == "batch" else kernel.norm_of_sample,
+        gradient_every,
     )
-    return parallel.jit_lean(functools.partial(sampling.run, guided))
+    return parallel.jit_lean(functools.partial(sampling.run, guided), donated=1)

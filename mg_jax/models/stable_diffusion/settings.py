@@ -1,4 +1,8 @@
-"""What may be set of an edit with Stable Diffusion; the defaults are the paper's."""
+"""What may be set of an edit with Stable Diffusion; the defaults are the paper's.
+
+What else there is: `reference()`, the PyTorch code in every detail, and `fast()`, which spares time
+at a cost.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,7 +15,9 @@ _CHOICES = {
     "clip_over": ("sample", "batch"),
     "flow_statistics": ("running", "batch"),
     "finish": ("pasted", "decoded"),
+    "remat": ("blocks", "nothing"),
 }
+_SHARES = {"warm_start": 0.9, "guided_from": 0.9, "guided_until": 1.0}  # the largest of each
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,13 @@ class Settings(settings.Settings):
     clip_over: str = "sample"  # or "batch": the push's norm is that of all samples together
     flow_statistics: str = "running"  # or "batch": RAFT's batch norms in training mode
     finish: str = "pasted"  # into the photo, outside of which it is kept; or "decoded" as it is
+    # What spares time, at some cost:
+    warm_start: float = 0.0  # share of the levels left out: begins with the photo moved and noised
+    guided_from: float = 0.0  # share of the levels, noisiest first, that run once, not guided
+    guided_until: float = 1.0  # share of the levels after which the others do so, too
+    gradient_every: int = 1
+    gradient_through: str = "denoiser"
+    remat: str = "blocks"  # computed again for gradients: each block; or "nothing", for more memory
 
     SIZES: ClassVar[range] = range(128, 2049, 64)
     STEPS: ClassVar[range] = range(1, 1000)
@@ -52,6 +65,13 @@ class Settings(settings.Settings):
             )
         if not 0 <= self.null_text <= 1000:
             raise ValueError(f"null_text: {self.null_text}; expected 0 to 1000")
+        for name, largest in _SHARES.items():
+            if not 0 <= getattr(self, name) <= largest:
+                raise ValueError(f"{name}: {getattr(self, name)}; expected 0 to {largest:g}")
+        if max(self.warm_start, self.guided_from) >= self.guided_until:
+            raise ValueError(
+                f"guided_until: {self.guided_until}; expected more than warm_start and guided_from"
+            )
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: {getattr(self, name)!r}; expected {' or '.join(known)}")
@@ -69,4 +89,20 @@ def reference() -> Settings:
         clip_over="batch",
         flow_statistics="batch",
         finish="decoded",
+    )
+
+
+def fast() -> Settings:
+    """A fiftieth of the paper's work: fewer levels and repetitions, cheaper and rarer gradients.
+
+    80 gradients through decoder and flow network alone take the place of 5000 through the denoiser,
+    too.
+    """
+    return Settings(
+        steps=50,
+        recursions=4,
+        inversion_iterations=2,
+        guided_until=0.8,
+        gradient_every=2,
+        gradient_through="estimate",
     )

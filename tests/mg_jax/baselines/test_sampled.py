@@ -9,11 +9,11 @@ import pytest
 import mg_jax
 from flows import masks, motions, raft
 from mg_jax import images, noise
-from mg_jax.baselines.filling import fill
 from mg_jax.baselines.pixels import descend
 from mg_jax.baselines.repaint import repaint
 from mg_jax.baselines.sdedit import sdedit
-from mg_jax.baselines.warping import forward
+from mg_jax.filling import fill
+from mg_jax.warping import forward
 
 DATA = Path(__file__).parents[3] / "experiments" / "data"
 H, W = 128, 160
@@ -65,9 +65,10 @@ def test_sdedit_is_nearer_to_the_warp_than_the_photo_is(by_sdedit):
     assert off(by_sdedit, warped, landed) < 0.5 * off(photo(), warped, landed)
 
 
-def test_sdedit_draws_by_its_seed(by_sdedit):
+def test_sdedit_is_nearly_the_same_picture_with_another_seed(by_sdedit):
+    """Where each patch is at home is known: little is left to chance."""
     other = sdedit(photo(), flow(), region(), key(1), SETTINGS)
-    assert (other != by_sdedit).any()
+    assert np.abs(other.astype(float) - by_sdedit)[region()].mean() < 5
 
 
 def test_repaint_changes_nothing_but_the_holes(by_repaint):

@@ -222,3 +222,40 @@ def test_what_is_given_must_fit(name):
     )
     with pytest.raises(ValueError, match=rf"^given: {name} of shape [^\n]*; expected [^\n]*$"):
         run(given=given)
+
+
+def test_levels_that_are_not_guided_run_once():
+    settings = dataclasses.replace(SETTINGS, steps=4, guided_from=0.25, guided_until=0.75)
+    _, trace = run(settings)
+    np.testing.assert_array_equal(trace.level, [0, 1, 1, 2, 2, 3])
+    np.testing.assert_array_equal(trace.push_norm[:, 0] > 0, [False, True, True, True, True, False])
+
+
+def test_a_warm_start_leaves_levels_out():
+    told = []
+    settings = dataclasses.replace(SETTINGS, steps=4, warm_start=0.5)
+    edited, trace = run(settings, report=told.append)
+    np.testing.assert_array_equal(trace.level, [2, 2, 3, 3])
+    assert [(one.done, one.levels) for one in told] == [(1, 2), (2, 2)]
+    assert (run(settings, seed=1)[0] != edited).any()
+
+
+def test_a_given_start_excludes_a_warm_one():
+    given = guided.Given(start=np.zeros((16, 16, 4), np.float32))
+    settings = dataclasses.replace(SETTINGS, warm_start=0.5)
+    with pytest.raises(ValueError, match=r"^given: a start besides warm_start=0\.5; expected one"):
+        run(settings, given=given)
+
+
+@pytest.mark.parametrize("changed", [{"gradient_every": 2}, {"gradient_through": "estimate"}])
+def test_cheaper_gradients_push_elsewhere_from_the_same_energy(first, changed):
+    edited, trace = run(dataclasses.replace(SETTINGS, **changed))
+    np.testing.assert_allclose(trace.energy[0], first[1].energy[0], rtol=1e-4)
+    assert (edited != first[0]).any()
+
+
+def test_what_is_recomputed_changes_no_energy_and_no_push(first):
+    _, trace = run(dataclasses.replace(SETTINGS, remat="nothing"))
+    np.testing.assert_allclose(trace.energy[0], first[1].energy[0], rtol=1e-4)
+    # Gradients through drawn networks: float32's own rounding makes .4 to 3.8 % of them.
+    np.testing.assert_allclose(trace.push_norm[0], first[1].push_norm[0], rtol=5e-2)

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from mg_jax.models.stable_diffusion.settings import Settings, reference
+from mg_jax.models.stable_diffusion.settings import Settings, fast, reference
 
 OUT_OF_RANGE = {
     "size": [0, 64, 500, 2112],
@@ -23,6 +23,12 @@ OUT_OF_RANGE = {
     "clip_over": ["both"],
     "flow_statistics": ["eval"],
     "finish": ["raw"],
+    "warm_start": [-0.1, 0.95, math.nan],
+    "guided_from": [-0.1, 0.95, math.nan],
+    "guided_until": [0.0, -1.0, 1.1, math.nan],
+    "gradient_every": [0, 101],
+    "gradient_through": ["unet"],
+    "remat": ["all"],
 }
 
 
@@ -57,3 +63,17 @@ def test_the_reference_differs_in_named_settings_only():
         "flow_statistics": "batch",
         "finish": "decoded",
     }
+
+
+@pytest.mark.parametrize("name", ["warm_start", "guided_from"])
+def test_some_levels_are_guided(name):
+    with pytest.raises(ValueError, match=r"^guided_until: 0.5; expected more than warm_start and"):
+        Settings(guided_until=0.5, **{name: 0.5})
+
+
+def test_the_fast_settings_are_a_tenth_of_the_levels():
+    settings, paper = fast(), Settings()
+    assert paper.steps == 10 * settings.steps
+    gradients = settings.steps * settings.guided_until * settings.recursions
+    assert gradients / settings.gradient_every == 80
+    assert settings.gradient_through == "estimate"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from flows import masks
-from mg_jax.baselines.filling import fill
-from mg_jax.baselines.warping import forward
+from mg_jax.filling import fill
+from mg_jax.warping import forward
 
 H, W = 48, 64
 RNG = np.random.default_rng(0)
