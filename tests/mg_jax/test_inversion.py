@@ -324,16 +324,15 @@ def stage(levels):
     photo = photo.astype(np.float32)
     flow = motions.field(motions.parse("translate dx=30 dy=0"), np.hypot(y - 48, x - 56) < 20)
     settings = Settings(size=256, steps=levels, recursions=1)
+    rest, pushed = views.views(photo, flow, background.behind(photo, flow, (32, 32)))
+    whole = rest._replace(chosen=np.ones_like(rest.chosen))
     ready = prepare(
         stages(settings)[0],
         settings,
         photo,
         flow,
         masks.edit_region(flow, 4.0),
-        [
-            (view, views.picture(view, photo))
-            for view in views.views(flow, background.behind(photo, flow, (32, 32)))
-        ],
+        [(view, views.picture(view, photo)) for view in (whole, pushed)],
         np.ones(levels),
         {},
         lambda _, seen: seen.mean(),
@@ -344,7 +343,6 @@ def stage(levels):
         candidates=params.candidates._replace(
             keys=jnp.tile(everywhere, (params.pixels.shape[0], 1))
         ),
-        uncovered=jnp.zeros_like(params.uncovered),
         reached=jnp.zeros_like(params.reached),
         nearness=jnp.zeros_like(params.nearness),
     )

@@ -39,5 +39,7 @@ def behind(
     cell = (row[:, None], column[None])
     offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
     here = np.moveaxis(np.indices(lengths), 0, -1)
-    origin = np.clip(here + offset, 0, np.array(lengths) - 1)
-    return Background(origin[..., ::-1].astype(np.float32), filling.tone[cell], hole[cell])
+    copied = (hole[cell] & gone)[..., None]
+    origin = np.where(copied, np.clip(here + offset, 0, np.array(lengths) - 1), here)
+    tone = np.where(copied, filling.tone[cell], np.float32(0))
+    return Background(origin[..., ::-1].astype(np.float32), tone, hole[cell])

@@ -7,7 +7,8 @@ full-size picture is copied from the photo by the fine stage's matches.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from typing import NamedTuple
 
 import jax
@@ -16,7 +17,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from flows.raft import Raft
-from mg_jax import energies, guiding, images, kernel, noise, sampling, schedule, tracing
+from mg_jax import energies, guiding, images, kernel, noise, parallel, sampling, schedule, tracing
 from mg_jax.kernel import Kernel
 from mg_jax.models.internal import background, matching, views
 from mg_jax.models.internal.copying import copy
@@ -24,6 +25,7 @@ from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage, stages
 from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.models.internal.views import View
+from mg_jax.sampling import Done
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
@@ -35,6 +37,13 @@ class _Segment(NamedTuple):
     energy: Energy
     repetitions: int
     levels: range
+
+
+class _Task(NamedTuple):
+    """A stage that is being prepared, and its programs, one a segment, that are being compiled."""
+
+    ready: Future[tuple[Prepared, Problem]]
+    segments: list[tuple[_Segment, Future[Callable[..., tuple[State, Info]]]]]
 
 
 def run(
@@ -51,34 +60,49 @@ def run(
 
     `ramp` has a value for each level of both stages.
     """
-    levels = [stage.levels for stage in stages(settings)]
+    both = stages(settings)
+    levels = [stage.levels for stage in both]
     pictures = seen(photo, flow, settings)
-    image: Image | None = None
-    state = kernel.init(jnp.zeros((keys.shape[0], 1, 1, 3)))
-    rows: list[Trace] = []
-    for number, stage in enumerate(stages(settings)):
-        ramps = ramp[sum(levels[:number]) : sum(levels[: number + 1])]
-        ready = prepare(
-            stage,
+
+    def ready(number: int) -> tuple[Prepared, Problem]:
+        begin = sum(levels[:number])
+        found = prepare(
+            both[number],
             settings,
             images.to_float(photo),
             flow,
             region,
             pictures,
-            ramps,
+            ramp[begin : begin + levels[number]],
             raft.params,
             guiding.features(raft),
         )
-        problem = guiding.repeated(ready.problem, keys.shape[0])
-        state = _start(ready, problem, image, state, keys)
-        for segment in _segments(stage, settings, raft):
-            program = _program(segment.energy, segment.repetitions)
-            for i in segment.levels:
-                row = schedule.rows(ready.schedule, i, i + 1)
-                state, info = program(keys, state, row, problem)
-                rows.append(tracing.of_level(info, number, i))
-                report(tracing.progress(rows[-1], sum(levels[:number]) + i + 1, sum(levels)))
-        image, matches = _snapped(ready, state.z, _REACH[number])
+        return found, guiding.repeated(found.problem, keys.shape[0])
+
+    rows: list[Trace] = []
+    image: Image | None = None
+    steps = jnp.zeros((), jnp.int32)
+    # While a stage is sampled, the next is prepared, and its programs compiled.
+    with parallel.beside() as helper:
+        tasks = [
+            _task(
+                helper,
+                functools.partial(ready, i),
+                _segments(stage, settings, raft),
+                settings,
+                keys,
+            )
+            for i, stage in enumerate(both)
+        ]
+        for number, task in enumerate(tasks):
+            prepared, problem = task.ready.result()
+            state = _start(prepared, problem, image, steps, keys)
+            for done in sampling.behind(_levels(task, keys, state)):
+                rows.append(tracing.of_level(done.info, number, done.level))
+                reached = sum(levels[:number]) + done.level + 1
+                report(tracing.progress(rows[-1], reached, sum(levels)))
+            steps = done.state.steps
+            image, matches = _snapped(prepared, done.state.z, _REACH[number])
     full = [picture for _, picture in pictures]
     copied = [
         copy(photo, [photo, *map(images.to_uint8, full[1:])], region, np.asarray(m))
@@ -93,12 +117,12 @@ def seen(
     """The pictures, in [-1, 1], that an edit takes its patches from; the first is the photo."""
     picture = images.to_float(photo)
     behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
-    return [(view, views.picture(view, picture)) for view in views.views(flow, behind)]
+    return [(view, views.picture(view, picture)) for view in views.views(picture, flow, behind)]
 
 
 def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
     guided = stage.levels - stage.free
-    return [
+    segments = [
         _Segment(energies.color_oracle, stage.repetitions, range(stage.blurred)),
         _Segment(
             guiding.energy(raft, settings.oracle_flow),
@@ -107,17 +131,61 @@ def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
         ),
         _Segment(energies.nothing, 1, range(guided, stage.levels)),
     ]
+    return [segment for segment in segments if segment.levels]
+
+
+def _task(
+    helper: Executor,
+    ready: Callable[[], tuple[Prepared, Problem]],
+    segments: list[_Segment],
+    settings: Settings,
+    keys: Key[Array, " b"],
+) -> _Task:
+    """Ask for a stage's preparation, then for the compilation of its programs."""
+    prepared = helper.submit(ready)
+
+    def compiled(segment: _Segment) -> Callable[..., tuple[State, Info]]:
+        found, problem = prepared.result()
+        program = _program(
+            segment.energy,
+            segment.repetitions,
+            settings.gradient_every,
+            settings.gradient_through,
+        )
+        state = kernel.init(jnp.zeros_like(problem.edit.source))
+        parallel.compile_for(program, keys, state, schedule.rows(found.schedule, 0, 1), problem)
+        return program
+
+    return _Task(prepared, [(segment, helper.submit(compiled, segment)) for segment in segments])
+
+
+def _levels(task: _Task, keys: Key[Array, " b"], state: State) -> Iterator[Done]:
+    """Sample a stage; each level as soon as the device has been asked for it."""
+    prepared, problem = task.ready.result()
+    for segment, compiled in task.segments:
+        program = compiled.result()
+        for i in segment.levels:
+            state, info = program(keys, state, schedule.rows(prepared.schedule, i, i + 1), problem)
+            yield Done(i, state, info)
 
 
 # Programs are made once a process and kept: jax compiles each once for a shape of its arguments.
 
 
 @functools.cache
-def _program(energy: Energy, repetitions: int) -> Callable[..., tuple[State, Info]]:
+def _program(
+    energy: Energy, repetitions: int, gradient_every: int, gradient_through: str
+) -> Callable[..., tuple[State, Info]]:
     internal: Kernel = kernel.build(
-        denoise, magnify, energy, kernel.noised_source, noise.gaussian, repetitions
+        kernel.constant(denoise) if gradient_through == "estimate" else denoise,
+        magnify,
+        energy,
+        kernel.noised_source,
+        noise.gaussian,
+        repetitions,
+        gradient_every=gradient_every,
     )
-    return jax.jit(functools.partial(sampling.run, internal))
+    return jax.jit(functools.partial(sampling.run, internal), donate_argnums=1)
 
 
 @functools.partial(jax.jit, static_argnames=("reach",))
@@ -127,7 +195,7 @@ def _snap(
     params = ready.problem.params.denoiser
 
     def one(z: Float[Array, "h w 3"]) -> tuple[Array, Array]:
-        return matching.snap(
+        image, matches = matching.snap(
             params,
             ready.pictures,
             ready.places,
@@ -136,6 +204,7 @@ def _snap(
             iterations=_SNAPS,
             reach=reach,
         )
+        return image, matching.settled(matches, ready.chosen)
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found
@@ -150,17 +219,21 @@ def _snapped(
 
 
 def _start(
-    ready: Prepared, problem: Problem, image: Image | None, state: State, keys: Key[Array, " b"]
+    ready: Prepared,
+    problem: Problem,
+    image: Image | None,
+    steps: Int[Array, ""],
+    keys: Key[Array, " b"],
 ) -> State:
     """Pure noise, or the result of the stage before at the noise of this one's first level."""
     shape = problem.edit.source.shape
     fresh = noise.start(keys, shape)
     if image is None:
-        return State(fresh, state.steps)
+        return State(fresh, steps)
     down, across = (
         magnifier(small, large // small)
         for small, large in zip(image.shape[1:3], shape[1:3], strict=True)
     )
     alpha = ready.schedule.alpha[0]
     z = jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
-    return State(z, state.steps)
+    return State(z, steps)

@@ -19,9 +19,6 @@ from mg_jax.models.internal.filtering import responses
 from mg_jax.models.internal.posterior import Candidates, by_tile, posterior_mean
 from mg_jax.types import Latent, Schedule
 
-# Added to the logit of a forbidden pair; finite, so that its product with 0 is 0.
-_FORBIDDEN = -1e9
-
 
 class InternalParams(NamedTuple):
     """The denoiser's "weights": one edit's patches, and where they are asked for."""
@@ -31,15 +28,14 @@ class InternalParams(NamedTuple):
     keys: Float[Array, "radii k d"]
     values: Float[Array, "k 3"]
     half_norms: Float[Array, "radii k"]
-    moving: Bool[Array, " k"]  # patches that lie on the moved object
-    homes: Float[Array, "k 2"]  # (row, column) where the motion brings each patch
+    rests: Bool[Array, " k"]  # patches of the photo as it is, which rest
+    homes: Float[Array, "k 2"]  # (row, column) where each patch lies in its picture
     radius: Int[Array, " levels"]  # which of the radii each level uses
     source: Float[Array, "h w 3"]
     pixels: Int[Array, "tiles q 2"]  # (row, column) of the region; rows past the end are padding
     candidates: Candidates  # patches that each tile of pixels is compared with
     nearness: Float[Array, ""]  # 1/σ², σ: how far from home a patch is still likely, grid pixels
-    uncovered: Bool[Array, "tiles q"]  # where the object has left: its patches are forbidden
-    reached: Float[Array, "tiles q"]  # log-likelihood that static patches lose where it lands
+    reached: Float[Array, "tiles q"]  # log-likelihood that these lose where the object lands
 
 
 def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
@@ -95,7 +91,6 @@ def _queries(
         [
             scale * features,
             -level.alpha / (1.0 - level.alpha) * ones,
-            _FORBIDDEN * params.uncovered[..., None].astype(features.dtype),
             -params.reached[..., None],
             params.nearness * params.pixels.astype(features.dtype),
             -params.nearness * ones,
@@ -105,15 +100,14 @@ def _queries(
 
 
 def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:
-    """Patches, then half their square norm, then whether they are the moved object's."""
+    """Patches, half their square norm, whether they rest, and their homes."""
     radius = params.radius[level.position]
     keys = params.keys[radius]
     return jnp.concatenate(
         [
             keys,
             params.half_norms[radius][:, None],
-            params.moving[:, None].astype(keys.dtype),
-            1.0 - params.moving[:, None].astype(keys.dtype),
+            params.rests[:, None].astype(keys.dtype),
             params.homes,
             0.5 * jnp.sum(jnp.square(params.homes), axis=-1, keepdims=True),
         ],

@@ -7,14 +7,15 @@ vote, not its centre alone, and repeating, is expectation maximisation of patch 
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from mg_jax.models.internal.denoiser import InternalParams, nearest
 from mg_jax.types import Schedule
 
 # Patches compete as if the estimate carried this little noise (ᾱ): near ties go to the one whose
 # home is near.
-_ALPHA = 0.99
+_ALPHA = 0.9
+_SLACK = 2  # cells: a match so near home is at home
 
 
 def match(
@@ -82,6 +83,18 @@ def snap(
 
     start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
     return jax.lax.scan(once, start, length=iterations)[0]
+
+
+def settled(matches: Int[Array, "h w 3"], chosen: Bool[Array, "v h w"]) -> Int[Array, "h w 3"]:
+    """The matches, those nearly at home brought home; `chosen` says where patches may be taken.
+
+    What is a cell or two off is where the motion wants it, as well as the sampler could tell.
+    """
+    _, height, width = chosen.shape
+    here = jnp.stack(_indices(height, width), axis=-1)
+    off = jnp.abs(matches[..., 1:] - here).max(axis=-1)
+    home = chosen[matches[..., 0], here[..., 0], here[..., 1]] & (off <= _SLACK)
+    return matches.at[..., 1:].set(jnp.where(home[..., None], here, matches[..., 1:]))
 
 
 def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:

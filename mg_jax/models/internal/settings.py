@@ -11,7 +11,7 @@ class Settings(settings.Settings):
     """Strengths as in the paper, sizes and levels of the coarse-to-fine run."""
 
     size: int = 512  # grids are size/8 and size/4
-    steps: int = 24  # of the coarse stage; the fine stage has half as many
+    steps: int = 12  # of the coarse stage; the fine stage has half as many
     recursions: int = 2  # in the coarse stage
     guidance_weight: float = 300.0
     color_weight: float = 100.0
@@ -19,6 +19,8 @@ class Settings(settings.Settings):
     clip: float = 15.0  # for a region as large as the picture, at a 64 x 64 grid
     occlusion_masking: bool = True
     oracle_flow: bool = False
+    gradient_every: int = 1  # of the coarse stage's repetitions
+    gradient_through: str = "denoiser"
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
     STEPS: ClassVar[range] = range(4, 501)

@@ -1,6 +1,6 @@
 """One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -24,9 +24,9 @@ _COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
-# Prior on where a patch comes from: within some pixels (of a 64 px grid) of where the motion
-# brings it, or of where it rests.
-_SPREAD = 1.5
+# Prior on where a patch comes from: within some pixels (of a 64 px grid) of where it lies, in the
+# photo where that rests, in the pushed photo where it moves.
+_SPREAD = 0.15
 _REACH = 4  # deviations: no patch with a home beyond is asked
 # Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
 # share of the picture's size, where a mask drawn by hand has some background.
@@ -42,6 +42,7 @@ class Prepared(NamedTuple):
     matching: Int[Array, ""]  # position of the matching radius in `InternalParams.radius`
     pictures: Float[Array, "v h w 3"]
     places: Int[Array, "k 3"]  # view, row and column of each key
+    chosen: Bool[Array, "v h w"]  # where there are keys
 
 
 def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
@@ -61,7 +62,7 @@ def prepare(
     photo: Float[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
     region: Bool[np.ndarray, "H W"],
-    views: list[tuple[View, Float[np.ndarray, "H W 3"]]],
+    views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
     ramp: Float[np.ndarray, " levels"],
     flow_params: Any,
     features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
@@ -77,7 +78,7 @@ def prepare(
     radius = _radii(np.asarray(rows.alpha), stage.grid)
     source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
-    denoiser, pictures, places = _denoiser(stage, flow, inside, views, radius, source)
+    denoiser, pictures, places, chosen = _denoiser(stage, flow, inside, views, radius, source)
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
     one = jnp.ones(1)
@@ -91,7 +92,7 @@ def prepare(
     clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
     knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
     problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
-    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places)
+    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, chosen)
 
 
 def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
@@ -113,31 +114,26 @@ def _denoiser(
     stage: Stage,
     flow: Float[np.ndarray, "H W 2"],
     inside: Bool[np.ndarray, "h w"],
-    views: list[tuple[View, Float[np.ndarray, "H W 3"]]],
+    views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
     radius: Int[np.ndarray, " levels"],
     source: Float[np.ndarray, "h w 3"],
-) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"]]:
+) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"], Bool[Array, "v h w"]]:
     shape = inside.shape
     pictures = [images.box(picture, shape) for _, picture in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view, _ in views]
-    on_object = [_cover(view.moving, shape) > 0.25 for view, _ in views]
-    homes = [_homes(view, shape) for view, _ in views]
     count = sum(int(c.sum()) for c in chosen)
     capacity = _bucket(count + 1, inside.size // 4)
     used = sorted(set(radius.tolist()))
     patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
     where = [np.argwhere(c) for c in chosen]
     places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
-    moves = np.concatenate([m[c] for m, c in zip(on_object, chosen, strict=True)])
-    home = np.concatenate([h[c] for h, c in zip(homes, chosen, strict=True)])
+    home = places[:, 1:].astype(np.float32)
     parts = tiles(inside)
     room, side = slots(shape)
     spread = _SPREAD * stage.grid / 64
-    near = candidates(parts, home, ~moves, _REACH * spread)
+    near = candidates(parts, home, _REACH * spread)
     width = bucket([len(found) for found in near])
     landing = _depth(destination(flow), shape)
-    # Where nothing rests there is nothing to fill an uncovered pixel with but the object.
-    uncovered = inside & (landing == 0) & (not moves.all())
 
     def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
         rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]
@@ -149,8 +145,8 @@ def _denoiser(
         keys=jnp.asarray(patches.keys),
         values=jnp.asarray(patches.values),
         half_norms=jnp.asarray(patches.half_norms),
-        moving=jnp.asarray(_padded(moves, capacity, False)),
-        homes=jnp.asarray(_padded(home, capacity, 0), jnp.float32),
+        rests=jnp.asarray(_padded(places[:, 0] == 0, capacity, False)),
+        homes=jnp.asarray(_padded(home, capacity, 0)),
         radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
         source=jnp.asarray(source),
         pixels=jnp.asarray(tiled(np.moveaxis(np.indices(shape), 0, -1), max(shape)), jnp.int32),
@@ -163,13 +159,13 @@ def _denoiser(
             jnp.int32(len(parts)),
         ),
         nearness=jnp.float32(1 / spread**2),
-        uncovered=jnp.asarray(tiled(uncovered, False)),
         reached=jnp.asarray(tiled(_REACHED * landing, 0), jnp.float32),
     )
     return (
         params,
         jnp.asarray(np.stack(pictures)),
         jnp.asarray(_padded(places, capacity, 0), jnp.int32),
+        jnp.asarray(np.stack(chosen)),
     )
 
 
@@ -179,16 +175,6 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
     steps = np.array(_RADII)
     nearest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
     return np.append(nearest, _MATCHING_RADIUS)
-
-
-def _homes(view: View, shape: tuple[int, int]) -> Float[np.ndarray, "h w 2"]:
-    """(row, column) of the grid where the motion brings each cell's content."""
-    weight = view.moving[..., None].astype(np.float32)
-    share = images.box(weight, shape)
-    onward = images.box(view.onward * weight, shape) / np.maximum(share, 1e-6)
-    scale = np.array(shape) / np.array(view.moving.shape)
-    cells = np.moveaxis(np.indices(shape), 0, -1)
-    return np.asarray(cells + onward[..., ::-1] * scale)
 
 
 def _depth(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:

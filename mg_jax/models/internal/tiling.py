@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
 _SIDE = 8  # cells of a tile
-_FEWEST = 64  # patches, and resting ones, that every tile has, however far their homes
+_FEWEST = 64  # patches that every tile has, however far their homes
 _BUCKET = 512  # candidates are counted in these, so that like edits share programs
 
 
@@ -30,32 +30,19 @@ def slots(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def candidates(
-    parts: list[Int[np.ndarray, "_ 2"]],
-    homes: Float[np.ndarray, "k 2"],
-    resting: Bool[np.ndarray, " k"],
-    reach: float,
+    parts: list[Int[np.ndarray, "_ 2"]], homes: Float[np.ndarray, "k 2"], reach: float
 ) -> list[Int[np.ndarray, " _"]]:
     """Each tile's keys: all at home within `reach` cells of it, and the nearest in any case."""
     middle = np.stack([part[0] for part in parts]) // _SIDE * _SIDE + (_SIDE - 1) / 2
-    everyone = np.arange(len(homes))
-    found = cKDTree(homes).query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
-    kinds = [everyone, everyone[resting]]
-    nearest = [_nearest(homes, kind, middle) for kind in kinds if len(kind)]
+    tree = cKDTree(homes)
+    found = tree.query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
+    _, nearest = tree.query(middle, [*range(1, min(_FEWEST, len(homes)) + 1)])
     return [
-        np.unique(np.concatenate([np.asarray(own, np.int64), *(near[i] for near in nearest)]))
-        for i, own in enumerate(found)
+        np.union1d(np.asarray(own, np.int64), near)
+        for own, near in zip(found, nearest, strict=True)
     ]
 
 
 def bucket(counts: list[int]) -> int:
     """Room for so many candidates a tile."""
     return -(-max(counts) // _BUCKET) * _BUCKET
-
-
-def _nearest(
-    homes: Float[np.ndarray, "k 2"], kind: Int[np.ndarray, " n"], middle: Float[np.ndarray, "t 2"]
-) -> Int[np.ndarray, "t _"]:
-    """For each tile the keys of a kind that are nearest to its middle."""
-    count = min(_FEWEST, len(kind))
-    _, order = cKDTree(homes[kind]).query(middle, [*range(1, count + 1)])
-    return np.asarray(kind[order])

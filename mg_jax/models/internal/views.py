@@ -1,8 +1,7 @@
 """Pictures that the internal denoiser takes its patches from.
 
-The photo itself, and the photo with its object pushed along the motion: an object's rim before its
-new background exists nowhere in the photo, nor do patches of a turned object. Where the motion
-turns, scales or bends, also the photo with its object half-way.
+The photo itself where it rests, and the photo with its object pushed along the motion: an object's
+rim before its new background exists nowhere in the photo, nor do patches of a turned object.
 """
 
 from typing import NamedTuple
@@ -13,50 +12,33 @@ from scipy import ndimage
 
 from flows.masks import moving as moving_pixels
 from mg_jax.models.internal.background import Background
+from mg_jax.models.internal.matting import matte
 
-# Strain from which a motion counts as more than a translation: 8 %, or 0.08 rad of turning.
-_RIGID = 0.08
 # A pixel is landed on when this share of one arrives; fewer are an edge's leftovers.
 _LANDED = 0.1
+# A picture of which less than this share rests moves as a whole.
+_GROUND = 0.05
+# So far round the pushed object its patches may be taken, as a share of the picture's size.
+_ROUND = 0.03
 
 
 class View(NamedTuple):
-    """Where each pixel of a picture is taken from in the photo, and where the motion brings it."""
+    """Where each pixel of a picture is taken from in the photo, and which of its patches count."""
 
     origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo
     tone: Float[np.ndarray, "H W 3"]  # added to what is taken from there
     chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
     moving: Bool[np.ndarray, "H W"]  # it shows the moved object here
-    onward: Float[np.ndarray, "H W 2"]  # (dx, dy) still to go from here
 
 
-def views(flow: Float[np.ndarray, "H W 2"], behind: Background) -> list[View]:
-    """The photo as it is, then pushed, then half-way if the motion has any strain worth it.
-
-    `behind` is the photo without the object.
-    """
+def views(
+    photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], behind: Background
+) -> tuple[View, View]:
+    """The photo at rest, and pushed; the photo in [-1, 1], `behind` is it without the object."""
     moving = moving_pixels(flow)
-    shares = (1.0, 0.5) if strain(flow, moving) > _RIGID else (1.0,)
-    return [
-        View(
-            _positions(moving.shape),
-            np.zeros((*moving.shape, 3), np.float32),
-            np.ones_like(moving),
-            moving,
-            flow,
-        ),
-        *(_pushed(flow, moving, share, behind) for share in shares),
-    ]
-
-
-def strain(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> float:
-    """Median size of the flow's derivative inside the moved area (0 for a translation)."""
-    inside = ndimage.binary_erosion(moving, iterations=2)
-    if not inside.any():
-        return 0.0
-    by_y, by_x = np.gradient(flow, axis=(0, 1))
-    norms = np.sqrt(0.5 * (np.square(by_y) + np.square(by_x)).sum(axis=-1))
-    return float(np.median(norms[inside]))
+    positions = _positions(moving.shape)
+    rest = View(positions, np.zeros((*moving.shape, 3), np.float32), ~moving, moving)
+    return rest, _pushed(photo, flow, moving, behind)
 
 
 def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
@@ -77,29 +59,33 @@ def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:
 
 
 def _pushed(
+    photo: Float[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
     moving: Bool[np.ndarray, "H W"],
-    share: float,
     behind: Background,
 ) -> View:
-    """The background with the object pushed along `share` of its flow, laid over it.
+    """The background with the object pushed along its flow, laid over it.
 
-    Source coordinates are splatted four to a pixel, so that enlarging by up to two leaves no hole.
+    Source coordinates are splatted four to a pixel, or sixteen, so that enlarging by up to two, or
+    four, leaves no hole. Where next to nothing rests there is no ground to lay it on: what lands
+    nearest goes on. What was behind the object's rim gives way to what is behind it now.
     """
     height, width = moving.shape
     rows, columns = np.nonzero(moving)
     weight = np.zeros(height * width)
     total = np.zeros((2, height * width))
-    for offset_y in (-0.25, 0.25):
-        for offset_x in (-0.25, 0.25):
+    share = 2 if _enlarging(flow, moving) <= 2 else 4
+    places = (np.arange(share) + 0.5) / share - 0.5
+    for offset_y in places:
+        for offset_x in places:
             x, y = columns + offset_x, rows + offset_y
-            landing_x = x + share * flow[rows, columns, 0]
-            landing_y = y + share * flow[rows, columns, 1]
+            landing_x = x + flow[rows, columns, 0]
+            landing_y = y + flow[rows, columns, 1]
             for dy in (0, 1):
                 for dx in (0, 1):
                     j = np.floor(landing_x).astype(np.int64) + dx
                     i = np.floor(landing_y).astype(np.int64) + dy
-                    amount = (1 - np.abs(landing_y - i)) * (1 - np.abs(landing_x - j)) / 4
+                    amount = (1 - np.abs(landing_y - i)) * (1 - np.abs(landing_x - j)) / share**2
                     inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
                     flat, amount = (i * width + j)[inside], amount[inside]
                     weight += np.bincount(flat, amount, height * width)
@@ -107,15 +93,32 @@ def _pushed(
                     total[1] += np.bincount(flat, amount * y[inside], height * width)
     hit = (weight > _LANDED).reshape(height, width)
     if not hit.any():
-        return View(behind.origin, behind.tone, behind.left, hit, np.zeros_like(flow))
+        return View(behind.origin, behind.tone, behind.left, hit)
     landed = ndimage.binary_closing(hit, iterations=2) | hit
+    if 1 - moving.mean() < _GROUND:
+        landed = np.ones_like(hit)
     mean = np.moveaxis(total / np.maximum(weight, 1e-6), 0, -1).reshape(height, width, 2)
     nearest = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
     origin = mean[nearest[0], nearest[1]].astype(np.float32)
-    origin = np.where(landed[..., None], origin, behind.origin)
-    tone = np.where(landed[..., None], np.float32(0), behind.tone)
-    i = np.clip(np.rint(origin[..., 1]).astype(np.int64), 0, height - 1)
-    j = np.clip(np.rint(origin[..., 0]).astype(np.int64), 0, width - 1)
-    onward = np.where(landed[..., None], (1 - share) * flow[i, j], 0.0).astype(np.float32)
-    chosen = landed | behind.left if share == 1 else landed
-    return View(origin, tone, chosen, landed, onward)
+    x, y = np.moveaxis(np.rint(origin).astype(np.int64), -1, 0)
+    source = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    rim = matte(photo, moving)
+    ground = picture(View(behind.origin, behind.tone, landed, landed), photo)
+    change = (1 - rim.opacity[source])[..., None] * (ground - rim.background[source])
+    size = float(np.sqrt(moving.size))
+    around = ndimage.distance_transform_edt(~landed) <= _ROUND * size
+    return View(
+        np.where(landed[..., None], origin, behind.origin),
+        np.where(landed[..., None], change, behind.tone).astype(np.float32),
+        around | behind.left,
+        landed,
+    )
+
+
+def _enlarging(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> float:
+    """How far apart the motion brings neighbours, in pixels, but for its edges."""
+    inside = ndimage.binary_erosion(moving, iterations=2)
+    if not inside.any():
+        return 1.0
+    by_y, by_x = np.gradient(flow, axis=(0, 1))
+    return 1 + float(np.quantile(np.maximum(np.abs(by_y), np.abs(by_x)).max(-1)[inside], 0.99))

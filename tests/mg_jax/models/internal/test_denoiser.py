@@ -16,12 +16,12 @@ SOURCE = RNG.uniform(-1, 1, (SIDE, SIDE, 3)).astype(np.float32)
 NOISY = jnp.asarray(RNG.standard_normal((2, SIDE, SIDE, 3)), jnp.float32)
 REGION = np.zeros((SIDE, SIDE), bool)
 REGION[0:7, 3:12] = True  # with two of the picture's borders
-MOVING = np.zeros((SIDE, SIDE), bool)
-MOVING[1:4, 4:8] = True
+RESTING = np.ones((SIDE, SIDE), bool)
+RESTING[1:4, 4:8] = False
 
 
 def params(prior=True, padding=5, region=REGION):
-    """Patches of the whole picture; with `prior`, homes, uncovered and reached pixels as well.
+    """Patches of the whole picture; with `prior`, homes and reached pixels as well.
 
     One tile has the whole region and all patches as candidates.
     """
@@ -31,8 +31,7 @@ def params(prior=True, padding=5, region=REGION):
     )
     pixels = np.argwhere(region)
     rng = np.random.default_rng(3)
-    uncovered = MOVING[region] & prior
-    reached = rng.uniform(0, 4, len(pixels)) * ~uncovered * prior
+    reached = rng.uniform(0, 4, len(pixels)) * prior
     homes = rng.uniform(0, SIDE, (count, 2))
 
     def padded(rows, fill=0):
@@ -45,14 +44,13 @@ def params(prior=True, padding=5, region=REGION):
         keys=jnp.asarray(built.keys),
         values=jnp.asarray(built.values),
         half_norms=jnp.asarray(built.half_norms),
-        moving=jnp.asarray(padded(MOVING.ravel())),
+        rests=jnp.asarray(padded(RESTING.ravel())),
         homes=jnp.asarray(padded(homes), jnp.float32),
         radius=jnp.asarray([1, 0], jnp.int32),
         source=jnp.asarray(SOURCE),
         pixels=jnp.asarray(padded(pixels, SIDE), jnp.int32)[None],
         candidates=Candidates(jnp.arange(count + padding, dtype=jnp.int32)[None], jnp.int32(1)),
         nearness=jnp.float32(0.15 * prior),
-        uncovered=jnp.asarray(padded(uncovered))[None],
         reached=jnp.asarray(padded(reached), jnp.float32)[None],
     )
 
@@ -82,13 +80,13 @@ def logits(weights, z, position, alpha):
     inner = windows(z, radius)[REGION.ravel()]
     found = np.sqrt(alpha) * inner @ keys.T - 0.5 * alpha * np.square(keys).sum(axis=1)
     found /= 1 - alpha
-    count, moving = int(REGION.sum()), MOVING.ravel()
+    count = int(REGION.sum())
     pixels = np.argwhere(REGION)
     homes = np.asarray(weights.homes, np.float64)[: SIDE * SIDE]
     away = np.square(pixels[:, None] - homes[None]).sum(axis=-1)
     found -= 0.5 * away * float(weights.nearness)
-    found -= np.asarray(weights.reached, np.float64)[0, :count, None] * ~moving
-    return np.where(np.asarray(weights.uncovered)[0, :count, None] & moving, -np.inf, found)
+    found -= np.asarray(weights.reached, np.float64)[0, :count, None] * RESTING.ravel()
+    return np.asarray(found)
 
 
 def brute_force(weights, z, position, alpha):
@@ -129,19 +127,18 @@ def test_outside_the_region_it_is_the_photo():
         assert (one[REGION] != SOURCE[REGION]).any(axis=-1).mean() > 0.9
 
 
-def test_an_uncovered_pixel_has_nothing_of_the_object():
+def test_where_the_object_lands_nothing_rests():
     weights = params()
-    marked = jnp.asarray(np.where(np.asarray(weights.moving)[:, None], 1.0, 0.0), jnp.float32)
+    marked = jnp.asarray(np.where(np.asarray(weights.rests)[:, None], 1.0, 0.0), jnp.float32)
     share = clean_estimate(
-        weights._replace(values=jnp.broadcast_to(marked, weights.values.shape)),
+        weights._replace(
+            values=jnp.broadcast_to(marked, weights.values.shape),
+            reached=jnp.full_like(weights.reached, 1000.0),
+        ),
         NOISY,
         level(1, 0.3),
     )
-    where = np.zeros_like(REGION)
-    where[tuple(np.argwhere(REGION)[np.asarray(weights.uncovered)[0, : REGION.sum()]].T)] = True
-    assert where.any()
-    assert not np.asarray(share)[:, where].any()
-    assert np.asarray(share)[:, REGION & ~where].max() > 0.1
+    assert not np.asarray(share)[:, REGION].any()
 
 
 def test_estimate_and_noise_make_the_latent():
@@ -192,13 +189,12 @@ def test_tiles_change_nothing():
     half = whole.pixels.shape[1] // 2
     halves = jax.tree.map(
         lambda rows: jnp.concatenate([rows.reshape(2, half, *rows.shape[2:]), rows[:, :half]]),
-        (whole.pixels, whole.uncovered, whole.reached),
+        (whole.pixels, whole.reached),
     )
     candidates = Candidates(jnp.repeat(whole.candidates.keys, 3, axis=0), jnp.int32(2))
     tiled = whole._replace(
         pixels=halves[0].at[2].set(SIDE),
-        uncovered=halves[1],
-        reached=halves[2],
+        reached=halves[1],
         candidates=candidates,
     )
     np.testing.assert_allclose(

@@ -36,14 +36,13 @@ def weights(homes=None):
         keys=jnp.asarray(built.keys),
         values=jnp.asarray(built.values),
         half_norms=jnp.asarray(built.half_norms),
-        moving=jnp.zeros(count + PADDING, bool),
+        rests=jnp.zeros(count + PADDING, bool),
         homes=jnp.asarray(np.pad(homes, filling), jnp.float32),
         radius=jnp.asarray([0], jnp.int32),
         source=jnp.asarray(PHOTO),
         pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32)[None],
         candidates=Candidates(jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1)),
         nearness=jnp.float32(0.25),
-        uncovered=jnp.zeros((1, len(pixels) + PADDING), bool),
         reached=jnp.zeros((1, len(pixels) + PADDING)),
     )
 
@@ -110,3 +109,19 @@ def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():
         np.testing.assert_array_equal(matches, field())
         np.testing.assert_allclose(snapped, PHOTO, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(snapped)[~REGION], PHOTO[~REGION])
+
+
+def test_what_is_nearly_at_home_is_brought_home():
+    chosen = jnp.ones((1, H, W), bool)
+    for offset in ((0, 0), (1, -2), (2, 2)):
+        np.testing.assert_array_equal(matching.settled(jnp.asarray(field(offset)), chosen), field())
+
+
+def test_what_is_far_from_home_and_what_has_none_stays():
+    inner = np.s_[4:-4, 4:-4]
+    far = field((3, 0))
+    found = matching.settled(jnp.asarray(far), jnp.ones((1, H, W), bool))
+    np.testing.assert_array_equal(found[inner], far[inner])
+    near = field((1, 1))
+    found = matching.settled(jnp.asarray(near), jnp.zeros((1, H, W), bool))
+    np.testing.assert_array_equal(found, near)

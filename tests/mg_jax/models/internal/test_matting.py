@@ -1,0 +1,67 @@
+"""Matting: mixtures of two colours are told, what cannot be told stays opaque."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mg_jax.models.internal.matting import matte
+
+H = W = 384
+Y, X = np.mgrid[:H, :W]
+DISTANCE = np.hypot(Y - 180, X - 190)
+MASK = DISTANCE < 90
+RED, GREY = np.float32([0.8, -0.8, -0.6]), np.float32([-0.2, -0.2, -0.1])
+
+
+def mixture(alpha):
+    return (alpha[..., None] * RED + (1 - alpha[..., None]) * GREY).astype(np.float32)
+
+
+def test_a_mask_that_fits_is_opaque_throughout():
+    found = matte(mixture(MASK.astype(np.float32)), MASK)
+    np.testing.assert_allclose(found.opacity, 1, atol=0.05)
+
+
+def test_background_at_the_rim_is_clear():
+    """The object is three pixels smaller than the mask all round."""
+    found = matte(mixture((DISTANCE < 87).astype(np.float32)), MASK)
+    halo = MASK & (DISTANCE >= 87.5)
+    assert found.opacity[halo].max() < 0.05
+    assert found.opacity[DISTANCE < 85].min() == 1
+    np.testing.assert_allclose(found.background[halo], np.broadcast_to(GREY, (halo.sum(), 3)))
+
+
+def test_a_soft_edge_has_its_own_opacity():
+    alpha = np.clip((90 - DISTANCE) / 3, 0, 1)
+    found = matte(mixture(alpha), MASK)
+    mixed = MASK & (alpha < 1)
+    assert np.abs(found.opacity - alpha)[mixed].mean() < 0.05
+
+
+def test_changing_what_is_behind_makes_the_mixture_before_the_new_background():
+    alpha = np.where(DISTANCE < 87, 1.0, 0.0).astype(np.float32)
+    photo, blue = mixture(alpha), np.float32([-0.9, -0.5, 0.9])
+    found = matte(photo, MASK)
+    changed = photo + (1 - found.opacity[..., None]) * (blue - found.background)
+    expected = alpha[..., None] * RED + (1 - alpha[..., None]) * blue
+    assert np.abs(changed - expected)[MASK].mean() < 0.02
+
+
+def test_an_object_of_the_backgrounds_colour_is_opaque():
+    photo = np.broadcast_to(GREY, (H, W, 3)) + 0.02 * MASK[..., None]
+    np.testing.assert_array_equal(matte(np.float32(photo), MASK).opacity, 1)
+
+
+def test_what_is_clear_hangs_together_with_the_outside():
+    """A spot of the background's colour inside the rim is the object's own."""
+    spot = np.hypot(Y - 180, X - 190 - 86.5) < 1.2
+    alpha = (MASK & ~spot).astype(np.float32)
+    found = matte(mixture(alpha), MASK)
+    assert found.opacity[spot & ~ndimage.binary_dilation(~MASK, iterations=2)].min() == 1
+
+
+@pytest.mark.parametrize("mask", [np.zeros((H, W), bool), np.ones((H, W), bool), X == 120])
+def test_nothing_everything_and_a_line_are_opaque(mask):
+    found = matte(mixture(mask.astype(np.float32)), mask)
+    np.testing.assert_array_equal(found.opacity, 1)
+    assert np.isfinite(found.background).all()
