@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from flows.precision import widened
 from flows.raft.config import LEVELS
 
 Pyramid = tuple[Float[Array, "b h w _ _"], ...]
@@ -26,14 +27,17 @@ def pyramid(first: Float[Array, "b h w c"], second: Float[Array, "b h w c"]) -> 
     """Correlate each feature of `first` with all of `second`, at four scales of `second`.
 
     Averaging the volume over its last two axes is averaging `second` first, as the correlation is
-    linear in it: the large volume is never pooled. Scaled by 1/sqrt(c).
+    linear in it: the large volume is never pooled. Scaled by 1/sqrt(c). Computed in at least
+    float32, and kept in the features' dtype, in which lookups are then done.
     """
-    first = first * (first.shape[-1] ** -0.5)
+    dtype = first.dtype
+    first, second = widened(first) * (first.shape[-1] ** -0.5), widened(second)
     levels = []
     for level in range(LEVELS):
         if level > 0:
             second = halve(second)
-        levels.append(jnp.einsum("bhwc,bijc->bhwij", first, second, precision="highest"))
+        volume = jnp.einsum("bhwc,bijc->bhwij", first, second, precision="highest")
+        levels.append(volume.astype(dtype))
     return tuple(levels)
 
 
@@ -55,14 +59,15 @@ def lookup(
     """Sample each level in a (2·radius + 1)² window around the coordinates.
 
     `coordinates` are (x, y) in pixels of the finest level. The channels run over levels, then over
-    x offsets, then over y offsets: the order that the published weights expect.
+    x offsets, then over y offsets: the order that the published weights expect. Weights are found
+    in the coordinates' dtype, products are in the volumes'.
     """
     b, h, w, _ = coordinates.shape
     found = []
     for level, volume in enumerate(volumes):
         centre = coordinates / 2**level
-        along_x = tents(centre[..., 0], radius, volume.shape[4])
-        along_y = tents(centre[..., 1], radius, volume.shape[3])
+        along_x = tents(centre[..., 0], radius, volume.shape[4]).astype(volume.dtype)
+        along_y = tents(centre[..., 1], radius, volume.shape[3]).astype(volume.dtype)
         rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume, precision="highest")
         window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows, precision="highest")
         found.append(window.reshape(b, h, w, -1))

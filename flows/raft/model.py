@@ -10,7 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import widened
+from flows.precision import wide
 from flows.raft import correlation, upsampling
 from flows.raft.config import Config
 from flows.raft.encoder import Encoder
@@ -83,7 +83,7 @@ class Raft:
         state = network.context(first)
         hidden, context = state[..., : self.config.hidden], state[..., self.config.hidden :]
         return Source(
-            widened(network.features(first)),
+            network.features(first),
             jnp.tanh(hidden),
             network.update.context_shares(jax.nn.relu(context)),
         )
@@ -138,7 +138,7 @@ def _recurrence(
     network: Network, config: Config, source: Source, second: Float[Array, "b h w 3"]
 ) -> tuple[Estimate, Callable[[Estimate], Estimate]]:
     """Return the first estimate, zero flow, and the function that refines an estimate."""
-    features = widened(network.features(pad(second)))
+    features = network.features(pad(second))
     if features.shape != source.features.shape:
         sizes = [f"{f.shape[0]}x{f.shape[1]}x{f.shape[2]}" for f in (features, source.features)]
         raise ValueError(
@@ -147,7 +147,7 @@ def _recurrence(
         )
     volumes = correlation.pyramid(source.features, features)
     b, h, w, _ = features.shape
-    across, down = jnp.meshgrid(*(jnp.arange(n, dtype=features.dtype) for n in (w, h)))
+    across, down = jnp.meshgrid(*(jnp.arange(n, dtype=wide(features.dtype)) for n in (w, h)))
     pixels = jnp.broadcast_to(jnp.stack([across, down], -1)[None], (b, h, w, 2))
 
     def step(now: Estimate) -> Estimate:

@@ -1,19 +1,21 @@
-"""Softmax attention whose memory grows with the sequence, not with its square.
+"""Softmax attention in the form that is fast where it runs.
 
-Keys are taken a block at a time: the running maximum, sum and mean of Rabe & Staats 2021 forward,
-and backward the weights made again from the kept logarithm of their sum (Dao et al. 2022). Logits
-are laid out [keys, queries], so that reductions run along rows of contiguous queries.
+One traced program holds every platform's form, and lowering keeps the one of its platform, so that
+a program exported on another machine has the right one. What suits no fused kernel is done in
+blocks: float32, whose exactness is asked for, lengths and widths that the kernels do not take.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from flows.precision import wide, widened
+from mg_jax.models.stable_diffusion import attention_blocked, attention_cudnn, attention_tpu
 
-_BLOCK = 128  # keys at a time: measured fastest on CPU of 64 to 4096
-
-_Heads = Float[Array, "b n heads d"]
+CPU_BLOCK = 128  # keys at a time: measured fastest of 64 to 4096
+_FUSED = 256  # queries and keys from which a fused kernel is worth its start
+_AT_WORK = 2**26  # logits at once on accelerators: 256 MiB in float32
 
 
 def attend(
@@ -24,107 +26,22 @@ def attend(
     """Mean of the values weighted by softmax(query · key / √d), head by head.
 
     Products in the inputs' dtype, softmax and sums in at least float32; the result in the
-    inputs' dtype.
-    No array of n · m numbers is kept for the gradient.
+    inputs' dtype. No array of n · m numbers is kept for the gradient.
     """
-    scale = query.shape[-1] ** -0.5
-    q, k, v = (jnp.swapaxes(x, 1, 2) for x in (query * scale, key, value))
-    return jnp.swapaxes(_attend(q, k, v), 1, 2)
-
-
-@jax.custom_vjp
-def _attend(
-    q: Float[Array, "b heads n d"], k: Float[Array, "b heads m d"], v: Float[Array, "b heads m d"]
-) -> Float[Array, "b heads n d"]:
-    return _forward(q, k, v)[0]
-
-
-def _forward(
-    q: Float[Array, "b heads n d"], k: Float[Array, "b heads m d"], v: Float[Array, "b heads m d"]
-) -> tuple[Float[Array, "b heads n d"], tuple[Array, ...]]:
-    rows = q.shape[:-1]
-
-    def add(
-        carry: tuple[Array, Array, Array], block: tuple[Array, Array, Array]
-    ) -> tuple[tuple[Array, Array, Array], None]:
-        top, total, mean = carry
-        key, value, penalty = block
-        logits = _logits(q, key, penalty)
-        higher = jnp.maximum(top, jnp.max(logits, axis=-2))
-        weights = jnp.exp(logits - higher[..., None, :])
-        old = jnp.exp(top - higher)
-        part = jnp.einsum(
-            "bhmd,bhmn->bhdn", value, weights.astype(v.dtype), preferred_element_type=wide(q.dtype)
-        )
-        return (
-            higher,
-            total * old + jnp.sum(weights, axis=-2),
-            mean * old[..., None, :] + part,
-        ), None
-
-    start = (
-        jnp.full(rows, -jnp.inf, wide(q.dtype)),
-        jnp.zeros(rows, wide(q.dtype)),
-        jnp.zeros((*rows[:-1], v.shape[-1], rows[-1]), wide(q.dtype)),
-    )
-    (top, total, mean), _ = jax.lax.scan(add, start, _blocks(k, v))
-    out = jnp.swapaxes(mean / total[..., None, :], -1, -2).astype(q.dtype)
-    return out, (q, k, v, out, top + jnp.log(total))
-
-
-def _backward(
-    saved: tuple[Array, ...], gradient: Float[Array, "b heads n d"]
-) -> tuple[Array, Array, Array]:
-    q, k, v, out, log_total = saved
-    mean_slope = jnp.sum(widened(gradient) * widened(out), axis=-1)
-
-    def add(
-        of_q: Float[Array, "b heads d n"], block: tuple[Array, Array, Array]
-    ) -> tuple[Float[Array, "b heads d n"], tuple[Array, Array]]:
-        key, value, penalty = block
-        weights = jnp.exp(_logits(q, key, penalty) - log_total[..., None, :])
-        slope = jnp.einsum("bhmd,bhnd->bhmn", value, gradient, preferred_element_type=wide(q.dtype))
-        of_logits = (weights * (slope - mean_slope[..., None, :])).astype(q.dtype)
-        of_q = of_q + jnp.einsum(
-            "bhmd,bhmn->bhdn", key, of_logits, preferred_element_type=wide(q.dtype)
-        )
-        of_key = jnp.einsum("bhmn,bhnd->bhmd", of_logits, q)
-        of_value = jnp.einsum("bhmn,bhnd->bhmd", weights.astype(v.dtype), gradient)
-        return of_q, (of_key, of_value)
-
-    b, heads, n, d = q.shape
-    of_q, blocks = jax.lax.scan(add, jnp.zeros((b, heads, d, n), wide(q.dtype)), _blocks(k, v))
-    of_k, of_v = (_joined(x, k.shape[2]) for x in blocks)
-    return jnp.swapaxes(of_q, -1, -2).astype(q.dtype), of_k, of_v
-
-
-_attend.defvjp(_forward, _backward)
-
-
-def _logits(
-    q: Float[Array, "b heads n d"], key: Float[Array, "b heads m d"], penalty: Array
-) -> Float[Array, "b heads m n"]:
-    logits = jnp.einsum("bhmd,bhnd->bhmn", key, q, preferred_element_type=wide(q.dtype))
-    return logits + penalty[None, None, :, None]
-
-
-def _blocks(
-    k: Float[Array, "b heads m d"], v: Float[Array, "b heads m d"]
-) -> tuple[Float[Array, "blocks b heads size d"], Float[Array, "blocks b heads size d"], Array]:
-    """Cut keys and values into blocks of one size; what fills the last one weighs nothing."""
-    m = k.shape[2]
-    size = min(_BLOCK, m)
-    count = -(-m // size)
-
-    def cut(x: Float[Array, "b heads m d"]) -> Float[Array, "blocks b heads size d"]:
-        b, heads, _, d = x.shape
-        x = jnp.pad(x, ((0, 0), (0, 0), (0, count * size - m), (0, 0)))
-        return jnp.moveaxis(x.reshape(b, heads, count, size, d), 2, 0)
-
-    penalty = jnp.where(jnp.arange(count * size) < m, 0.0, -jnp.inf)
-    return cut(k), cut(v), penalty.reshape(count, size)
-
-
-def _joined(blocks: Float[Array, "blocks b heads size d"], m: int) -> Float[Array, "b heads m d"]:
-    count, b, heads, size, d = blocks.shape
-    return jnp.moveaxis(blocks, 0, 2).reshape(b, heads, count * size, d)[:, :, :m]
+    b, n, heads, _ = query.shape
+    m = key.shape[1]
+    in_small_blocks = partial(attention_blocked.attend, block=CPU_BLOCK)
+    if m <= CPU_BLOCK:  # all at once, anywhere
+        return in_small_blocks(query, key, value)
+    count = -(-b * heads * n * m // _AT_WORK)
+    forms: dict[str, Callable[..., Array]] = {
+        "cpu": in_small_blocks,
+        "default": partial(attention_blocked.attend, block=-(-m // count)),
+    }
+    if min(n, m) >= _FUSED:
+        if attention_cudnn.suits(query):
+            forms["cuda"] = attention_cudnn.attend
+        if attention_tpu.suits(query, key):
+            forms["tpu"] = attention_tpu.attend
+    out: Array = jax.lax.platform_dependent(query, key, value, **forms)
+    return out

@@ -1,14 +1,16 @@
-"""Attention: the softmax mean, exactly, in any number of blocks, without a square to keep."""
+"""Attention: the softmax mean, exactly, in any form, without a square to keep."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mg_jax.models.stable_diffusion import attention
+from mg_jax.models.stable_diffusion import attention_blocked, attention_cudnn, attention_tpu
+from mg_jax.models.stable_diffusion.attention import CPU_BLOCK as BLOCK
 from mg_jax.models.stable_diffusion.attention import attend
 
-BLOCK = attention._BLOCK
 # queries, keys, heads, width of a head: Stable Diffusion's widths, and text of 77 tokens
 SHAPES = [
     (64, 64, 2, 40),
@@ -30,14 +32,42 @@ def formula(query, key, value):
     return jnp.einsum("bhnm,bmhd->bnhd", jax.nn.softmax(logits), value)
 
 
+def with_gradient(form, *inputs, slope):
+    out, pull = jax.vjp(form, *inputs)
+    return out, *pull(slope)
+
+
+def relative(one, other):
+    one, other = (np.asarray(x, np.float32) for x in (one, other))
+    return np.linalg.norm(one - other) / np.linalg.norm(other)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_is_the_softmax_mean_and_has_its_gradient(shape):
     *inputs, slope = draw(*shape)
-    expected, pull_expected = jax.vjp(formula, *inputs)
-    found, pull = jax.vjp(attend, *inputs)
-    pairs = [(found, expected), *zip(pull(slope), pull_expected(slope), strict=True)]
-    for one, other in pairs:
+    expected = with_gradient(formula, *inputs, slope=slope)
+    found = with_gradient(attend, *inputs, slope=slope)
+    for one, other in zip(found, expected, strict=True):
         assert np.linalg.norm(one - other) <= 5e-6 * np.linalg.norm(other) + 1e-6
+
+
+@pytest.mark.parametrize("block", [1, 77, 100, 1000])
+def test_blocks_of_any_length_give_the_same(block):
+    *inputs, slope = draw(20, 200, 2, 8)
+    expected = with_gradient(formula, *inputs, slope=slope)
+    found = with_gradient(partial(attention_blocked.attend, block=block), *inputs, slope=slope)
+    for one, other in zip(found, expected, strict=True):
+        assert relative(one, other) <= 5e-6
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-6), ("bfloat16", 2**-8)])
+def test_on_cpu_it_is_done_in_small_blocks(dtype, apart):
+    *inputs, slope = (one.astype(dtype) for one in draw(256, 256, 2, 40))
+    in_blocks = partial(attention_blocked.attend, block=BLOCK)
+    expected = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
+    found = jax.jit(partial(with_gradient, attend))(*inputs, slope=slope)
+    for one, other in zip(found, expected, strict=True):
+        assert relative(one, other) <= apart
 
 
 def test_equal_values_are_returned():
@@ -83,3 +113,39 @@ def test_half_precision_is_near_and_keeps_its_type():
     for one, other in zip(pull(slope.astype(jnp.bfloat16)), pull_expected(slope), strict=True):
         assert one.dtype == jnp.bfloat16
         np.testing.assert_allclose(one.astype(jnp.float32), other, atol=0.15)
+
+
+# A head narrower than a register, one that is padded to two, and more than one block of each.
+@pytest.mark.parametrize("shape", [(256, 128, 2, 40), (128, 256, 1, 160), (1024, 1024, 1, 8)])
+def test_the_form_for_tpus_is_the_softmax_mean(shape):
+    from jax.experimental.pallas import tpu as pallas
+
+    *inputs, slope = (one.astype(jnp.bfloat16) for one in draw(*shape, b=1))
+    assert attention_tpu.suits(*inputs[:2])
+    exact = [one.astype(jnp.float32) for one in inputs]
+    expected = with_gradient(formula, *exact, slope=slope.astype(jnp.float32))
+    with pallas.force_tpu_interpret_mode():
+        found = with_gradient(attention_tpu.attend, *inputs, slope=slope)
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == jnp.bfloat16
+        assert relative(one, other) <= 2**-7
+
+
+@pytest.mark.parametrize(
+    ("dtype", "n", "width", "cudnn", "tpu"),
+    [
+        ("bfloat16", 4096, 40, True, True),
+        ("bfloat16", 1024, 80, True, True),
+        ("bfloat16", 256, 160, False, True),  # too wide for cuDNN on all GPUs
+        ("bfloat16", 4096, 512, False, True),
+        ("bfloat16", 1120, 64, True, False),  # no multiple of a TPU's registers
+        ("bfloat16", 4096, 36, False, True),
+        ("float16", 4096, 64, True, False),
+        ("float32", 4096, 64, False, False),
+    ],
+)
+def test_what_the_fused_forms_take(monkeypatch, dtype, n, width, cudnn, tpu):
+    monkeypatch.setattr(attention_cudnn, "_found", lambda: True)
+    x = jnp.zeros((1, n, 1, width), dtype)
+    assert attention_cudnn.suits(x) == cudnn
+    assert attention_tpu.suits(x, x) == tpu

@@ -1,0 +1,43 @@
+"""Fused attention on NVIDIA's GPUs, forward and backward, by cuDNN."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_WIDEST = 128  # of a head; Hopper takes 256, but a program is not for one GPU alone
+_AMPERE = 8.0  # the oldest compute capability that has it
+
+
+def suits(query: Float[Array, "b n heads d"]) -> bool:
+    """Whether cuDNN takes arrays of this width and dtype, and is there to take them."""
+    width = query.shape[-1]
+    return (
+        query.dtype in (jnp.bfloat16, jnp.float16)
+        and width % 8 == 0
+        and width <= _WIDEST
+        and _found()
+    )
+
+
+def attend(
+    query: Float[Array, "b n heads d"],
+    key: Float[Array, "b m heads d"],
+    value: Float[Array, "b m heads d"],
+) -> Float[Array, "b n heads d"]:
+    """Attention by cuDNN's kernels; for arrays that it `suits`."""
+    return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
+
+
+@functools.cache
+def _found() -> bool:
+    """Whether JAX finds cuDNN, and every GPU in sight is new enough for its fused attention."""
+    gpus = [device for device in jax.local_devices() if device.platform == "gpu"]
+    if any(float(gpu.compute_capability) < _AMPERE for gpu in gpus):
+        return False
+    try:
+        jax.eval_shape(lambda: attend(*[jnp.zeros((1, 128, 1, 64), jnp.bfloat16)] * 3))
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True

@@ -1,0 +1,187 @@
+"""What is compiled for a TPU or an NVIDIA GPU on a machine that has neither.
+
+A level of each model is lowered and exported there; only what CPU gets can be run here.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from flows import masks, motions
+from flows.raft import weights
+from mg_jax import guiding, kernel, noise, schedule
+from mg_jax.models.internal import background, views
+from mg_jax.models.internal.denoiser import denoise
+from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.models.internal.stage import magnify, prepare
+from mg_jax.models.stable_diffusion import attention_cudnn, networks
+from mg_jax.models.stable_diffusion.attention import attend
+from mg_jax.models.stable_diffusion.config import TINY
+from mg_jax.models.stable_diffusion.unet import UNet
+from mg_jax.models.stable_diffusion.vae import VAE
+from mg_jax.prompting import Prompt, classifier_free
+from mg_jax.types import Edit, Knobs, Params, Problem, Target
+
+SIDE = 128  # the least that RAFT takes; 256 tokens, from which attention is fused
+CUDNN = {"__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward"}
+PALLAS = {"tpu_custom_call"}
+FUSED = {"cpu": set(), "cuda": CUDNN, "tpu": PALLAS}
+
+
+@pytest.fixture
+def pretended_cudnn(monkeypatch):
+    """JAX makes programs for cuDNN only where it finds cuDNN; it is needed to run them alone."""
+    module = "jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version"
+    monkeypatch.setattr(module, lambda: 91000)
+    attention_cudnn._found.cache_clear()
+    yield
+    attention_cudnn._found.cache_clear()
+
+
+def level():
+    rows = schedule.ddim(10, np.ones(10))
+    return jax.tree.map(lambda column: column[4], rows)
+
+
+def target(raft):
+    rng = np.random.default_rng(0)
+    picture = jnp.asarray(rng.uniform(-1, 1, (1, SIDE, SIDE, 3)), jnp.float32)
+    one = jnp.ones(1)
+    return Target(
+        source=picture,
+        flow=jnp.full((1, SIDE, SIDE, 2), 3.0),
+        visible=jnp.ones((1, SIDE, SIDE, 1)),
+        features=raft.features(raft.params, picture),
+        flow_unit=one,
+        flow_weight=3 * one,
+        color_weight=100 * one,
+    )
+
+
+def diffusion_level(dtype):
+    """A guided level of Stable Diffusion with tiny networks, and its arguments."""
+    net = networks.build(TINY, dtype, "blocks")
+    raft = weights.load("raft-small", dtype=dtype)
+    guided = kernel.build(
+        classifier_free(net.denoise),
+        net.decode,
+        guiding.energy(raft, False),
+        kernel.noised_source,
+        noise.gaussian,
+        repetitions=1,
+    )
+
+    def program(seed, state, problem):
+        return guided.step(jax.random.wrap_key_data(seed), state, level(), problem)
+
+    def arguments():
+        unet = nnx.state(UNet(TINY.unet, dtype=dtype, rngs=nnx.Rngs(0)))
+        vae = nnx.state(VAE(TINY.vae, dtype=dtype, rngs=nnx.Rngs(1)))
+        one = jnp.ones(1)
+        z = jax.random.normal(jax.random.key(2), (1, SIDE // 8, SIDE // 8, TINY.vae.latent))
+        text = jax.random.normal(jax.random.key(3), (2, 1, TINY.text.length, TINY.text.width))
+        edit = Edit(
+            z, jnp.zeros((*z.shape[:3], 1), bool), jnp.ones((*z.shape[:3], 1)), target(raft)
+        )
+        prompt = Prompt(text[0], text[1], 7.5 * one)
+        problem = Problem(Params(unet, vae, raft.params), edit, Knobs(300 * one, 200 * one), prompt)
+        return jnp.zeros((1, 2), jnp.uint32), kernel.init(z), problem
+
+    return program, arguments
+
+
+def internal_level():
+    """A guided level of the internal model's coarse stage, and its arguments."""
+    coarse, _ = stages(Settings(size=256, steps=4, recursions=2))
+    rng = np.random.default_rng(0)
+    photo = np.asarray(rng.uniform(-1, 1, (96, 96, 3)), np.float32)
+    moving = np.zeros((96, 96), bool)
+    moving[30:60, 20:50] = True
+    flow = motions.field(motions.parse("translate dx=20 dy=0"), moving)
+    pictures = [
+        (view, views.picture(view, photo))
+        for view in views.views(photo, flow, background.behind(photo, flow, (32, 32)))
+    ]
+    raft = weights.load("raft-small")
+    ready = prepare(
+        coarse,
+        Settings(),
+        photo,
+        flow,
+        masks.edit_region(flow, 4.0),
+        pictures,
+        np.ones(coarse.levels),
+        raft.params,
+        guiding.features(raft),
+    )
+    guided = kernel.build(
+        denoise,
+        magnify,
+        guiding.energy(raft, False),
+        kernel.noised_source,
+        noise.gaussian,
+        repetitions=1,
+    )
+    row = jax.tree.map(lambda column: column[2], ready.schedule)
+
+    def program(seed, state, problem):
+        return guided.step(jax.random.wrap_key_data(seed), state, row, problem)
+
+    z = jax.random.normal(jax.random.key(2), ready.problem.edit.source.shape)
+    return program, lambda: (jnp.zeros((1, 2), jnp.uint32), kernel.init(z), ready.problem)
+
+
+def flat(program, structure):
+    """The program from a list of arrays to a list of arrays: exports keep no other containers."""
+    return jax.jit(lambda leaves: jax.tree.leaves(program(*jax.tree.unflatten(structure, leaves))))
+
+
+def export(program, arguments, *platforms):
+    """Without JAX's demand that kernels be served for years: they are cuDNN's, run at once."""
+    unchecked = [jax.export.DisabledSafetyCheck.custom_call(name) for name in CUDNN]
+    return jax.export.export(program, platforms=platforms, disabled_checks=unchecked)(arguments)
+
+
+def fused_calls(exported):
+    module = exported.mlir_module()
+    return {name for name in (*CUDNN, *PALLAS) if f"@{name}(" in module}
+
+
+@pytest.mark.usefixtures("pretended_cudnn")
+def test_each_platform_has_its_own_attention():
+    program, arguments = diffusion_level("bfloat16")
+    shapes, structure = jax.tree.flatten(jax.eval_shape(arguments))
+    program = flat(program, structure)
+    for platform, fused in FUSED.items():
+        exported = export(program, shapes, platform)
+        assert exported.platforms == (platform,)
+        assert fused_calls(exported) == fused
+
+
+@pytest.mark.usefixtures("pretended_cudnn")
+def test_what_is_asked_for_in_float32_is_not_fused():
+    program, arguments = diffusion_level("float32")
+    shapes, structure = jax.tree.flatten(jax.eval_shape(arguments))
+    assert fused_calls(export(flat(program, structure), shapes, *FUSED)) == set()
+
+
+def test_attention_without_cudnn_is_not_fused(monkeypatch):
+    monkeypatch.setattr(attention_cudnn, "_found", lambda: False)
+    x = jax.ShapeDtypeStruct((2, 256, 2, 16), jnp.bfloat16)
+    program = jax.jit(lambda given: attend(*given))
+    assert fused_calls(export(program, [x, x, x], "cuda")) == set()
+    assert fused_calls(export(program, [x, x, x], "tpu")) == PALLAS
+
+
+@pytest.mark.parametrize("model", ["internal", "diffusion"])
+def test_a_level_exported_for_all_platforms_runs_on_this_one(model):
+    program, arguments = internal_level() if model == "internal" else diffusion_level("float32")
+    given, structure = jax.tree.flatten(arguments())
+    program = flat(program, structure)
+    exported = export(program, given, *FUSED)
+    assert exported.platforms == tuple(FUSED)
+    for one, other in zip(jax.jit(exported.call)(given), program(given), strict=True):
+        one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+        assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
