@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
+from mg_jax.models.stable_diffusion.config import TINY, Config, UNetConfig, VAEConfig
 from mg_jax.schedule import stable_diffusion_alphas
 
 _TOKENS = 77
@@ -43,8 +44,19 @@ SIZES = {
 }
 
 
+def architecture(sizes: Sizes) -> Config:
+    """Networks of these sizes; the text encoder is not used."""
+    heads = (sizes.heads,) * len(sizes.unet)
+    return Config(
+        UNetConfig(sizes.unet, heads, sizes.attention, sizes.context, layers=sizes.layers),
+        VAEConfig(sizes.vae, layers=sizes.layers),
+        TINY.text,
+        prediction="epsilon",
+    )
+
+
 class Job(NamedTuple):
-    """One run."""
+    """One run. The first level warms up: what is timed are the evaluations after it."""
 
     network_size: str  # of SIZES
     size: int  # pixels a side of the square picture
@@ -52,22 +64,30 @@ class Job(NamedTuple):
     recursions: int
     stored: bool  # whether the source's latents are given, not noised afresh
     flow_model: str
-    precision: Literal["float32", "float64"] = "float64"
+    precision: Literal["float32", "float64", "bfloat16"] = "float64"  # of the networks
     guidance_weight: float = 300.0
     clip: float = 200.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
     cfg_scale: float = 7.5
     seed: int = 0
+    batch: int = 1  # samples of the one edit, each with its own noise
+    remat: Literal["blocks", "nothing"] = "blocks"  # what gradients recompute; not the reference's
+    compiled: bool = False  # whether the well-done PyTorch is compiled
 
     @property
     def evaluations(self) -> int:
         """How often the energy is evaluated."""
         return self.levels * self.recursions
 
+    @property
+    def sampling(self) -> Literal["float32", "float64"]:
+        """Precision of all but the networks."""
+        return "float64" if self.precision == "float64" else "float32"
+
 
 class Data(NamedTuple):
-    """What the run is about, NHWC, in the job's precision."""
+    """What the run is about, NHWC, in the precision of its sampling; each sample starts alike."""
 
     source: Float[np.ndarray, "1 h w 4"]  # latent of the picture
     flow: Float[np.ndarray, "H W 2"]
@@ -75,7 +95,7 @@ class Data(NamedTuple):
     ramp: Float[np.ndarray, " levels"]
     start: Float[np.ndarray, "1 h w 4"]
     trajectory: Float[np.ndarray, "levels 1 h w 4"]
-    noise: Float[np.ndarray, "evaluations draws 1 h w 4"]
+    noise: Float[np.ndarray, "evaluations draws b h w 4"]
     unconditional: Float[np.ndarray, "1 tokens context"]
     conditional: Float[np.ndarray, "1 tokens context"]
 
@@ -83,14 +103,15 @@ class Data(NamedTuple):
 class Run(NamedTuple):
     """What came out."""
 
-    final: Float[np.ndarray, "1 h w 4"]  # latent
-    begun: Float[np.ndarray, "levels 1 h w 4"]  # latent before each level
-    reached: Float[np.ndarray, "levels 1 h w 4"]  # and after it; theirs is right where edited
-    energy: Float64[np.ndarray, " evaluations"]
-    push: Float64[np.ndarray, " evaluations"]  # norm after clipping
-    seconds: Float64[np.ndarray, " _"]  # of one evaluation, compiled and warm
-    memory: int  # bytes beyond those before the networks were built
+    final: Float[np.ndarray, "b h w 4"]  # latent
+    begun: Float[np.ndarray, "levels b h w 4"]  # latent before each level
+    reached: Float[np.ndarray, "levels b h w 4"]  # and after it; theirs is right where edited
+    energy: Float64[np.ndarray, " _"]  # of each sample at each evaluation
+    push: Float64[np.ndarray, " _"]  # norm after clipping
+    seconds: Float64[np.ndarray, " _"]  # of one evaluation of the batch, after the first level
+    memory: int  # bytes at most: on a GPU in all, else beyond those before there were networks
     device: str
+    program: str = ""  # versions of what ran, and whether it was compiled
 
 
 def gentle(job: Job) -> Job:
@@ -112,25 +133,25 @@ def data(job: Job) -> Data:
     side, grid = job.size, job.size // FACTOR
 
     def normal(*shape: int) -> Float[np.ndarray, "..."]:
-        return rng.standard_normal(shape, np.float32).astype(job.precision)
+        return rng.standard_normal(shape, np.float32).astype(job.sampling)
 
-    flow = np.zeros((side, side, 2), job.precision)
+    flow = np.zeros((side, side, 2), job.sampling)
     flow[4 * side // 16 : 11 * side // 16, 4 * side // 16 : 11 * side // 16] = side / 12, side / 24
     keep = np.ones((1, grid, grid, 1), bool)
     keep[:, grid // 8 : 7 * grid // 8, grid // 8 : 7 * grid // 8] = False
     source = normal(1, grid, grid, 4)
     alphas = stable_diffusion_alphas()[np.arange(job.levels)[::-1] * 1000 // job.levels + 1]
-    share = alphas.astype(job.precision)[:, None, None, None, None]
+    share = alphas.astype(job.sampling)[:, None, None, None, None]
     trajectory = np.sqrt(share) * source + np.sqrt(1 - share) * normal(1, grid, grid, 4)
     context = (1, _TOKENS, SIZES[job.network_size].context)
     return Data(
         source=source,
         flow=flow,
         keep=keep,
-        ramp=np.linspace(0.5, 1.5, job.levels, dtype=job.precision),
+        ramp=np.linspace(0.5, 1.5, job.levels, dtype=job.sampling),
         start=trajectory[0] + 0,
         trajectory=trajectory,
-        noise=normal(job.evaluations, DRAWS, 1, grid, grid, 4),
+        noise=normal(job.evaluations, DRAWS, job.batch, grid, grid, 4),
         unconditional=normal(*context),
         conditional=normal(*context),
     )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
+from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
 from flows import raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
@@ -17,13 +17,13 @@ from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
 from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
 from mg_jax.models.stable_diffusion.arrays import Stored
 from mg_jax.models.stable_diffusion.checkpoint import Part
-from mg_jax.models.stable_diffusion.config import TINY, Config, UNetConfig, VAEConfig
+from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
 
 
 def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
-    """Sample with our kernel; the first level runs once before, to compile.
+    """Sample with our kernel. A level's evaluations count as alike long, the first level's not.
 
     Where `starts` are given, each level begins with its own instead of the last level's result.
     In a process that should end after it: JAX's precision is set for good.
@@ -32,8 +32,8 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
     network = _raft(job)
     given, before = data(job), resident()
-    config = _config(SIZES[job.network_size])
-    net = networks.build(config, job.precision, "blocks")
+    config = architecture(SIZES[job.network_size])
+    net = networks.build(config, job.precision, job.remat)
     weights = _weights(config, job.precision)
     image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
     problem = _problem(
@@ -55,8 +55,7 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     program = parallel.jit_lean(partial(sampling.run, guided))
     rows = schedule.ddim(job.levels, given.ramp)
     recording = jnp.asarray(given.noise)
-    state = kernel.init(jnp.asarray(given.start))
-    program(recording, state, schedule.rows(rows, 0, 1), problem)[0].z.block_until_ready()
+    state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
     energies, pushes, seconds, begun, reached = [], [], [], [], []
     for level in range(job.levels):
         if starts is not None:
@@ -65,7 +64,8 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
         begin = time.perf_counter()
         state, info = program(recording, state, schedule.rows(rows, level, level + 1), problem)
         state.z.block_until_ready()
-        seconds.append((time.perf_counter() - begin) / job.recursions)
+        if level > 0:
+            seconds.append((time.perf_counter() - begin) / job.recursions)
         reached.append(np.asarray(state.z))
         energies.append(np.asarray(info.energy, np.float64).ravel())
         pushes.append(np.asarray(info.push_norm, np.float64).ravel())
@@ -79,27 +79,15 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
         seconds=np.asarray(seconds),
         memory=parallel.peak_memory() - (0 if accelerated else before),
         device=jax.devices()[0].device_kind if accelerated else "CPU",
-    )
-
-
-def _config(sizes: Sizes) -> Config:
-    """The text encoder is not used."""
-    levels = len(sizes.unet)
-    return Config(
-        UNetConfig(
-            sizes.unet, (sizes.heads,) * levels, sizes.attention, sizes.context, layers=sizes.layers
-        ),
-        VAEConfig(sizes.vae, layers=sizes.layers),
-        TINY.text,
-        prediction="epsilon",
+        program=f"jax {jax.__version__}",
     )
 
 
 def _raft(job: Job) -> Raft:
-    """RAFT, never switched to evaluation, as theirs is; its parameters in the job's precision."""
+    """RAFT, never switched to evaluation, as theirs is; its parameters as precise as sampling."""
     network = raft.load(job.flow_model, statistics="batch", dtype=job.precision)
     return replace(
-        network, params=jax.tree.map(lambda leaf: leaf.astype(job.precision), network.params)
+        network, params=jax.tree.map(lambda leaf: leaf.astype(job.sampling), network.params)
     )
 
 
@@ -151,13 +139,15 @@ def _problem(
         color_weight=one * job.color_weight,
     )
     keep = jnp.asarray(given.keep)
-    return Problem(
+    problem = Problem(
         Params(weights.unet, weights.vae, network.params),
         Edit(source, keep, jnp.ones((*given.start.shape[:3], 1)), target),
         Knobs(one * job.guidance_weight, one * job.clip),
-        Prompt(
-            jnp.asarray(given.unconditional),
-            jnp.asarray(given.conditional),
-            one * job.cfg_scale,
-        ),
+        (),
+    )
+    prompt = Prompt(
+        jnp.asarray(given.unconditional), jnp.asarray(given.conditional), one * job.cfg_scale
+    )
+    return guiding.repeated(problem, job.batch)._replace(
+        prompt=jax.tree.map(lambda leaf: jnp.repeat(leaf, job.batch, axis=0), prompt)
     )

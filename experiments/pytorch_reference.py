@@ -11,33 +11,25 @@ Nothing in the clone is changed. In this process, which should end after it:
 - `noise_like`, as the sampler imported it, replays the recorded noise.
 - The text encoder, which would be downloaded, is an identity: embeddings are given.
 - What it prints goes to standard error, and no bytecode is written beside its files.
-- RAFT's mixed precision and TensorFloat-32 are switched off, here and on our side.
-- For a run in float64, `torch.float32` names float64, `Tensor.float` is `Tensor.double`, and the
-  default dtype is float64, so that the casts to float32 in its code are none. Its schedule then
-  has the digits that ours has.
-- PyTorch gets a thread for each core, as XLA has, unless $OMP_NUM_THREADS says how many.
+- RAFT's mixed precision is switched off, here and on our side; for the rest of PyTorch's settings
+  see `pytorch_setup.prepare`. In float64 its schedule then has the digits that ours has.
 - RAFT's weights are rounded to float32, as published, in either precision.
 """
 
 import argparse
 import importlib
-import os
 import sys
 import time
 import types
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import jax
 import numpy as np
 
+from experiments import pytorch_setup
 from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
-from flows import raft
-from flows.raft import convert, layouts
-from flows.raft.config import LARGE
 
 _SAMPLER = "ldm.models.diffusion.ddim_with_grad"
 NEEDED = (
@@ -65,28 +57,22 @@ def run(clone: Path, job: Job) -> Run:
     """Sample with the reference's code.
 
     Raises:
-        ValueError: PyTorch or einops, which the reference uses, is missing.
+        ValueError: more samples than 1, or another precision, than its code can do; PyTorch or
+            einops, which it uses, is missing.
     """
-    torch = _torch()
-    # Our reader of RAFT's weights shall not take the accelerator.
-    jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
-    warnings.simplefilter("ignore")
+    if job.batch != 1:
+        raise ValueError(f"batch: {job.batch}; expected 1, all that the reference can")
+    if job.precision == "bfloat16":
+        raise ValueError("precision: bfloat16; expected float32 or float64, as the reference")
+    torch, device = pytorch_setup.prepare(job, ("torch", "einops"))
     sys.stdout = sys.stderr
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(clone.absolute()))
     sys.modules.update(_absent(torch))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(os.cpu_count() or 1)
-    if job.precision == "float64":
-        torch.float32, torch.Tensor.float = torch.float64, torch.Tensor.double
-        torch.set_default_dtype(torch.float64)
     given = data(job)
     before = resident()
     model = _model(torch, SIZES[job.network_size]).to(device).eval()
     energy = _energy(torch, job, given).to(device)
-    watch = Stopwatch(energy)
     sampler = _sampler(torch, model, device)
 
     def tensor(array: np.ndarray) -> Any:
@@ -95,9 +81,11 @@ def run(clone: Path, job: Job) -> Run:
     recorded = tensor(given.noise)[:, (1 if job.stored else 0) :].flatten(0, 1)
     noises: Iterator[Any] = iter(recorded)
     torch.set_grad_enabled(False)
-    visited = []
+    visited: list[np.ndarray] = []
+    begun_at: list[float] = []  # the sampler waits for the device in between
 
     def apply_model(latents: Any, *conditions: Any) -> Any:
+        begun_at.append(time.perf_counter())
         visited.append(latents[0].detach().cpu().numpy())
         return network(latents, *conditions)
 
@@ -119,8 +107,9 @@ def run(clone: Path, job: Job) -> Run:
             clip_grad=job.clip,
             guidance_weight=job.guidance_weight,
             guidance_schedule=given.ramp.tolist(),
-            guidance_energy=watch,
+            guidance_energy=energy,
         )
+        begun_at.append(time.perf_counter())
     if next(noises, None) is not None:
         raise RuntimeError("the reference drew less noise than was recorded")
     memory = torch.cuda.max_memory_allocated() if device.type == "cuda" else resident() - before
@@ -132,35 +121,11 @@ def run(clone: Path, job: Job) -> Run:
         reached=np.moveaxis(np.concatenate([begun[1:], last[None]]), 2, -1),
         energy=np.asarray(info["losses"], np.float64),
         push=np.asarray(info["guidance_norms"], np.float64),
-        seconds=np.diff(watch.calls),
+        seconds=np.diff(begun_at)[job.recursions :],
         memory=memory,
         device=torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+        program=f"the reference's code, torch {torch.__version__}",
     )
-
-
-class Stopwatch:
-    """An energy that notes when it was called; the sampler waits for the device in between."""
-
-    def __init__(self, energy: Any):
-        self.energy = energy
-        self.calls: list[float] = []
-
-    def __call__(self, image: Any, source: Any) -> Any:
-        """Evaluate the energy."""
-        self.calls.append(time.perf_counter())
-        return self.energy(image, source)
-
-
-def _torch() -> Any:
-    try:
-        import einops  # type: ignore[import-not-found]  # noqa: F401 - the clone imports it
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            f"--reference_dir: its code needs {error.name}, which is not installed;"
-            " pip install torch einops"
-        ) from error
-    return torch
 
 
 def _absent(torch: Any) -> Mapping[str, types.ModuleType]:
@@ -249,8 +214,8 @@ def _energy(torch: Any, job: Job, given: Data) -> Any:
     """Their FlowLoss, with the weights of RAFT that both sides use."""
     flow_network = importlib.import_module("flow_models.raft.raft")
     options = argparse.Namespace(small=False, dropout=0, alternate_corr=False)
-    empty = flow_network.RAFT(options).state_dict()
-    state = _flow_weights(torch, job.flow_model, empty)
+    weights = pytorch_setup.flow_weights(job.flow_model, flow_network.RAFT(options).state_dict())
+    state = {f"module.{name}": value for name, value in weights.items()}
     with mock.patch.object(torch, "load", return_value=state):
         losses = importlib.import_module("losses")
         energy = losses.FlowLoss(
@@ -261,25 +226,6 @@ def _energy(torch: Any, job: Job, given: Data) -> Any:
         )
     energy.flow_net.flowNet.args.mixed_precision = False
     return energy
-
-
-def _flow_weights(torch: Any, name: str, empty: Mapping[str, Any]) -> dict[str, Any]:
-    """Weights of RAFT under princeton-vl's names."""
-    network = raft.load(name)
-    if network.config != LARGE:
-        raise ValueError(f"--flow_model={name}: a small RAFT; expected a large one, as theirs is")
-    ours = convert.to_arrays(network.params)
-    prefixed = {f"module.{key}": value for key, value in empty.items()}
-    modules = layouts.module_table(prefixed, LARGE) or {}
-    state = {}
-    for key, value in prefixed.items():
-        path = convert.destination(key, modules)
-        if path:
-            array = ours[path]
-            value = array.transpose(3, 2, 0, 1) if array.ndim == 4 else array
-            value = torch.from_numpy(np.ascontiguousarray(value))
-        state[key] = value
-    return state
 
 
 def _sampler(torch: Any, model: Any, device: Any) -> Any:

@@ -13,7 +13,11 @@ CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompti
 NETWORKS = ("mg_jax.models", "flows.raft", "flax")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
 LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function
+    "experiments/benchmarks/pytorch_parts.py",
+    "experiments/pytorch_networks.py",
     "experiments/pytorch_reference.py",
+    "experiments/pytorch_setup.py",
+    "experiments/pytorch_well.py",
     "flows/files/pytorch.py",
     "flows/raft/weights.py",
     "flows/tensors.py",

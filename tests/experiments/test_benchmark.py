@@ -1,5 +1,10 @@
-"""The benchmark's bad input; its runs need PyTorch and a clone of the reference."""
+"""The benchmark: bad input, its table, ours measured small, and the data of its comparisons.
 
+The comparisons themselves need PyTorch and a clone of the reference: see tests/reference.
+"""
+
+import json
+import math
 import subprocess
 import sys
 
@@ -7,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import comparison, pytorch_reference
+from experiments import alone, comparison, pytorch_reference
+from experiments.benchmarks import figures, guided_step, internal, scaling, step
+from experiments.benchmarks.figures import OURS, REFERENCE, Figure
 from experiments.comparison import SIZES, Job, Run
 from flows.geometry import occlusion_mask
+from mg_jax import InternalSettings
 
 JOB = Job("tiny", size=128, levels=2, recursions=3, stored=True, flow_model="raft-sintel")
 
@@ -29,23 +37,234 @@ def clone(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("flags", "said"),
-    [
-        ([], "reference_dir"),
-        (["--reference_dir=nowhere"], "nowhere: has no losses.py"),
-        (["--reference_dir={clone}", "--steps=7"], "--steps: 7; expected a divisor of 1000"),
-        (["--reference_dir={clone}", "--size=100"], "--size: 100"),
-        (["--reference_dir={clone}", "--recursions=1"], "--recursions: 1"),
-        (["--reference_dir={clone}", "--flow_model=raft-small"], "raft-small"),
-        (["--reference_dir={clone}", "--network_size=huge"], "network_size"),
+BAD = [
+    (["--measure=speed"], "--measure: speed; expected some of step, networks,"),
+    (["--measure="], "--measure: empty"),
+    (["--precision=float16"], "--precision: float16"),
+    (["--remat=all"], "--remat: all"),
+    (["--batches=1,zero"], "--batches: zero"),
+    (["--sizes=128,200"], "--sizes: 200"),
+    (["--steps=1"], "--steps: 1"),
+    (["--repetitions=0"], "repetitions"),
+    (["--flow_model=nowhere.pth"], "nowhere.pth: no such weights"),
+    (["--pytorch=fast", "--flow_model={clone}/w.safetensors"], "--pytorch: fast"),
+    (["--measure=internal", "--out={clone}/losses.py"], "--out={clone}/losses.py"),
+    (["--reference_dir=nowhere"], "nowhere: has no losses.py"),
+    (["--reference_dir={clone}", "--steps=7"], "--steps: 7; expected a divisor of 1000"),
+    (["--reference_dir={clone}", "--size=100"], "--size: 100"),
+    (["--reference_dir={clone}", "--recursions=1"], "--recursions: 1"),
+    (["--reference_dir={clone}", "--flow_model=raft-small"], "raft-small"),
+    (["--reference_dir={clone}", "--network_size=huge"], "network_size"),
+]
+
+EACH = """
+import contextlib, io, json, sys
+from absl.testing import flagsaver
+from experiments import benchmark, command
+
+told = []
+for flags in json.load(sys.stdin):
+    out, error = io.StringIO(), io.StringIO()
+    with flagsaver.flagsaver(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+        try:
+            command.attempt(benchmark.main, command.parse(["benchmark", *flags]))
+            status = 0
+        except SystemExit as end:
+            status = end.code
+    told.append([status, out.getvalue(), error.getvalue()])
+print(json.dumps(told))
+"""
+
+
+def test_bad_input_is_one_line_that_names_it(clone):
+    """In one process, as the program takes seconds to start."""
+    flags = [[flag.format(clone=clone) for flag in one] for one, _ in BAD]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH], input=json.dumps(flags), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for (_, said), (status, out, error) in zip(BAD, json.loads(done.stdout), strict=True):
+        assert (status, out) == (1, ""), said
+        assert error.count("\n") == 1
+        assert said.format(clone=clone) in error
+
+
+MEASURED = {
+    "hardware": [Figure("product", "the device", (2.0, 1.0, 4.0), operations=4, limit=2.0)],
+    "step": [
+        Figure("a step", OURS, (0.5, 0.25, 1.0), memory=3 << 30, operations=1 << 40, limit=4e12),
+        Figure("a step", REFERENCE, (5.0,), note="a clone"),
+        Figure("another", OURS, (), note="not enough memory"),
+        Figure("another", REFERENCE, (1.0,)),
+        Figure("difference", REFERENCE, (1e-9, 2e-7), unit=""),
     ],
-)
-def test_bad_input_is_one_line_that_names_it(clone, flags, said):
-    done = benchmark(*(flag.format(clone=clone) for flag in flags))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+}
+
+
+def rows(text):
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+
+
+def test_a_row_has_median_range_repetitions_and_shares():
+    head, _, *body = rows(figures.table(MEASURED))
+    assert {len(row) for row in body} == {len(head)}
+    found = {(row[0], row[1]): dict(zip(head[2:-1], row[2:-1], strict=True)) for row in body}
+    ours = found["a step", OURS]
+    assert (ours["median"], ours["min – max"], ours["n"]) == ("0.5 s", "0.25 – 1", "3")
+    assert (ours["times ours"], ours["peak GiB"], ours["Top/s"]) == ("", "3.00", "2.2")
+    assert ours["of limit"] == "55%"
+    assert found["a step", REFERENCE]["times ours"] == "10"
+    assert found["product", "the device"]["of limit"] == "100%"
+    assert found["another", OURS]["median"] == "–"
+    assert found["another", OURS]["n"] == "0"
+    assert found["another", REFERENCE]["times ours"] == ""
+    assert found["difference", REFERENCE]["median"] == "1.0e-07"
+    assert [row[0] for row in body if row[1] == ""] == ["**hardware**", "**step**"]
+
+
+def test_the_file_holds_what_the_table_shows():
+    step, _, without, *_ = json.loads(json.dumps(figures.contents(MEASURED["step"])))
+    assert step["values"] == [0.5, 0.25, 1.0]
+    assert (step["median"], step["share"]) == (0.5, pytest.approx(2**40 / 0.5 / 4e12))
+    assert (without["median"], without["share"]) == (None, None)
+
+
+def test_the_operations_of_a_step_grow_with_the_batch_and_not_with_the_schedule():
+    job = JOB._replace(flow_model="raft-small", precision="float32")
+    operations = guided_step.operations(job)
+    assert operations > 1e9
+    other = job._replace(batch=2, levels=5, recursions=4, remat="nothing")
+    assert guided_step.operations(other) == 2 * operations
+
+
+def test_one_factor_is_changed_at_a_time():
+    base = JOB._replace(precision="float32")
+    jobs = scaling.jobs(base, batches=[1, 2], sizes=[128, 256])
+    assert len(jobs) == 2 + 2 + 2 * len(scaling.LENGTHS)
+    for job in jobs.values():
+        changed = [a for a, b in zip(job, base, strict=True) if a != b]
+        assert len(changed) <= 1
+
+
+def test_ours_comes_first_and_the_reference_knows_no_bfloat16(tmp_path):
+    def by(precision):
+        job = JOB._replace(precision=precision)
+        return [side.by for side in step.sides(job, tmp_path, ["eager", "compiled"])]
+
+    assert by("float32")[:2] == [OURS, REFERENCE]
+    assert len(by("float32")) == 4
+    assert len(by("bfloat16")) == 3
+    assert REFERENCE not in by("bfloat16")
+    assert [side.by for side in step.sides(JOB, None, [])] == [OURS]
+
+
+def made_up(energy, push, seconds=(1.0, 3.0)):
+    nothing = np.zeros((1, 1, 1, 4))
+    return Run(
+        nothing + 1, nothing, nothing, np.array(energy), np.array(push), np.array(seconds), 5, "CPU"
+    )
+
+
+def stand_in(monkeypatch, ours, theirs):
+    """Runs that were made before, in place of the programs."""
+    found = {step.jax_run.run: ours, step.pytorch_well.run: theirs}
+    monkeypatch.setattr(step.guided_step, "operations", lambda job: 10 * job.batch)
+    monkeypatch.setattr(step, "alone", lambda run, job: found[run] if run in found else run(job))
+
+
+def test_a_step_is_told_with_its_agreement_and_a_whole_edit(monkeypatch):
+    stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.001], [1.0], (4.0, 4.0)))
+    job = JOB._replace(precision="float32")
+    found = list(step.measure([job], None, ["eager"], {"float32": 10.0}))
+    assert [figure.unit for figure in found] == ["s", "h", "", "", "s", "h"]
+    assert found[0].share == pytest.approx(0.5)
+    assert found[1].values == pytest.approx((5000 * 2 / 3600,))
+    assert "extrapolated from 3 timed" in found[1].note
+    assert [one.median for one in found[2:5]] == pytest.approx([0.0005, 0.0, 4.0])
+
+
+def test_programs_that_disagree_are_not_timed(monkeypatch):
+    stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.2], [1.0]))
+    with pytest.raises(ValueError, match=r"PyTorch done well, eager, float64: 1.0e-01 apart"):
+        list(step.agreement(JOB, None, ["eager"]))
+    with pytest.raises(ValueError, match=r"first energy: 1.0e-01 apart; expected at most 1e-03"):
+        list(step.measure([JOB._replace(precision="float32")], None, ["eager"], {"float32": 1.0}))
+    stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([math.nan], [1.0]))
+    with pytest.raises(ValueError, match="nan apart"):
+        list(step.agreement(JOB, None, ["eager"]))
+
+
+def test_with_nobody_to_agree_with_nothing_is_run(monkeypatch):
+    stand_in(monkeypatch, None, None)
+    assert list(step.agreement(JOB, None, [])) == []
+
+
+def test_memory_that_does_not_suffice_is_told_and_the_rest_goes_on(monkeypatch):
+    def run(function, job):
+        if function is step.jax_run.run and job.batch > 1:
+            raise alone.OutOfMemoryError("too much")
+        return made_up([1.0], [1.0]) if function is step.jax_run.run else 10
+
+    monkeypatch.setattr(scaling, "alone", run)
+    found = list(scaling.measure(JOB, [1, 2], [128], limit=1.0))
+    assert [figure.values for figure in found[:3]] == [(1.0, 3.0), (), (1.0, 3.0)]
+    assert found[1].note == "not enough memory"
+
+
+def exhausted():
+    raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.\nAnd more.")
+
+
+def broken():
+    raise RuntimeError("something else")
+
+
+def killed():
+    import os
+
+    os._exit(9)
+
+
+def test_a_process_that_lacks_memory_is_told_apart():
+    for function in (exhausted, killed):
+        with pytest.raises(alone.OutOfMemoryError) as said:
+            alone.alone(function)
+        assert "\n" not in str(said.value)
+    with pytest.raises(RuntimeError, match="something else"):
+        alone.alone(broken)
+
+
+def test_the_default_edit_is_timed_from_start_to_end(tmp_path):
+    """Small: one photo, few levels; the second process finds the first's programs."""
+    case = internal.cases()[0]
+    assert [one.photo.shape for one in internal.cases()] == [(400, 600, 3), (512, 512, 3)]
+    case = case._replace(photo=case.photo[::3, ::3].copy(), flow=case.flow[::3, ::3] / 3)
+    settings = InternalSettings(size=256, steps=4, recursions=1)
+    cold, warm = (internal.in_new_process(case, settings, tmp_path) for _ in range(2))
+    assert 0 < warm.compiling < cold.compiling < cold.seconds
+    assert warm.memory > 1 << 20
+    assert (tmp_path / "mg_jax" / "programs").is_dir()
+
+
+def test_a_failing_edit_is_one_line(tmp_path):
+    case = internal.cases()[0]
+    with pytest.raises(ValueError, match=r"experiments.edit: .*zero everywhere"):
+        internal.in_new_process(case._replace(flow=0 * case.flow), InternalSettings(), tmp_path)
+
+
+def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):
+    done = benchmark(
+        *("--measure=compiling", "--flow_model=raft-small", "--precision=float32"),
+        *("--repetitions=1", f"--out={tmp_path}"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "benchmark.md").read_text(encoding="utf-8") == done.stdout
+    content = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
+    assert list(content["sections"]) == ["hardware", "compiling"]
+    cold, warm = content["sections"]["compiling"]
+    assert 0 < warm["median"] < cold["median"]
+    assert {"device", "jax", "python"} <= content["machine"].keys()
+    assert {path.name for path in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json"}
 
 
 def test_the_same_job_has_the_same_data_and_the_trajectory_begins_at_the_start():

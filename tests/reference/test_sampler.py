@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import benchmark, comparison, fetch_weights, jax_run, pytorch_reference
+from experiments import comparison, fetch_weights, jax_run, pytorch_reference
+from experiments.alone import alone
 from experiments.comparison import Job
 
 CLONE = os.environ.get("MOTION_GUIDANCE_CLONE", "")
@@ -39,8 +40,8 @@ def one_thread(monkeypatch):
 def test_a_run_is_the_references(stored, raft_sintel):
     """With a thousandth of the push: see `comparison.gentle`."""
     job = comparison.gentle(Job("tiny", 128, 10, 3, stored, raft_sintel))
-    theirs = benchmark.alone(pytorch_reference.run, Path(CLONE), job)
-    ours = benchmark.alone(jax_run.run, job)
+    theirs = alone(pytorch_reference.run, Path(CLONE), job)
+    ours = alone(jax_run.run, job)
     assert ours.final.dtype == theirs.final.dtype == np.float64
     assert ours.energy.shape == theirs.energy.shape == (30,)
     found = comparison.agreement(ours, theirs, job.clip)
@@ -53,8 +54,8 @@ def test_a_run_is_the_references(stored, raft_sintel):
 def test_each_level_is_the_references_at_the_papers_strengths(stored, raft_sintel):
     """Each from the reference's own latent, as what is guided so hard is chaotic."""
     job = Job("tiny", 128, 10, 2, stored, raft_sintel)
-    theirs = benchmark.alone(pytorch_reference.run, Path(CLONE), job)
-    ours = benchmark.alone(jax_run.run, job, theirs.begun)
+    theirs = alone(pytorch_reference.run, Path(CLONE), job)
+    ours = alone(jax_run.run, job, theirs.begun)
     assert ours.energy.shape == theirs.energy.shape == (20,)
     found = comparison.agreement(ours, theirs, job.clip)
     assert 0.1 < found.clipped < 0.9

@@ -1,0 +1,147 @@
+"""Each network alone, forward, and with the gradient to its input: ours, and PyTorch's."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from experiments import flops
+from experiments.alone import OutOfMemoryError, alone
+from experiments.benchmarks import guided_step, pytorch_parts
+from experiments.benchmarks.figures import OURS, PYTORCH, Figure
+from experiments.benchmarks.timing import seconds
+from experiments.comparison import FACTOR, SIZES, Job, architecture
+from flows import raft
+from mg_jax import schedule
+from mg_jax.guiding import UPDATES
+from mg_jax.models.stable_diffusion import checkpoint, networks
+
+FORWARD, GRADIENT = "forward", "forward and gradient"
+
+Seconds = Mapping[str, tuple[float, ...]]
+"""Of each repetition, by direction: `FORWARD`, `GRADIENT`."""
+
+
+class Part(NamedTuple):
+    """A network as a function of its weights and of what its gradient is taken to."""
+
+    function: Callable[[Any, Any], Any]
+    weights: Any  # `jax.ShapeDtypeStruct`s
+    shape: tuple[int, ...]  # of the input
+
+
+NAMES = {
+    "unet": "UNet, batch of 2",
+    "decoder": "decoder",
+    "features": "RAFT, features of a picture",
+    "flow": f"RAFT, flow of two pictures in {UPDATES} updates",
+}
+
+
+def measure(
+    jobs: Sequence[Job], pytorch: bool, repetitions: int, limits: Mapping[str, float]
+) -> Iterator[Figure]:
+    """Time the networks of each job, in which nothing is recomputed.
+
+    `limits` are operations a second, by precision.
+    """
+    sides: dict[str, Callable[[Job, str, int], Seconds]] = {OURS: ours}
+    if pytorch:
+        sides[PYTORCH] = pytorch_parts.measure
+    for job in jobs:
+        for name, title in NAMES.items():
+            counted = alone(operations, job, name)
+            for by, run in sides.items():
+                try:
+                    found = alone(run, job, name, repetitions)
+                except OutOfMemoryError:
+                    found = {FORWARD: (), GRADIENT: ()}
+                for direction, spent in found.items():
+                    yield Figure(
+                        f"{title}, {direction}, {job.precision}",
+                        by,
+                        spent,
+                        operations=counted[direction],
+                        limit=limits[job.precision],
+                        note="" if spent else "not enough memory",
+                    )
+
+
+def ours(job: Job, name: str, repetitions: int) -> Seconds:
+    """Time one of our networks. For good: the process should end after it."""
+    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    part = _part(job, name)
+    weights = _drawn(part.weights)
+    x = jax.random.normal(jax.random.key(1), part.shape)
+    programs = {FORWARD: jax.jit(part.function), GRADIENT: jax.jit(_with_gradient(part.function))}
+    return {
+        direction: seconds(lambda run=run: run(weights, x), repetitions)  # type: ignore[misc]
+        for direction, run in programs.items()
+    }
+
+
+def operations(job: Job, name: str) -> Mapping[str, int]:
+    """Of the matrix products and convolutions, by direction."""
+    part = _part(job, name)
+    x = jax.eval_shape(lambda: jnp.zeros(part.shape))
+    return {
+        FORWARD: flops.of(part.function, part.weights, x),
+        GRADIENT: flops.of(_with_gradient(part.function), part.weights, x),
+    }
+
+
+def _with_gradient(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The value, and the gradient of its sum to the input."""
+
+    def both(weights: Any, x: Any) -> Any:
+        out, pull = jax.vjp(lambda x: function(weights, x), x)
+        return out, pull(jnp.ones_like(out))
+
+    return both
+
+
+def _part(job: Job, name: str) -> Part:
+    config = architecture(SIZES[job.network_size])
+    net = networks.build(config, job.precision, "nothing")
+    grid = job.size // FACTOR
+    pictures = (job.batch, job.size, job.size, 3)
+    match name:
+        case "unet":
+            row = jax.tree.map(lambda column: column[0], schedule.ddim(job.levels))
+            words = jnp.ones((2 * job.batch, config.text.length, config.unet.context))
+            return Part(
+                lambda weights, z: net.denoise(weights, z, row, words),
+                guided_step.cast(checkpoint.shapes(config).unet, job.precision),
+                (2 * job.batch, grid, grid, config.vae.latent),
+            )
+        case "decoder":
+            return Part(
+                net.decode,
+                guided_step.cast(checkpoint.shapes(config).vae, job.precision),
+                (job.batch, grid, grid, config.vae.latent),
+            )
+    network = raft.load(job.flow_model, statistics="batch", dtype=job.precision)
+    weights = jax.eval_shape(lambda: network.params)
+    if name == "features":
+        return Part(
+            lambda weights, x: sum(
+                leaf.sum() for leaf in jax.tree.leaves(network.features(weights, x))
+            ),
+            weights,
+            pictures,
+        )
+    first = jnp.zeros(pictures)
+    return Part(lambda weights, x: network.flow(weights, first, x, UPDATES), weights, pictures)
+
+
+def _drawn(weights: Any) -> Any:
+    """Kernels that keep the variance of what they multiply; ones for all else."""
+
+    def draw(one: Any) -> Any:
+        if len(one.shape) < 2:
+            return jnp.ones(one.shape, one.dtype)
+        size = one.size // one.shape[-1]
+        return jax.random.normal(jax.random.key(0), one.shape, one.dtype) * size**-0.5
+
+    return jax.tree.map(draw, weights)

@@ -1,0 +1,71 @@
+"""What the device at hand can do at most, measured; and what it is."""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.benchmarks.figures import Figure, Rate
+from experiments.benchmarks.timing import seconds
+
+_REPETITIONS = 5
+_CPU_SIZES = (512, 1024, 2048)
+_ACCELERATOR_SIZES = (2048, 4096, 8192, 16384)
+
+
+def matrix_rate(precision: str) -> Rate:
+    """Operations a second of the fastest square matrix product of several sizes.
+
+    float32 is multiplied as such, not as TensorFloat-32; bfloat16 is summed in float32. In a
+    process that should end after it: JAX's precision is set for good.
+    """
+    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    accelerated = jax.default_backend() != "cpu"
+    product = jax.jit(jnp.matmul)
+    rates = []
+    for size in _ACCELERATOR_SIZES if accelerated else _CPU_SIZES:
+        a = jax.random.normal(jax.random.key(0), (size, size), precision)
+        spent = seconds(lambda a=a: product(a, a), _REPETITIONS)  # type: ignore[misc]
+        rates.append(Rate(2 * size**3 / float(np.median(spent)), size, spent))
+    return max(rates, key=lambda rate: rate.operations)
+
+
+def figures(rates: Mapping[str, Rate]) -> Iterator[Figure]:
+    """The matrix products that tell the limits, by precision."""
+    for precision, rate in rates.items():
+        yield Figure(
+            f"matrix product, {precision}, {rate.size} x {rate.size}",
+            "the device",
+            rate.seconds,
+            operations=2 * rate.size**3,
+            limit=rate.operations,
+        )
+
+
+def machine() -> dict[str, str]:
+    """The device that JAX uses, processor, memory, and versions. It takes the device."""
+    versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")}
+    return {
+        "device": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+        "devices": str(len(jax.devices())),
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        **versions,
+    }
+
+
+def _processor() -> str:
+    """Its name where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
