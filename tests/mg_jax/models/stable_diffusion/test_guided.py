@@ -247,15 +247,10 @@ def test_a_given_start_excludes_a_warm_one():
         run(settings, given=given)
 
 
-@pytest.mark.parametrize("changed", [{"gradient_every": 2}, {"gradient_through": "estimate"}])
-def test_cheaper_gradients_push_elsewhere_from_the_same_energy(first, changed):
-    edited, trace = run(dataclasses.replace(SETTINGS, **changed))
+def test_cheaper_gradients_push_elsewhere_from_the_same_energy(first):
+    """Two programs for one energy: float32's rounding differs."""
+    settings = dataclasses.replace(SETTINGS, gradient_every=2, gradient_through="estimate")
+    edited, trace = run(settings)
     np.testing.assert_allclose(trace.energy[0], first[1].energy[0], rtol=1e-4)
+    np.testing.assert_array_equal(trace.energy[1], trace.energy[0])
     assert (edited != first[0]).any()
-
-
-def test_what_is_recomputed_changes_no_energy_and_no_push(first):
-    _, trace = run(dataclasses.replace(SETTINGS, remat="nothing"))
-    np.testing.assert_allclose(trace.energy[0], first[1].energy[0], rtol=1e-4)
-    # Gradients through drawn networks: float32's own rounding makes .4 to 3.8 % of them.
-    np.testing.assert_allclose(trace.push_norm[0], first[1].push_norm[0], rtol=5e-2)
