@@ -9,7 +9,7 @@ edit: $(VENV)/.run  ## edit the photo that ships with the repository
 	$(BIN)/python -m experiments.edit --out=out/edit
 
 test: $(VENV)/.test lint  ## lint, types and the default test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not long"
 
 coverage: $(VENV)/.test  ## the default tests once more, counting the lines that they run
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q --cov --cov-report=term
@@ -19,8 +19,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-reference: $(VENV)/.reference  ## parity with PyTorch
+test-reference: $(VENV)/.reference  ## parity with PyTorch, and the tests that take minutes
 	$(BIN)/python -m pytest -q -o addopts="--strict-markers --import-mode=importlib" tests/reference
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m long
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

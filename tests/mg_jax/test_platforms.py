@@ -24,6 +24,8 @@ from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
 
+pytestmark = pytest.mark.long
+
 SIDE = 128  # the least that RAFT takes; 256 tokens, from which attention is fused
 CUDNN = {"__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward"}
 PALLAS = {"tpu_custom_call"}

@@ -9,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from flows.geometry import warp
@@ -20,6 +21,8 @@ from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
+
+pytestmark = pytest.mark.long
 
 SIDE = 128
 LEVELS = 2  # the schedule's last
