@@ -41,9 +41,17 @@ from typing import Any, Literal, TypeVar
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command, hardware, pytorch_reference, writing
+from experiments import command, pytorch_reference, writing
 from experiments.alone import alone
-from experiments.benchmarks import compiling, internal, networks, pytorch_parts, scaling, step
+from experiments.benchmarks import (
+    compiling,
+    hardware,
+    internal,
+    networks,
+    pytorch_parts,
+    scaling,
+    step,
+)
 from experiments.benchmarks.figures import Figure, Rate, contents, table
 from experiments.comparison import SIZES, Job
 from flows import files

@@ -37,7 +37,7 @@ def build(job: Job, device: Any) -> Networks:
     config = architecture(SIZES[job.network_size])
     wanted = checkpoint.shapes(config)
     with torch.device("meta"):
-        unet, vae = _unet(config.unet), _vae(config.vae)
+        unet, vae = unet_of(config.unet), vae_of(config.vae)
     dtype = getattr(torch, job.precision)
     for network, params, theirs, original in (
         (unet, wanted.unet, layouts.diffusers_unet, layouts.original_unet(config.unet)),
@@ -83,7 +83,8 @@ def _compile(*lists: Iterable[Any]) -> None:
             block.compile()
 
 
-def _unet(config: UNetConfig) -> Any:
+def unet_of(config: UNetConfig, linear_projection: bool = False) -> Any:
+    """Diffusers' UNet; transformers' projections are matrices in 2.x's files, else 1x1 kernels."""
     from diffusers import UNet2DConditionModel
 
     kinds = ["CrossAttn" if has else "" for has in config.attention]
@@ -95,10 +96,12 @@ def _unet(config: UNetConfig) -> Any:
         attention_head_dim=config.heads,  # the number of heads, in spite of its name
         cross_attention_dim=config.context,
         norm_num_groups=config.groups,
+        use_linear_projection=linear_projection,
     )
 
 
-def _vae(config: VAEConfig) -> Any:
+def vae_of(config: VAEConfig) -> Any:
+    """Diffusers' autoencoder."""
     from diffusers import AutoencoderKL
 
     levels = len(config.channels)

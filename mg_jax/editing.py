@@ -185,7 +185,6 @@ def check(
     _sampler(model, prompt, flow_model, settings, given)
 
 
-@functools.cache
 def flow_network(
     name: str, statistics: raft.Statistics = "running", dtype: str = "float32"
 ) -> raft.Raft:
@@ -194,6 +193,11 @@ def flow_network(
     Raises:
         ValueError: as `flows.raft.load`.
     """
+    return _flow_network(name, statistics, dtype)
+
+
+@functools.cache  # which tells f(x) from f(x, default): only this form is asked
+def _flow_network(name: str, statistics: raft.Statistics, dtype: str) -> raft.Raft:
     return raft.load(name, statistics=statistics, dtype=dtype)
 
 

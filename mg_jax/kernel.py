@@ -124,7 +124,7 @@ def build(
         def slope_of(
             turn: Int[Array, ""], z: Latent, last: _Slope
         ) -> tuple[Latent, Latent, _Slope]:
-            if gradient_every == 1:
+            if gradient_every == 1:  # the paper's: no condition in the program
                 return guidance(z, level, problem)
             found: tuple[Latent, Latent, _Slope] = jax.lax.cond(
                 turn % gradient_every == 0,

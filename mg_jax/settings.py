@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-_THROUGH = ("denoiser", "estimate")
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,6 +26,7 @@ class Settings:
 
     SIZES: ClassVar[range]
     STEPS: ClassVar[range]
+    CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gradient_through": ("denoiser", "estimate")}
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -42,10 +41,9 @@ class Settings:
             raise ValueError(f"recursions: {self.recursions}; expected 1 to 100")
         if not 1 <= self.gradient_every <= 100:
             raise ValueError(f"gradient_every: {self.gradient_every}; expected 1 to 100")
-        if self.gradient_through not in _THROUGH:
-            raise ValueError(
-                f"gradient_through: {self.gradient_through!r}; expected {' or '.join(_THROUGH)}"
-            )
+        for name, known in self.CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: {getattr(self, name)!r}; expected {' or '.join(known)}")
         for name in ("guidance_weight", "color_weight", "flow_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name}: {getattr(self, name)}; expected a finite number >= 0")

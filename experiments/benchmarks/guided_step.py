@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from experiments import flops
+from experiments.benchmarks import flops
 from experiments.comparison import DRAWS, FACTOR, SIZES, Job, architecture
 from flows import raft
 from mg_jax import guiding, kernel, noise, parallel, sampling, schedule

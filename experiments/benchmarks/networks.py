@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from experiments import flops
 from experiments.alone import OutOfMemoryError, alone
-from experiments.benchmarks import guided_step, pytorch_parts
+from experiments.benchmarks import flops, guided_step, pytorch_parts
 from experiments.benchmarks.figures import OURS, PYTORCH, Figure
 from experiments.benchmarks.timing import seconds
 from experiments.comparison import FACTOR, SIZES, Job, architecture
@@ -131,8 +130,10 @@ def _part(job: Job, name: str) -> Part:
             weights,
             pictures,
         )
-    first = jnp.zeros(pictures)
-    return Part(lambda weights, x: network.flow(weights, first, x, UPDATES), weights, pictures)
+    source = network.features(network.params, jnp.zeros(pictures))
+    return Part(
+        lambda weights, x: network.flow_from(weights, source, x, UPDATES), weights, pictures
+    )
 
 
 def _drawn(weights: Any) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 from experiments import pytorch_networks, pytorch_setup
 from experiments.benchmarks.timing import seconds
 from experiments.comparison import FACTOR, SIZES, Job
-from mg_jax.guiding import UPDATES
 from mg_jax.models.stable_diffusion.config import TINY, V1
 
 PACKAGES = ("torch", "torchvision", "diffusers")
@@ -15,8 +14,8 @@ PACKAGES = ("torch", "torchvision", "diffusers")
 def measure(job: Job, name: str, repetitions: int) -> Mapping[str, tuple[float, ...]]:
     """Time one network, "unet", "decoder", "features" or "flow", forward and with its gradient.
 
-    For good: the process should end after it. torchvision's flow sees each picture anew, and brings
-    each update's flow to full size.
+    For good: the process should end after it. Nothing is recomputed; "flow" is from a picture whose
+    features are there.
 
     Raises:
         ValueError: a package is missing, or RAFT's weights are not those of a large one.
@@ -47,7 +46,7 @@ def _part(job: Job, name: str, device: Any) -> tuple[Callable[[Any], Any], tuple
     """The function, and the shape of what its gradient is taken to."""
     import torch
 
-    networks = pytorch_networks.build(job, device)
+    networks = pytorch_networks.build(job._replace(remat="nothing"), device)
     grid = job.size // FACTOR
     dtype = getattr(torch, job.precision)
     pictures = (job.batch, 3, job.size, job.size)
@@ -67,8 +66,8 @@ def _part(job: Job, name: str, device: Any) -> tuple[Callable[[Any], Any], tuple
         case "features":
             return lambda x: _features(networks.raft, x), pictures
         case _:
-            first = torch.zeros(pictures, dtype=dtype)
-            return lambda x: networks.raft(first, x, num_flow_updates=UPDATES)[-1], pictures
+            first = torch.zeros((1, *pictures[1:]))
+            return pytorch_networks.flow_from(networks.raft, first, job.batch), pictures
 
 
 def _features(raft: Any, x: Any) -> Any:

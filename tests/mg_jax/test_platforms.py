@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from flows import masks, motions
 from flows.raft import weights
@@ -16,13 +15,10 @@ from mg_jax.models.internal import background, views
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.models.internal.stage import magnify, prepare
-from mg_jax.models.stable_diffusion import attention_cudnn, networks
+from mg_jax.models.stable_diffusion import attention_cudnn
 from mg_jax.models.stable_diffusion.attention import attend
-from mg_jax.models.stable_diffusion.config import TINY
-from mg_jax.models.stable_diffusion.unet import UNet
-from mg_jax.models.stable_diffusion.vae import VAE
-from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+
+from .models.stable_diffusion import tiny
 
 pytestmark = pytest.mark.long
 
@@ -47,48 +43,19 @@ def level():
     return jax.tree.map(lambda column: column[4], rows)
 
 
-def target(raft):
-    rng = np.random.default_rng(0)
-    picture = jnp.asarray(rng.uniform(-1, 1, (1, SIDE, SIDE, 3)), jnp.float32)
-    one = jnp.ones(1)
-    return Target(
-        source=picture,
-        flow=jnp.full((1, SIDE, SIDE, 2), 3.0),
-        visible=jnp.ones((1, SIDE, SIDE, 1)),
-        features=raft.features(raft.params, picture),
-        flow_unit=one,
-        flow_weight=3 * one,
-        color_weight=100 * one,
-    )
-
-
 def diffusion_level(dtype):
     """A guided level of Stable Diffusion with tiny networks, and its arguments."""
-    net = networks.build(TINY, dtype, "blocks")
-    raft = weights.load("raft-small", dtype=dtype)
-    guided = kernel.build(
-        classifier_free(net.denoise),
-        net.decode,
-        guiding.energy(raft, False),
-        kernel.noised_source,
-        noise.gaussian,
-        repetitions=1,
-    )
+    guided = tiny.guided(dtype, "blocks", repetitions=1)
 
     def program(seed, state, problem):
         return guided.step(jax.random.wrap_key_data(seed), state, level(), problem)
 
     def arguments():
-        unet = nnx.state(UNet(TINY.unet, dtype=dtype, rngs=nnx.Rngs(0)))
-        vae = nnx.state(VAE(TINY.vae, dtype=dtype, rngs=nnx.Rngs(1)))
-        one = jnp.ones(1)
-        z = jax.random.normal(jax.random.key(2), (1, SIDE // 8, SIDE // 8, TINY.vae.latent))
-        text = jax.random.normal(jax.random.key(3), (2, 1, TINY.text.length, TINY.text.width))
-        edit = Edit(
-            z, jnp.zeros((*z.shape[:3], 1), bool), jnp.ones((*z.shape[:3], 1)), target(raft)
-        )
-        prompt = Prompt(text[0], text[1], 7.5 * one)
-        problem = Problem(Params(unet, vae, raft.params), edit, Knobs(300 * one, 200 * one), prompt)
+        rng = np.random.default_rng(0)
+        picture = jnp.asarray(rng.uniform(-1, 1, (1, SIDE, SIDE, 3)), jnp.float32)
+        target = tiny.target(weights.load("raft-small", dtype=dtype), picture, flow_unit=1)
+        z = tiny.latents(SIDE)
+        problem = tiny.problem(tiny.params(dtype), z, target, clip=200)
         return jnp.zeros((1, 2), jnp.uint32), kernel.init(z), problem
 
     return program, arguments

@@ -10,17 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from flows.geometry import warp
 from flows.raft import weights
 from mg_jax import guiding, kernel, noise, sampling, schedule
 from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
-from mg_jax.models.stable_diffusion.unet import UNet
-from mg_jax.models.stable_diffusion.vae import VAE
-from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+
+from .models.stable_diffusion import tiny
 
 pytestmark = pytest.mark.long
 
@@ -71,46 +68,20 @@ def guided_run(dtype):
     At the end of the schedule, and from a picture that the drawn decoder makes: of what it makes of
     noise the flow network sees nothing, and rounding would decide the flow.
     """
-    net = networks.build(TINY, dtype, "nothing")
     decode = jax.jit(networks.build(TINY, "float32", "nothing").decode)
-    raft = weights.load("raft-small", dtype=dtype)
-    one = jnp.ones(1)
-    unet = nnx.state(UNet(TINY.unet, dtype=dtype, rngs=nnx.Rngs(0)))
-    vae = nnx.state(VAE(TINY.vae, dtype=dtype, rngs=nnx.Rngs(1)))
-    source = jax.random.normal(jax.random.key(2), (1, SIDE // 8, SIDE // 8, TINY.vae.latent))
-    seen = decode(vae, source)
-    target = Target(
-        source=seen,
-        flow=jnp.full((1, SIDE, SIDE, 2), 3.0),
-        visible=jnp.ones((1, SIDE, SIDE, 1)),
-        features=jax.jit(raft.features)(raft.params, seen),
-        flow_unit=4 * one,
-        flow_weight=3 * one,
-        color_weight=100 * one,
-    )
-    text = jax.random.normal(jax.random.key(3), (2, 1, TINY.text.length, TINY.text.width))
-    everywhere = jnp.ones((*source.shape[:3], 1))
-    problem = Problem(
-        Params(unet, vae, raft.params),
-        Edit(source, everywhere == 0, everywhere, target),
-        Knobs(300 * one, one),
-        Prompt(text[0], text[1], 7.5 * one),
-    )
-    guided = kernel.build(
-        classifier_free(net.denoise),
-        net.decode,
-        guiding.energy(raft, False),
-        kernel.noised_source,
-        noise.gaussian,
-        repetitions=2,
-    )
+    params = tiny.params(dtype)
+    source = tiny.latents(SIDE)
+    seen = decode(params.decoder, source)
+    target = tiny.target(weights.load("raft-small", dtype=dtype), seen, flow_unit=4)
+    problem = tiny.problem(params, source, target, clip=1)
+    guided = tiny.guided(dtype, "nothing", repetitions=2)
     keys = noise.keys(0, 1)
     rows = schedule.rows(schedule.ddim(50, np.ones(50)), 50 - LEVELS, 50)
     alpha = rows.alpha[0]
     start = jnp.sqrt(alpha) * source + jnp.sqrt(1 - alpha) * noise.start(keys, source.shape)
     run = jax.jit(functools.partial(sampling.run, guided))
     state, info = run(keys, kernel.init(start), rows, problem)
-    return state, info, decode(vae, state.z)
+    return state, info, decode(params.decoder, state.z)
 
 
 def apart(one, other):

@@ -22,6 +22,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from flax import nnx
 
+from experiments import pytorch_networks
 from mg_jax.models.stable_diffusion.config import TINY, V1, V2, Config
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
@@ -53,33 +54,14 @@ def vae_inputs(side: int):
 
 
 def their_unet(config: Config) -> UNet2DConditionModel:
-    c = config.unet
-    cross = [("CrossAttn" if has else "") for has in c.attention]
     with torch.device("meta"):
-        model = UNet2DConditionModel(
-            block_out_channels=c.channels,
-            down_block_types=tuple(f"{word}DownBlock2D" for word in cross),
-            up_block_types=tuple(f"{word}UpBlock2D" for word in reversed(cross)),
-            layers_per_block=c.layers,
-            attention_head_dim=c.heads,  # the number of heads, in spite of its name
-            cross_attention_dim=c.context,
-            norm_num_groups=c.groups,
-            use_linear_projection=True,
-        )
+        model = pytorch_networks.unet_of(config.unet, linear_projection=True)
     return fill(model, draw(unet_of(config)))
 
 
 def their_vae(config: Config) -> AutoencoderKL:
-    c = config.vae
     with torch.device("meta"):
-        model = AutoencoderKL(
-            block_out_channels=c.channels,
-            down_block_types=("DownEncoderBlock2D",) * len(c.channels),
-            up_block_types=("UpDecoderBlock2D",) * len(c.channels),
-            layers_per_block=c.layers,
-            norm_num_groups=c.groups,
-            latent_channels=c.latent,
-        )
+        model = pytorch_networks.vae_of(config.vae)
     return fill(model, draw(vae_of(config)))
 
 

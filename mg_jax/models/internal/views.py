@@ -74,8 +74,8 @@ def _pushed(
     rows, columns = np.nonzero(moving)
     weight = np.zeros(height * width)
     total = np.zeros((2, height * width))
-    share = 2 if _enlarging(flow, moving) <= 2 else 4
-    places = (np.arange(share) + 0.5) / share - 0.5
+    fine = 2 if _enlarging(flow, moving) <= 2 else 4
+    places = (np.arange(fine) + 0.5) / fine - 0.5
     for offset_y in places:
         for offset_x in places:
             x, y = columns + offset_x, rows + offset_y
@@ -85,7 +85,7 @@ def _pushed(
                 for dx in (0, 1):
                     j = np.floor(landing_x).astype(np.int64) + dx
                     i = np.floor(landing_y).astype(np.int64) + dy
-                    amount = (1 - np.abs(landing_y - i)) * (1 - np.abs(landing_x - j)) / share**2
+                    amount = (1 - np.abs(landing_y - i)) * (1 - np.abs(landing_x - j)) / fine**2
                     inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
                     flat, amount = (i * width + j)[inside], amount[inside]
                     weight += np.bincount(flat, amount, height * width)

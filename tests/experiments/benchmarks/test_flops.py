@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments import flops
+from experiments.benchmarks import flops
 from mg_jax.models.stable_diffusion.attention import attend
 
 
