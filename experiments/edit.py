@@ -149,6 +149,12 @@ _gradient_through = flags.DEFINE_enum(
     ["denoiser", "estimate"],
     "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
 )
+_home_spread = flags.DEFINE_float(
+    "home_spread",
+    None,
+    "How far from where the motion brings it the internal model may take a patch, in cells of a"
+    " 64 x 64 grid; inf: guidance alone moves (0.15).",
+)
 _guided_from = flags.DEFINE_float(
     "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."
 )
@@ -187,6 +193,7 @@ _SETTINGS = (
     _oracle_flow,
     _gradient_every,
     _gradient_through,
+    _home_spread,
     _guided_from,
     _guided_until,
     _warm_start,

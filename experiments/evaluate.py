@@ -3,7 +3,7 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
     python -m experiments.fetch_weights --name=raft-sintel
     python -m experiments.evaluate --cases=cases --out=out/evaluation
     python -m experiments.evaluate --cases=cases --out=out/ablations \
-        --methods=internal,no_flow_loss,no_color_loss,no_edit_mask,no_recursion,no_guidance
+        --methods=internal,no_flow_loss,no_color_loss,no_edit_mask,no_guidance,no_home
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
         --model=weights/sd14 --clip=weights/clip-vit-large-patch14
 

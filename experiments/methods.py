@@ -2,12 +2,14 @@
 
 ours       internal (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `mg_jax.baselines`
-ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance:
-           internal with one ingredient less
+ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance,
+           no_home (patches from anywhere: the denoiser knows nothing of the motion): internal with
+           one ingredient less; no_home_no_guidance: neither
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,7 +38,7 @@ COMPARED = (
     "pixels",
 )
 ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
-             "no_guidance")  # fmt: skip
+             "no_guidance", "no_home", "no_home_no_guidance")  # fmt: skip
 STABLE_DIFFUSION = "stable_diffusion"
 
 
@@ -64,6 +66,10 @@ def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
         "no_edit_mask": _with(settings, _no_edit_mask),
         "no_recursion": _guided(editing.INTERNAL, without(recursions=1)),
         "no_guidance": _guided(editing.INTERNAL, without(guidance_weight=0.0)),
+        "no_home": _guided(editing.INTERNAL, without(home_spread=math.inf)),
+        "no_home_no_guidance": _guided(
+            editing.INTERNAL, without(home_spread=math.inf, guidance_weight=0.0)
+        ),
     }
 
 

@@ -15,6 +15,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 # What one test has compiled, in whichever worker or program, is not compiled again.
 _programs = tempfile.TemporaryDirectory(prefix="programs.")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _programs.name)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

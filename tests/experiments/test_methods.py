@@ -1,6 +1,7 @@
 """Methods by name: each is its own, and says what it depends on."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def test_no_two_methods_are_the_same():
         ("no_occlusion_mask", "occlusion_masking", False),
         ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
+        ("no_home", "home_spread", math.inf),
     ],
 )
 def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):

@@ -317,41 +317,35 @@ def test_null_text_mends_the_tiny_networks_drift_under_guidance():
 
 
 def stage(levels):
-    """Denoiser with and without its prior, clean latent, rows and region of a disc's motion."""
+    """Denoisers with and without a prior, clean latent, rows and region of a disc's motion."""
     height, width = 96, 144
     y, x = np.mgrid[:height, :width]
     photo = np.stack([np.sin(y / 9) * np.cos(x / 7), np.cos(x / 11), np.sin((x + y) / 13)], -1)
     photo = photo.astype(np.float32)
     flow = motions.field(motions.parse("translate dx=30 dy=0"), np.hypot(y - 48, x - 56) < 20)
-    settings = Settings(size=256, steps=levels, recursions=1)
-    rest, pushed = views.views(photo, flow, background.behind(photo, flow, (32, 32)))
-    whole = rest._replace(chosen=np.ones_like(rest.chosen))
-    ready = prepare(
-        stages(settings)[0],
-        settings,
-        photo,
-        flow,
-        masks.edit_region(flow, 4.0),
-        [(view, views.picture(view, photo)) for view in (whole, pushed)],
-        np.ones(levels),
-        {},
-        lambda _, seen: seen.mean(),
-    )
-    params = ready.problem.params.denoiser
-    everywhere = jnp.arange(params.keys.shape[1], dtype=jnp.int32)
-    free = params._replace(
-        candidates=params.candidates._replace(
-            keys=jnp.tile(everywhere, (params.pixels.shape[0], 1))
-        ),
-        reached=jnp.zeros_like(params.reached),
-        nearness=jnp.zeros_like(params.nearness),
-    )
+    _, pushed = views.views(photo, flow, background.behind(photo, flow, (32, 32)))
+
+    def ready(home_spread):
+        settings = Settings(size=256, steps=levels, recursions=1, home_spread=home_spread)
+        return prepare(
+            stages(settings)[0],
+            settings,
+            photo,
+            flow,
+            masks.edit_region(flow, 4.0),
+            [(view, views.picture(view, photo)) for view in (views.whole(flow), pushed)],
+            np.ones(levels),
+            {},
+            lambda _, seen: seen.mean(),
+        )
+
+    prior, free = ready(0.15), ready(np.inf)
     return (
-        params,
-        free,
-        ready.problem.edit.source,
-        ready.schedule,
-        ~np.asarray(ready.problem.edit.keep),
+        prior.problem.params.denoiser,
+        free.problem.params.denoiser,
+        prior.problem.edit.source,
+        prior.schedule,
+        ~np.asarray(prior.problem.edit.keep),
     )
 
 

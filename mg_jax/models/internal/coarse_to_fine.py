@@ -7,6 +7,7 @@ full-size picture is copied from the photo by the fine stage's matches.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
@@ -114,8 +115,13 @@ def run(
 def seen(
     photo: UInt8[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], settings: Settings
 ) -> list[tuple[View, Float[np.ndarray, "H W 3"]]]:
-    """The pictures, in [-1, 1], that an edit takes its patches from; the first is the photo."""
+    """The pictures, in [-1, 1], that an edit takes its patches from; the first is the photo.
+
+    The photo alone, and all of it, where the denoiser is to know nothing of the motion.
+    """
     picture = images.to_float(photo)
+    if math.isinf(settings.home_spread):
+        return [(views.whole(flow), picture)]
     behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
     return [(view, views.picture(view, picture)) for view in views.views(picture, flow, behind)]
 
@@ -204,7 +210,9 @@ def _snap(
             iterations=_SNAPS,
             reach=reach,
         )
-        return image, matching.settled(matches, ready.chosen)
+        # Without a prior no place is a home.
+        settled = matching.settled(matches, ready.chosen)
+        return image, jnp.where(params.nearness > 0, settled, matches)
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found

@@ -1,5 +1,6 @@
 """One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -24,10 +25,7 @@ _COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
-# Prior on where a patch comes from: within some pixels (of a 64 px grid) of where it lies, in the
-# photo where that rests, in the pushed photo where it moves.
-_SPREAD = 0.15
-_REACH = 4  # deviations: no patch with a home beyond is asked
+_REACH = 4  # deviations of the prior: no patch with a home beyond is asked
 # Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
 # share of the picture's size, where a mask drawn by hand has some background.
 _REACHED = 1000.0
@@ -78,7 +76,9 @@ def prepare(
     radius = _radii(np.asarray(rows.alpha), stage.grid)
     source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
-    denoiser, pictures, places, chosen = _denoiser(stage, flow, inside, views, radius, source)
+    denoiser, pictures, places, chosen = _denoiser(
+        stage, settings.home_spread, flow, inside, views, radius, source
+    )
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
     one = jnp.ones(1)
@@ -112,6 +112,7 @@ def magnify(
 
 def _denoiser(
     stage: Stage,
+    home_spread: float,
     flow: Float[np.ndarray, "H W 2"],
     inside: Bool[np.ndarray, "h w"],
     views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
@@ -130,10 +131,12 @@ def _denoiser(
     home = places[:, 1:].astype(np.float32)
     parts = tiles(inside)
     room, side = slots(shape)
-    spread = _SPREAD * stage.grid / 64
+    # Prior on where a patch comes from: where it lies, in the photo where that rests, in the pushed
+    # photo where it moves.
+    spread = home_spread * stage.grid / 64
     near = candidates(parts, home, _REACH * spread)
     width = bucket([len(found) for found in near])
-    landing = _depth(destination(flow), shape)
+    landing = _depth(destination(flow), shape) * math.isfinite(spread)
 
     def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
         rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]

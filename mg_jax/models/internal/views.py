@@ -41,6 +41,13 @@ def views(
     return rest, _pushed(photo, flow, moving, behind)
 
 
+def whole(flow: Float[np.ndarray, "H W 2"]) -> View:
+    """The photo, all of it."""
+    positions = _positions(flow.shape[:2])
+    nowhere = np.zeros(flow.shape[:2], bool)
+    return View(positions, np.zeros((*nowhere.shape, 3), np.float32), ~nowhere, nowhere)
+
+
 def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
     """The view as a picture of the photo's size, in [-1, 1]; bilinear where it is deformed."""
     positions = _positions(view.moving.shape)

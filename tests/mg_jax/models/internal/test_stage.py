@@ -1,6 +1,8 @@
 """A stage's problem: grids in the photo's proportions, few shapes, exact magnification."""
 
+import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -169,6 +171,17 @@ def test_what_is_reached_is_where_the_object_lands():
     assert (reached >= 0).all()
     assert reached.max() > 0
     assert landing.mean() > 0.9
+
+
+def test_without_a_home_every_patch_is_asked_and_none_is_likelier():
+    params = ready(settings=dataclasses.replace(SETTINGS, home_spread=math.inf)).problem.params
+    weights = params.denoiser
+    assert weights.nearness == 0
+    assert not weights.reached.any()
+    count = len(np.unique(weights.candidates.keys[0])) - 1  # and the one that pads
+    for tile in weights.candidates.keys[: int(weights.candidates.tiles)]:
+        np.testing.assert_array_equal(np.unique(tile)[:count], np.arange(count))
+    assert count > ready().problem.params.denoiser.candidates.keys.shape[1]
 
 
 def test_settings_reach_the_problem():
