@@ -12,7 +12,7 @@ test: $(VENV)/.test lint  ## lint, types and the default test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not long"
 
 coverage: $(VENV)/.test  ## the default tests once more, counting the lines that they run
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m "not long" --cov --cov-report=term
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_SAID = ("RESOURCE_EXHAUSTED", "out of memory")  # by JAX, by PyTorch
+SAID = ("RESOURCE_EXHAUSTED", "out of memory", "can't allocate memory")  # by JAX, by PyTorch
 
 
 class OutOfMemoryError(ValueError):
@@ -38,7 +38,7 @@ def _call(work: partial[R]) -> R:
     try:
         return work()
     except RuntimeError as error:
-        if any(words in str(error) for words in _SAID):
+        if any(words in str(error) for words in SAID):
             line = str(error).splitlines()[0]
             raise OutOfMemoryError(
                 f"{work.func.__module__}: {line}; expected enough memory"

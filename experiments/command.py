@@ -7,11 +7,14 @@ from typing import NoReturn
 
 from absl import app, flags
 
+from experiments.alone import SAID
+
 
 def run(main: Callable[[], None]) -> None:
     """Parse the flags, then run `main`.
 
-    A ValueError, a failing disk or a bad flag ends in one line on standard error and status 1.
+    A ValueError, a failing disk, a bad flag or too little memory ends in one line on standard error
+    and status 1.
     """
     logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
     app.run(lambda rest: attempt(main, rest), flags_parser=parse)
@@ -25,6 +28,11 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
         main()
     except (ValueError, OSError) as error:
         fail(str(error))
+    except (RuntimeError, MemoryError) as error:
+        said = str(error).partition("\n")[0]
+        if isinstance(error, RuntimeError) and not any(words in said for words in SAID):
+            raise
+        fail(f"not enough memory ({said}); expected more, or a smaller --size")
 
 
 def parse(argv: Sequence[str]) -> list[str]:

@@ -36,10 +36,10 @@ from tqdm import tqdm
 
 import mg_jax
 from experiments import command, motion_flags, reading, writing
-from flows import files, masks, motions
+from flows import files, masks, motions, selections
 from mg_jax import editing, images, parallel, reference, schedule, trajectory
-from mg_jax.models.stable_diffusion import settings as diffusion_settings
 from mg_jax.models.stable_diffusion.inputs import work_shape
+from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress
 
@@ -79,16 +79,12 @@ _clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200
 _cfg_scale = flags.DEFINE_float(
     "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
 )
-_PRESETS = {
-    "paper": mg_jax.StableDiffusionSettings,
-    "reference": diffusion_settings.reference,
-    "fast": diffusion_settings.fast,
-}
 _preset = flags.DEFINE_enum(
     "preset",
-    "paper",
-    list(_PRESETS),
-    "Stable Diffusion's settings: the paper's, all that the PyTorch reference does, or fast.",
+    None,
+    list(PRESETS),
+    "Stable Diffusion's settings: the paper's (default), all that the PyTorch reference does, or"
+    " fast.",
 )
 _source = flags.DEFINE_enum(
     "source",
@@ -235,6 +231,7 @@ def main() -> None:
         }
         editing.check(**request)
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
+    config = _config(settings)
     left = motions.leaving(flow, masks.moving(flow))
     if left > 0:
         print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
@@ -249,7 +246,7 @@ def main() -> None:
             bar.update()
 
         result = mg_jax.edit(**request, report=report)
-    _write(out, result, _config(settings))
+    _write(out, result, config)
     scores = result.metrics
     print(
         f"{out / 'edited.png'}: flow {scores['flow_l1_px']:.2f} px off in the mean,"
@@ -262,7 +259,9 @@ def _settings() -> Settings:
     """The model's own, but for what the flags say."""
     defaults = editing.defaults(_model.value)
     if isinstance(defaults, mg_jax.StableDiffusionSettings):
-        defaults = _PRESETS[_preset.value]()
+        defaults = PRESETS[_preset.value or "paper"]()
+    elif _preset.value:
+        raise ValueError(f"--preset: not for the model {_model.value}; expected none")
     given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
     for name in given.keys() - {field.name for field in dataclasses.fields(defaults)}:
         raise ValueError(f"--{name}: not for the model {_model.value}; expected none")
@@ -352,7 +351,7 @@ def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Give
 
 def _config(settings: Settings) -> dict[str, Any]:
     named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
-    inputs = [flag.value for flag in named if flag.value and Path(flag.value).is_file()]
+    inputs = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
     else:
@@ -361,7 +360,7 @@ def _config(settings: Settings) -> dict[str, Any]:
     packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
-        "settings": dataclasses.asdict(settings),
+        "settings": writing.described(settings),
         "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in inputs},
         "versions": {
             "python": platform.python_version(),

@@ -5,7 +5,7 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
     python -m experiments.evaluate --cases=cases --out=out/ablations \
         --methods=internal,no_flow_loss,no_color_loss,no_edit_mask,no_guidance,no_home
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
-        --model=weights/sd14 --clip=weights/clip-vit-large-patch14
+        --model=weights/sd14 --presets=paper,fast --clip=weights/clip-vit-large-patch14
 
 A case is a folder with source.png, flow.npz (key flow) and, where known, reference.png (another
 program's result), answer.png (the true edited picture) and prompt.txt. In --out it writes
@@ -18,12 +18,12 @@ Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or l
 diffusion method and for pixels, nothing for the others, and 3 s to measure each picture.
 """
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,29 +34,48 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, evaluation, matrix, methods, tables
+from experiments import command, evaluation, matrix, methods, tables, writing
 from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
-from experiments.methods import ABLATIONS, COMPARED, STABLE_DIFFUSION, Method, Picture
+from experiments.methods import (
+    ABLATIONS,
+    COMPARED,
+    ECONOMIES,
+    PLAIN,
+    STABLE_DIFFUSION,
+    Method,
+    Picture,
+)
 from flows import draw, files, raft
 from flows.raft import weights
 from mg_jax import cases, editing, images, noise, parallel
 from mg_jax.cases import Case
+from mg_jax.models.stable_diffusion.settings import PRESETS
+from mg_jax.settings import Settings
 
-_S = TypeVar("_S")
+_S = TypeVar("_S", bound=Settings)
 
 _SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
 
 _cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
 _out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
 _methods = flags.DEFINE_list(
-    "methods", list(COMPARED), f"Which methods; also: {', '.join(ABLATIONS)}."
+    "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *ECONOMIES))}."
 )
 _judge = flags.DEFINE_string(
     "judge", "raft-sintel", "Flow network that measures: a name or a file; raft-small guides."
 )
 _clip = flags.DEFINE_string("clip", None, "Folder of a CLIPModel, for cases with a prompt.")
 _model = flags.DEFINE_string(
-    "model", None, f"Stable Diffusion, as for experiments.edit: adds the method {STABLE_DIFFUSION}."
+    "model",
+    None,
+    f"Stable Diffusion, as for experiments.edit: adds the method {STABLE_DIFFUSION}, or for presets"
+    f" other than the paper's {STABLE_DIFFUSION}_PRESET.",
+)
+_presets = flags.DEFINE_list(
+    "presets", ["paper"], f"Of Stable Diffusion's settings, some of {', '.join(PRESETS)}."
+)
+_dtype = flags.DEFINE_enum(
+    "dtype", None, ["float32", "bfloat16"], "What Stable Diffusion computes in (float32)."
 )
 _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
 # Settings that are not given are the models' own.
@@ -74,7 +93,7 @@ def main() -> None:
         _check(cases.read(folder), folder)
     noise.keys(_seed.value, 1)
     ruler = _ruler()
-    out = Path(_out.value)
+    out = writing.folder(Path(_out.value), f"--out={_out.value}")
     table: dict[str, dict[str, Row]] = {}
     with tqdm(total=len(folders) * len(chosen), unit="edit", disable=None) as bar:
         for folder in folders:
@@ -102,19 +121,27 @@ def _chosen() -> dict[str, Method]:
     given: dict[str, Any] = {
         flag.name: flag.value for flag in (_size, _steps, _recursions) if flag.value is not None
     }
-    known = methods.known(_settings(mg_jax.InternalSettings, given))
     names = list(_methods.value)
+    internal = set(names) - set(PLAIN)
+    known = methods.known(_with(mg_jax.InternalSettings(), given if internal else {}))
     if _model.value:
-        settings = _settings(mg_jax.StableDiffusionSettings, given)
-        known[STABLE_DIFFUSION] = methods.stable_diffusion(_model.value, settings)
-        names.append(STABLE_DIFFUSION)
-        editing.stable_diffusion(_model.value, settings.dtype)
+        if _dtype.value:
+            given["dtype"] = _dtype.value
+        for preset in _presets.value:
+            if preset not in PRESETS:
+                raise ValueError(f"--presets: {preset}; expected some of {', '.join(PRESETS)}")
+            name = STABLE_DIFFUSION + (f"_{preset}" if preset != "paper" else "")
+            settings = _with(PRESETS[preset](), given)
+            known[name] = methods.stable_diffusion(_model.value, settings)
+            names.append(name)
+            editing.stable_diffusion(_model.value, settings.dtype)
     return methods.chosen(names, known)
 
 
-def _settings(kind: Callable[..., _S], given: dict[str, Any]) -> _S:
+def _with(settings: _S, given: dict[str, Any]) -> _S:
+    """The settings, but for what the flags say."""
     try:
-        return kind(**given)
+        return dataclasses.replace(settings, **given)
     except ValueError as error:
         raise ValueError(f"--{error}") from error
 

@@ -4,7 +4,9 @@ ours       internal (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `mg_jax.baselines`
 ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance,
            no_home (patches from anywhere: the denoiser knows nothing of the motion): internal with
-           one ingredient less; no_home_no_guidance: neither
+           one ingredient less
+economies  no_home_shared (two repetitions share a gradient), no_home_estimate (gradients skip the
+           denoiser): where guidance alone moves, what cheaper gradients cost
 """
 
 import dataclasses
@@ -17,6 +19,7 @@ import numpy as np
 from jaxtyping import Array, Key, UInt8
 
 import mg_jax
+from experiments import writing
 from flows.raft import Raft
 from mg_jax import editing, noise, warping
 from mg_jax.baselines import pixels, repaint, sdedit
@@ -38,7 +41,9 @@ COMPARED = (
     "pixels",
 )
 ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
-             "no_guidance", "no_home", "no_home_no_guidance")  # fmt: skip
+             "no_guidance", "no_home")  # fmt: skip
+ECONOMIES = ("no_home_shared", "no_home_estimate")
+PLAIN = ("nothing", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 
 
@@ -67,8 +72,11 @@ def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
         "no_recursion": _guided(editing.INTERNAL, without(recursions=1)),
         "no_guidance": _guided(editing.INTERNAL, without(guidance_weight=0.0)),
         "no_home": _guided(editing.INTERNAL, without(home_spread=math.inf)),
-        "no_home_no_guidance": _guided(
-            editing.INTERNAL, without(home_spread=math.inf, guidance_weight=0.0)
+        "no_home_shared": _guided(
+            editing.INTERNAL, without(home_spread=math.inf, gradient_every=2)
+        ),
+        "no_home_estimate": _guided(
+            editing.INTERNAL, without(home_spread=math.inf, gradient_through="estimate")
         ),
     }
 
@@ -76,7 +84,7 @@ def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
 def chosen(names: list[str], known: dict[str, Method]) -> dict[str, Method]:
     """The methods of these names, in their order, each once. Raises ValueError for other names."""
     for name in names:
-        if name == STABLE_DIFFUSION and name not in known:
+        if name.startswith(STABLE_DIFFUSION) and name not in known:
             raise ValueError(f"--methods: {name} without --model; expected its weights")
         if name not in known:
             raise ValueError(f"--methods: {name!r} unknown; expected of {', '.join(known)}")
@@ -98,7 +106,7 @@ def _guided(model: str, settings: Settings) -> Method:
         prompt = case.prompt if reads else ""
         return mg_jax.edit(case.source, case.flow, prompt, model, seed, settings=settings).image
 
-    return Method(edit, {"method": "edit", "model": model, **dataclasses.asdict(settings)})
+    return Method(edit, {"method": "edit", "model": model, **writing.described(settings)})
 
 
 def _with(
@@ -108,7 +116,7 @@ def _with(
     def edit(case: Case, seed: int) -> Picture:
         return of(case, seed, settings)
 
-    return Method(edit, {"method": of.__name__, **dataclasses.asdict(settings)})
+    return Method(edit, {"method": of.__name__, **writing.described(settings)})
 
 
 def _nothing(case: Case, _seed: int) -> Picture:

@@ -1,7 +1,12 @@
-"""Where our programs write."""
+"""Where our programs write, and how settings are written."""
 
+import dataclasses
+import math
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from mg_jax.settings import Settings
 
 
 def folder(path: Path, flag: str) -> Path:
@@ -17,3 +22,9 @@ def folder(path: Path, flag: str) -> Path:
     except OSError as error:
         raise ValueError(f"{flag}: {error.strerror}; expected a writable folder") from error
     return path
+
+
+def described(settings: Settings) -> dict[str, Any]:
+    """Settings by name, for a JSON file: that has no number for infinity."""
+    values = dataclasses.asdict(settings)
+    return {name: "inf" if value == math.inf else value for name, value in values.items()}

@@ -54,13 +54,13 @@ def keep_programs(folder: Path | None = None) -> None:
     In `folder`, else where $JAX_COMPILATION_CACHE_DIR says, else in mg_jax/programs of
     $XDG_CACHE_HOME or ~/.cache.
     """
-    if folder is None and "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    cache = (Path(base) if base else Path.home() / ".cache") / "mg_jax" / "programs"
-    jax.config.update("jax_compilation_cache_dir", str(folder or cache))  # type: ignore[no-untyped-call]
+    if folder is not None or "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        cache = (Path(base) if base else Path.home() / ".cache") / "mg_jax" / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(folder or cache))  # type: ignore[no-untyped-call]
     # The small ones, too: an edit has two hundred, that take 25 ms each to compile, 5 to read.
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]
 
 
 def jit_lean(function: Callable[P, R], donated: int | tuple[int, ...] = ()) -> Callable[P, R]:

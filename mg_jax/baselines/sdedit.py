@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
+from mg_jax.models.internal.coarse_to_fine import REACH
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.warping import forward
 
@@ -33,4 +34,4 @@ def sdedit(
     task = unguided.task(photo, flow, np.where(region[..., None], warped, photo), region, settings)
     ready = unguided.prepared(task, stage, settings)
     start = unguided.noised(ready, ready.problem.edit.source, key)
-    return unguided.finished(task, unguided.draw(ready, start, key, 1))
+    return unguided.finished(task, unguided.draw(ready, start, key, 1, REACH[1]))

@@ -14,16 +14,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from mg_jax import energies, images, kernel, noise, sampling
-from mg_jax.models.internal import coarse_to_fine, matching
+from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage
 from mg_jax.models.internal.stage import Prepared, magnifier, magnify, prepare
 from mg_jax.models.internal.views import View
 from mg_jax.types import Image, Latent, State
-
-_SNAPS = 6
-_REACH = 3
 
 
 class Task(NamedTuple):
@@ -40,7 +37,7 @@ class Drawn(NamedTuple):
     """What a stage came to."""
 
     image: Image  # one sample, on the stage's grid
-    matches: Int[Array, "h w 3"]  # picture, row and column that each cell is copied from
+    matches: Int[Array, "1 h w 3"]  # picture, row and column that each cell is copied from
 
 
 def task(
@@ -87,34 +84,25 @@ def noised(ready: Prepared, image: Image, key: Key[Array, ""]) -> Latent:
     return jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
 
 
-def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Drawn:
-    """Denoise `z` down the stage's levels, each `repetitions` times, and end on real patches."""
-    drawn: Drawn = _draw(ready, z, key, repetitions)
-    return drawn
+def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int, reach: int) -> Drawn:
+    """Denoise `z` down the stage's levels, each `repetitions` times, and end on real patches.
+
+    `reach` is that of the patch votes, one of `coarse_to_fine.REACH`.
+    """
+    return Drawn(*coarse_to_fine.snapped(ready, _sampled(ready, z, key, repetitions), reach))
 
 
 def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
     """The full-size picture: copied by the matches where the task is free, else as it was."""
     sources = [task.photo, *(images.to_uint8(picture) for _, picture in task.pictures[1:])]
-    return copy(task.picture, sources, task.free, np.asarray(drawn.matches))
+    return copy(task.picture, sources, task.free, np.asarray(drawn.matches[0]))
 
 
 @functools.partial(jax.jit, static_argnames="repetitions")
-def _draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Drawn:
+def _sampled(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Latent:
     plain = kernel.build(
         denoise, magnify, energies.nothing, kernel.noised_source, noise.gaussian, repetitions
     )
-    problem = ready.problem
     state: State
-    state, _ = sampling.run(plain, key[None], kernel.init(z), ready.schedule, problem)
-    start = jnp.where(problem.edit.keep, problem.edit.source, state.z)[0]
-    image, matches = matching.snap(
-        problem.params.denoiser,
-        ready.pictures,
-        ready.places,
-        start,
-        ready.matching,
-        iterations=_SNAPS,
-        reach=_REACH,
-    )
-    return Drawn(image[None], matches)
+    state, _ = sampling.run(plain, key[None], kernel.init(z), ready.schedule, ready.problem)
+    return state.z

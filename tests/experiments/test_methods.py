@@ -1,7 +1,6 @@
 """Methods by name: each is its own, and says what it depends on."""
 
 import dataclasses
-import math
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ def case():
 
 
 def test_all_names_are_known():
-    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS}
+    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS, *methods.ECONOMIES}
 
 
 def test_methods_are_chosen_in_their_order_each_once():
@@ -57,7 +56,7 @@ def test_no_two_methods_are_the_same():
         ("no_occlusion_mask", "occlusion_masking", False),
         ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
-        ("no_home", "home_spread", math.inf),
+        ("no_home", "home_spread", "inf"),
     ],
 )
 def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):

@@ -31,7 +31,7 @@ from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
 _SNAPS = 6
-_REACH = (2, 3)  # of the patch votes in the coarse and the fine stage
+REACH = (2, 3)  # of the patch votes in the coarse and the fine stage
 
 
 class _Segment(NamedTuple):
@@ -103,7 +103,7 @@ def run(
                 reached = sum(levels[:number]) + done.level + 1
                 report(tracing.progress(rows[-1], reached, sum(levels)))
             steps = done.state.steps
-            image, matches = _snapped(prepared, done.state.z, _REACH[number])
+            image, matches = snapped(prepared, done.state.z, REACH[number])
     full = [picture for _, picture in pictures]
     copied = [
         copy(photo, [photo, *map(images.to_uint8, full[1:])], region, np.asarray(m))
@@ -194,10 +194,12 @@ def _program(
     return jax.jit(functools.partial(sampling.run, internal), donate_argnums=1)
 
 
-@functools.partial(jax.jit, static_argnames=("reach",))
-def _snap(
+@functools.partial(jax.jit, static_argnames="reach")
+def snapped(
     ready: Prepared, z: Latent, reach: int
 ) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
+    """The end of a stage: its picture of coherent patches, and the matches that made it."""
+    z = jnp.where(ready.problem.edit.keep, ready.problem.edit.source, z)
     params = ready.problem.params.denoiser
 
     def one(z: Float[Array, "h w 3"]) -> tuple[Array, Array]:
@@ -216,14 +218,6 @@ def _snap(
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found
-
-
-def _snapped(
-    ready: Prepared, z: Latent, reach: int
-) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
-    keep = ready.problem.edit.keep
-    image, matches = _snap(ready, jnp.where(keep, ready.problem.edit.source, z), reach)
-    return image, matches
 
 
 def _start(

@@ -3,8 +3,12 @@
 For the noisy image z = √ᾱ·x + √(1−ᾱ)·n and its patch P_i(z) at pixel i, the mean of x(i) given
 that patch, over all patches P_j(s) of the photo s with pixel s(j) at their centre:
 
-    logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ)
+    logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ) − |h_j − i|² / 2σ² − r_i·rests_j
     x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
+
+The patches are those of two pictures, the photo at rest and pushed along the motion (`views`), and
+the last two terms are the prior of an edit: a patch lies near its home h_j, and where the object
+lands (r_i) none that rests.
 
 Only pixels of the edit region are asked, in tiles; all others are the photo's own.
 """

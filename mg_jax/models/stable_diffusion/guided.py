@@ -35,6 +35,7 @@ from mg_jax.sampling import Done
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Denoiser, Edit, Energy, Info, Knobs, Latent, Params, Problem, State
 
+_DRAWS = 3  # noises of a repetition: source, DDIM, re-noising
 _FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
 
 
@@ -75,7 +76,17 @@ def run(
     remat: Remat = "nothing" if settings.remat == "nothing" else "blocks"
     net = networks.build(model.config, settings.dtype, remat)
     levels = settings.steps
-    skipped = round(settings.warm_start * levels)
+    skipped = min(round(settings.warm_start * levels), levels - 1)
+    plan = _plan(raft, settings, skipped)
+    evaluations = sum(way.repetitions for way in plan[skipped:])
+    _check(
+        given,
+        inputs.work_shape(photo.shape[:2], settings.size),
+        keys.size,
+        evaluations,
+        settings,
+        model,
+    )
     before = -skipped
     if given.trajectory is None and settings.source == "inverted":
         before += levels * (2 if settings.null_text else 1)
@@ -85,7 +96,6 @@ def run(
     told = inputs.prompt_of(prompt, keys.size, settings.cfg_scale, model, net)
     problem = problem._replace(prompt=_with_null_text(told, given))
     rows = schedule.ddim(levels, ramp)
-    plan = _plan(raft, settings)
     programs = {
         way: _program(
             net,
@@ -130,13 +140,15 @@ class _Way(NamedTuple):
     repetitions: int
 
 
-def _plan(raft: Raft, settings: Settings) -> list[_Way]:
-    """How each level is run."""
+def _plan(raft: Raft, settings: Settings, skipped: int) -> list[_Way]:
+    """How each level is run, if the first ones are skipped; however few, one is guided."""
     guided = _Way(guiding.energy(raft, settings.oracle_flow), settings.recursions)
     first, last = (
         round(share * settings.steps) for share in (settings.guided_from, settings.guided_until)
     )
     free = _Way(energies.nothing, 1)
+    first = min(first, settings.steps - 1)
+    last = max(last, first + 1, skipped + 1)
     return [guided if first <= i < last else free for i in range(settings.steps)]
 
 
@@ -153,7 +165,6 @@ def problem_of(
     """The problem of one sample, but for its prompt."""
     seen = inputs.work_picture(photo, settings)
     grid = (seen.shape[1] // model.config.vae.factor, seen.shape[2] // model.config.vae.factor)
-    _check(given, grid, settings, model)
     if given.trajectory is None:
         source = inputs.encoded(seen, model, net)
     else:
@@ -254,7 +265,17 @@ def _warm(
     return math.sqrt(alpha) * clean + math.sqrt(1 - alpha) * noise.start(keys, shape)
 
 
-def _check(given: Given, grid: tuple[int, int], settings: Settings, model: StableDiffusion) -> None:
+def _check(
+    given: Given,
+    shape: tuple[int, int],
+    samples: int,
+    evaluations: int,
+    settings: Settings,
+    model: StableDiffusion,
+) -> None:
+    """`shape` is the work picture's, `evaluations` those of the levels that are run."""
+    factor = model.config.vae.factor
+    grid = (shape[0] // factor, shape[1] // factor)
     levels, latent = settings.steps, (*grid, model.config.vae.latent)
     if given.start is not None and settings.warm_start:
         raise ValueError(
@@ -271,6 +292,14 @@ def _check(given: Given, grid: tuple[int, int], settings: Settings, model: Stabl
         array = getattr(given, name)
         if array is not None and array.shape not in shapes:
             raise ValueError(f"given: {name} of shape {array.shape}; expected {shapes[0]}")
+    expected_noise = (evaluations, _DRAWS, samples, *latent)
+    if given.recording is not None and (
+        given.recording.shape[1:] != expected_noise[1:] or len(given.recording) < evaluations
+    ):
+        raise ValueError(
+            f"given: recording of shape {given.recording.shape}; expected {expected_noise},"
+            " or more of its steps"
+        )
 
 
 @functools.cache

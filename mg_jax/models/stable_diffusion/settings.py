@@ -103,3 +103,6 @@ def fast() -> Settings:
         gradient_every=2,
         gradient_through="estimate",
     )
+
+
+PRESETS = {"paper": Settings, "reference": reference, "fast": fast}

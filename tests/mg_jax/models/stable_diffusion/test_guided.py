@@ -224,6 +224,14 @@ def test_what_is_given_must_fit(name):
         run(given=given)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 1), (4, 2, 1), (4, 3, 2)])
+def test_recorded_noise_must_last_and_fit(shape):
+    given = guided.Given(recording=np.zeros((*shape, 16, 16, 4), np.float32))
+    line = r"^given: recording of shape [^\n]*; expected \(4, 3, 1, 16, 16, 4\), or more [^\n]*$"
+    with pytest.raises(ValueError, match=line):
+        run(given=given)
+
+
 def test_levels_that_are_not_guided_run_once():
     settings = dataclasses.replace(SETTINGS, steps=4, guided_from=0.25, guided_until=0.75)
     _, trace = run(settings)
