@@ -91,9 +91,11 @@ def _backward(
         of_q = of_q + jnp.einsum(
             "bhmd,bhmn->bhdn", key, of_logits, preferred_element_type=wide(q.dtype)
         )
-        of_key = jnp.einsum("bhmn,bhnd->bhmd", of_logits, q)
-        of_value = jnp.einsum("bhmn,bhnd->bhmd", weights.astype(v.dtype), gradient)
-        return of_q, (of_key, of_value)
+        of_key, of_value = (
+            jnp.einsum("bhmn,bhnd->bhmd", rows, x, preferred_element_type=wide(q.dtype))
+            for rows, x in ((of_logits, q), (weights.astype(v.dtype), gradient))
+        )
+        return of_q, (of_key.astype(k.dtype), of_value.astype(v.dtype))
 
     b, heads, n, d = q.shape
     start = jnp.zeros((b, heads, d, n), wide(q.dtype))

@@ -10,6 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows import products
 from flows.precision import widened
 from flows.raft.convolution import Conv
 
@@ -104,7 +105,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*axes c"]) -> Float[Array, "*axes c2"]:
         """Multiply the last axis, add the bias."""
-        y = x.astype(self.dtype) @ self.kernel.get_value().astype(self.dtype)
+        y = products.matmul(x.astype(self.dtype), self.kernel.get_value().astype(self.dtype))
         if self.bias is None:
             return y
         bias = self.bias.get_value().astype(self.dtype)

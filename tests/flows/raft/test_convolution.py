@@ -37,3 +37,30 @@ def test_gradient_in_half_precision_keeps_the_dtype():
         x, kernel
     )
     assert [gradient.dtype for gradient in gradients] == [jnp.bfloat16, jnp.bfloat16]
+
+
+@pytest.mark.parametrize("kernel", [(3, 3), (1, 1), (1, 5)])
+def test_wide_ones_in_half_precision_are_those_of_the_same_numbers_rounded(kernel):
+    """On CPU they are products tap by tap; the sum is rounded once."""
+    keys = jax.random.split(jax.random.key(0), 3)
+    x = jax.random.normal(keys[0], (2, 9, 7, 48), jnp.bfloat16)
+    weights = jax.random.normal(keys[1], (*kernel, 48, 40), jnp.bfloat16)
+    slope = jax.random.normal(keys[2], (2, 9, 7, 40), jnp.bfloat16)
+    found, back = jax.vjp(lambda x, k: convolve(x, k, 1), x, weights)
+    wide = [one.astype(jnp.float32) for one in (x, weights, slope)]
+    exact, back_wide = jax.vjp(lambda x, k: by_jax(x, k, 1), *wide[:2])
+    for half, full in zip((found, *back(slope)), (exact, *back_wide(wide[2])), strict=True):
+        assert half.dtype == jnp.bfloat16
+        error = np.abs(np.asarray(half, np.float32) - full)
+        assert (error <= jnp.finfo(jnp.bfloat16).eps * (np.abs(full) + 1)).all()
+
+
+def test_narrow_and_strided_ones_stay_convolutions():
+    def products(channels, stride):
+        x = jax.ShapeDtypeStruct((1, 8, 8, channels), jnp.bfloat16)
+        kernel = jax.ShapeDtypeStruct((3, 3, channels, channels), jnp.bfloat16)
+        text = jax.jit(convolve, static_argnums=2).lower(x, kernel, stride).as_text()
+        return text.count("dot_general"), text.count("stablehlo.convolution")
+
+    assert products(32, 1) == (9, 0)
+    assert products(16, 1) == products(32, 2) == (0, 1)
