@@ -132,7 +132,7 @@ def main() -> None:
                     _write(out, machine, found)
                 bar.update()
 
-        if "step" in sections:
+        if {"step", "networks"} & set(sections):
             measure("agreement", step.agreement(job, clone, ways))
         machine.update(alone(hardware.machine))
         rates: dict[str, Rate] = {one: alone(hardware.matrix_rate, one) for one in precisions}

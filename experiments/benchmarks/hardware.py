@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from experiments.benchmarks.figures import Figure, Rate
 from experiments.benchmarks.timing import seconds
+from flows import products
 
 _REPETITIONS = 5
 _CPU_SIZES = (512, 1024, 2048)
@@ -26,7 +26,7 @@ def matrix_rate(precision: str) -> Rate:
     """
     jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
     accelerated = jax.default_backend() != "cpu"
-    product = jax.jit(jnp.matmul)
+    product = jax.jit(products.matmul)
     rates = []
     for size in _ACCELERATOR_SIZES if accelerated else _CPU_SIZES:
         a = jax.random.normal(jax.random.key(0), (size, size), precision)

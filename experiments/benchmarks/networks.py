@@ -1,5 +1,6 @@
 """Each network alone, forward, and with the gradient to its input: ours, and PyTorch's."""
 
+import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -63,8 +64,13 @@ def measure(
                         spent,
                         operations=counted[direction],
                         limit=limits[job.precision],
-                        note="" if spent else "not enough memory",
+                        note=_program(by) if spent else "not enough memory",
                     )
+
+
+def _program(by: str) -> str:
+    package = "jax" if by == OURS else "torch"
+    return f"{package} {importlib.metadata.version(package)}"
 
 
 def ours(job: Job, name: str, repetitions: int) -> Seconds:

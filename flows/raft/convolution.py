@@ -8,10 +8,10 @@ On CPU half precision goes through matrix products, one a tap of the kernel: `fl
 """
 
 from functools import partial
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
@@ -31,38 +31,46 @@ def convolve(
     XLA's "SAME" pads stride-2 convolutions on one side only, which would shift the grid. Has no
     forward-mode derivative.
     """
-    if stride == 1:
-        return _convolved(x, kernel, _halves(kernel))
-    return _convolve(x, kernel, stride, _halves(kernel))
-
-
-def _convolved(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"], padding: _Padding
-) -> Float[Array, "b h2 w2 c2"]:
-    """With stride 1, in the form that is fast where it runs."""
+    padding = _halves(kernel)
 
     def whole(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]) -> Array:
-        return _convolve(x, kernel, 1, padding)
+        return _convolve(x, kernel, stride, padding)
 
     def tap_by_tap(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]) -> Array:
-        return _by_products(x, kernel, padding)
+        return _by_products(x, kernel, padding, "bhwc,cd->bhwd", turned=1)
 
-    if min(kernel.shape[2:]) < _WIDE:
+    if stride > 1 or min(kernel.shape[2:]) < _WIDE:
         return whole(x, kernel)
     return products.chosen(tap_by_tap, whole, x, kernel)
 
 
 def _by_products(
-    x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"], padding: _Padding
-) -> Float[Array, "b h2 w2 c2"]:
+    x: Float[Array, "b h w _"],
+    kernel: Float[Array, "kh kw c c2"],
+    padding: _Padding,
+    product: str,
+    turned: Literal[1, -1],
+) -> Float[Array, "b h2 w2 _"]:
+    """Sum of the products of the shifted image and the taps; -1 turns the kernel around.
+
+    In a loop: XLA would otherwise keep a copy of each tap of all layers.
+    """
+    rows, columns, *channels = kernel.shape
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-    height, width = (
-        size - side + 1 for size, side in zip(x.shape[1:3], kernel.shape[:2], strict=True)
+    size = x.shape[1] - rows + 1, x.shape[2] - columns + 1
+
+    def add(total: Array, tap: tuple[Array, Array]) -> tuple[Array, None]:
+        place, matrix = tap
+        start = (0, place // columns, place % columns, 0)
+        seen = jax.lax.dynamic_slice(x, start, (x.shape[0], *size, x.shape[3]))
+        return total + jnp.einsum(product, seen, matrix, preferred_element_type=jnp.float32), None
+
+    taps = kernel.reshape(rows * columns, *channels)
+    outputs = channels[1] if turned == 1 else channels[0]
+    places = jnp.arange(rows * columns, dtype=jnp.int32)[::turned]
+    total, _ = jax.lax.scan(
+        add, jnp.zeros((x.shape[0], *size, outputs), jnp.float32), (places, taps)
     )
-    total = jnp.zeros((x.shape[0], height, width, kernel.shape[3]), jnp.float32)
-    for i, j in np.ndindex(*kernel.shape[:2]):
-        seen = x[:, i : i + height, j : j + width]
-        total = total + jnp.matmul(seen, kernel[i, j], preferred_element_type=jnp.float32)
     return total.astype(x.dtype)
 
 
@@ -97,7 +105,6 @@ def _backward(
     stride: int, saved: tuple[Array, Array], gradient: Float[Array, "b h2 w2 c2"]
 ) -> tuple[Float[Array, "b h w c"], Float[Array, "kh kw c c2"]]:
     x, kernel = saved
-    turned = jnp.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
     padding: _Padding = []
     for side, size, outputs in zip(
         kernel.shape[:2], x.shape[1:3], gradient.shape[1:3], strict=True
@@ -105,10 +112,20 @@ def _backward(
         half = side // 2
         spread = (outputs - 1) * stride + 1
         padding.append((half, size - spread + half))
-    if stride == 1:
-        of_x = _convolved(gradient, turned, padding)
+
+    def whole(gradient: Float[Array, "b h2 w2 c2"], kernel: Float[Array, "kh kw c c2"]) -> Array:
+        turned = jnp.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+        return _convolve(gradient, turned, 1, padding, spread=stride)
+
+    def tap_by_tap(
+        gradient: Float[Array, "b h2 w2 c2"], kernel: Float[Array, "kh kw c c2"]
+    ) -> Array:
+        return _by_products(gradient, kernel, padding, "bhwd,cd->bhwc", turned=-1)
+
+    if stride > 1 or min(kernel.shape[2:]) < _WIDE:
+        of_x = whole(gradient, kernel)
     else:
-        of_x = _convolve(gradient, turned, 1, padding, spread=stride)
+        of_x = products.chosen(tap_by_tap, whole, gradient, kernel)
     # Compiled away where nobody asks for the gradient of the parameters.
     (of_kernel,) = jax.linear_transpose(lambda k: _convolve(x, k, stride, _halves(k)), kernel)(
         gradient

@@ -183,11 +183,18 @@ def test_a_step_is_told_with_its_agreement_and_a_whole_edit(monkeypatch):
     assert [one.median for one in found[2:5]] == pytest.approx([0.0005, 0.0, 4.0])
 
 
+def test_the_most_precise_run_judges_the_others_whatever_their_order(monkeypatch):
+    stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.0], [1.0]))
+    jobs = [JOB._replace(precision=one) for one in ("bfloat16", "float32")]
+    found = list(step.measure(jobs, None, [], {"float32": 10.0, "bfloat16": 10.0}))
+    assert ["float32" in one.what for one in found] == [True, True, False, False]
+
+
 def test_programs_that_disagree_are_not_timed(monkeypatch):
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.2], [1.0]))
     with pytest.raises(ValueError, match=r"PyTorch done well, eager, float64: 1.0e-01 apart"):
         list(step.agreement(JOB, None, ["eager"]))
-    with pytest.raises(ValueError, match=r"first energy: 1.0e-01 apart; expected at most 1e-03"):
+    with pytest.raises(ValueError, match=r"first energy: 1.0e-01 apart; expected at most 1e-02"):
         list(step.measure([JOB._replace(precision="float32")], None, ["eager"], {"float32": 1.0}))
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([math.nan], [1.0]))
     with pytest.raises(ValueError, match="nan apart"):

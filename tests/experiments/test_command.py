@@ -22,6 +22,10 @@ def main():
         open("/no/such/file")
     if number.value == 3:
         raise ZeroDivisionError("a defect of ours")
+    if number.value == 4:
+        raise RuntimeError("RESOURCE_EXHAUSTED: 9 GiB\\n...")
+    if number.value == 5:
+        raise RuntimeError("something else")
     print(number.value)
 command.run(main)
 """
@@ -43,6 +47,10 @@ def test_a_good_run_prints_its_own_lines_only():
     [
         ("--number=0", "--number: 0; expected more"),
         ("--number=2", "[Errno 2] No such file or directory: '/no/such/file'"),
+        (
+            "--number=4",
+            "not enough memory (RESOURCE_EXHAUSTED: 9 GiB); expected more, or a smaller --size",
+        ),
         ("--number=abc", "flag --number=abc: invalid literal for int() with base 10: 'abc'"),
         ("--numer=1", "Unknown command line flag 'numer'. Did you mean: number ?"),
         ("7", "7: not a flag; expected --name=value"),
@@ -53,11 +61,12 @@ def test_a_fault_is_one_line_and_status_1(argument, line):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line + "\n")
 
 
-def test_a_defect_keeps_its_traceback():
-    done = run("--number=3")
+@pytest.mark.parametrize(("number", "words"), [(3, "a defect of ours"), (5, "something else")])
+def test_a_defect_keeps_its_traceback(number, words):
+    done = run(f"--number={number}")
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "a defect of ours" in done.stderr
+    assert words in done.stderr
 
 
 def test_help_is_no_fault():

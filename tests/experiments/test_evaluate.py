@@ -115,6 +115,7 @@ def still_flow(folder):
         (broken_flow, (), "second/flow.npz: broken"),
         (still_flow, (), "second/flow.npz: zero everywhere; expected pixels that move"),
         (None, ("--steps=1",), "--steps: 1; expected 4 to 500"),
+        (None, ("--model=x", "--presets=magic"), "--presets: magic; expected some of paper, "),
     ],
 )
 def test_bad_input_is_one_line_before_any_work(work, harm, arguments, named):

@@ -62,5 +62,5 @@ def test_narrow_and_strided_ones_stay_convolutions():
         text = jax.jit(convolve, static_argnums=2).lower(x, kernel, stride).as_text()
         return text.count("dot_general"), text.count("stablehlo.convolution")
 
-    assert products(32, 1) == (9, 0)
+    assert products(32, 1) == (1, 0)  # in a loop over the taps
     assert products(16, 1) == products(32, 2) == (0, 1)

@@ -248,6 +248,15 @@ def test_a_warm_start_leaves_levels_out():
     assert (run(settings, seed=1)[0] != edited).any()
 
 
+@pytest.mark.parametrize(
+    "shares", [{"warm_start": 0.9}, {"guided_from": 0.5, "guided_until": 0.6}], ids=str
+)
+def test_however_few_the_levels_one_is_guided(shares):
+    _, trace = run(dataclasses.replace(SETTINGS, **shares))
+    np.testing.assert_array_equal(trace.level[-2:], [1, 1])
+    assert (trace.push_norm[-2:] > 0).all()
+
+
 def test_a_given_start_excludes_a_warm_one():
     given = guided.Given(start=np.zeros((16, 16, 4), np.float32))
     settings = dataclasses.replace(SETTINGS, warm_start=0.5)
