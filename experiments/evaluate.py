@@ -2,8 +2,8 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
 
     python -m experiments.fetch_weights --name=raft-sintel
     python -m experiments.evaluate --cases=cases --out=out/evaluation
-    python -m experiments.evaluate --cases=cases --out=out/ablations \
-        --methods=internal,no_flow_loss,no_color_loss,no_edit_mask,no_guidance,no_home
+    python -m experiments.evaluate --cases=cases --out=out/ablations --home_spread=inf \
+        --methods=internal,no_flow_loss,no_color_loss,no_occlusion_mask,no_recursion,no_guidance
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
         --model=weights/sd14 --presets=paper,fast --clip=weights/clip-vit-large-patch14
 
@@ -57,6 +57,9 @@ _S = TypeVar("_S", bound=Settings)
 _SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
 
 _cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
+_home_spread = flags.DEFINE_float(
+    "home_spread", None, "Of the internal model's methods, as for experiments.edit (0.15)."
+)
 _out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
 _methods = flags.DEFINE_list(
     "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *ECONOMIES))}."
@@ -123,7 +126,8 @@ def _chosen() -> dict[str, Method]:
     }
     names = list(_methods.value)
     internal = set(names) - set(PLAIN)
-    known = methods.known(_with(mg_jax.InternalSettings(), given if internal else {}))
+    own = {} if _home_spread.value is None else {"home_spread": _home_spread.value}
+    known = methods.known(_with(mg_jax.InternalSettings(), {**given, **own} if internal else {}))
     if _model.value:
         if _dtype.value:
             given["dtype"] = _dtype.value

@@ -5,8 +5,8 @@ baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `m
 ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance,
            no_home (patches from anywhere: the denoiser knows nothing of the motion): internal with
            one ingredient less
-economies  no_home_shared (two repetitions share a gradient), no_home_estimate (gradients skip the
-           denoiser): where guidance alone moves, what cheaper gradients cost
+economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the denoiser):
+           ours with cheaper gradients; see them where guidance alone moves, with --home_spread=inf
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ COMPARED = (
 )
 ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
              "no_guidance", "no_home")  # fmt: skip
-ECONOMIES = ("no_home_shared", "no_home_estimate")
+ECONOMIES = ("shared_gradients", "estimate_gradients")
 PLAIN = ("nothing", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 
@@ -72,12 +72,8 @@ def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
         "no_recursion": _guided(editing.INTERNAL, without(recursions=1)),
         "no_guidance": _guided(editing.INTERNAL, without(guidance_weight=0.0)),
         "no_home": _guided(editing.INTERNAL, without(home_spread=math.inf)),
-        "no_home_shared": _guided(
-            editing.INTERNAL, without(home_spread=math.inf, gradient_every=2)
-        ),
-        "no_home_estimate": _guided(
-            editing.INTERNAL, without(home_spread=math.inf, gradient_through="estimate")
-        ),
+        "shared_gradients": _guided(editing.INTERNAL, without(gradient_every=2)),
+        "estimate_gradients": _guided(editing.INTERNAL, without(gradient_through="estimate")),
     }
 
 
