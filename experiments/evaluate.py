@@ -57,9 +57,6 @@ _S = TypeVar("_S", bound=Settings)
 _SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
 
 _cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
-_home_spread = flags.DEFINE_float(
-    "home_spread", None, "Of the internal model's methods, as for experiments.edit (0.15)."
-)
 _out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
 _methods = flags.DEFINE_list(
     "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *ECONOMIES))}."
@@ -85,6 +82,9 @@ _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area.")
 _steps = flags.DEFINE_integer("steps", None, "Noise levels.")
 _recursions = flags.DEFINE_integer("recursions", None, "Repetitions of each guided level.")
+_home_spread = flags.DEFINE_float(
+    "home_spread", None, "Of the internal model's methods, as for experiments.edit (0.15)."
+)
 
 
 def main() -> None:

@@ -5,8 +5,11 @@ baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `m
 ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance,
            no_home (patches from anywhere: the denoiser knows nothing of the motion): internal with
            one ingredient less
-economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the denoiser):
-           ours with cheaper gradients; see them where guidance alone moves, with --home_spread=inf
+economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the
+           denoiser): internal with cheaper gradients
+
+By default the denoiser knows the motion and little is left to the guidance: what its ingredients do
+shows with --home_spread=inf.
 """
 
 import dataclasses
