@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
 from mg_jax.baselines import unguided
-from mg_jax.models.internal.coarse_to_fine import REACH
+from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.warping import forward
 
@@ -31,8 +31,9 @@ def repaint(
     task = unguided.task(photo, flow, picture, holes, settings)
     coarse, fine = (unguided.prepared(task, stage, settings) for stage in stages(settings))
     nothing = jnp.zeros_like(coarse.problem.edit.source)
-    start = unguided.noised(coarse, nothing, key)
-    drawn = unguided.draw(coarse, start, key, _RESAMPLINGS, REACH[0])
+    start = coarse_to_fine.noised(coarse, nothing, key[None])
+    drawn = unguided.draw(coarse, start, key, _RESAMPLINGS, coarse_to_fine.REACH[0])
     key = jax.random.fold_in(key, 1)
-    start = unguided.noised(fine, drawn.image, key)
-    return unguided.finished(task, unguided.draw(fine, start, key, _RESAMPLINGS, REACH[1]))
+    start = coarse_to_fine.noised(fine, drawn.image, key[None])
+    drawn = unguided.draw(fine, start, key, _RESAMPLINGS, coarse_to_fine.REACH[1])
+    return unguided.finished(task, drawn)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
-from mg_jax.models.internal.coarse_to_fine import REACH
+from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings, stages
 from mg_jax.warping import forward
 
@@ -33,5 +33,5 @@ def sdedit(
     warped = fill(*forward(photo, flow))
     task = unguided.task(photo, flow, np.where(region[..., None], warped, photo), region, settings)
     ready = unguided.prepared(task, stage, settings)
-    start = unguided.noised(ready, ready.problem.edit.source, key)
-    return unguided.finished(task, unguided.draw(ready, start, key, 1, REACH[1]))
+    start = coarse_to_fine.noised(ready, ready.problem.edit.source, key[None])
+    return unguided.finished(task, unguided.draw(ready, start, key, 1, coarse_to_fine.REACH[1]))

@@ -18,7 +18,7 @@ from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
 from mg_jax.models.internal.settings import Settings, Stage
-from mg_jax.models.internal.stage import Prepared, magnifier, magnify, prepare
+from mg_jax.models.internal.stage import Prepared, magnify, prepare
 from mg_jax.models.internal.views import View
 from mg_jax.types import Image, Latent, State
 
@@ -72,16 +72,6 @@ def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:
         edit=edit._replace(source=kept[None]),
     )
     return ready._replace(problem=problem)
-
-
-def noised(ready: Prepared, image: Image, key: Key[Array, ""]) -> Latent:
-    """A picture at the noise of the stage's first level, brought to its grid if it is smaller."""
-    shape = ready.problem.edit.source.shape
-    sides = zip(image.shape[1:3], shape[1:3], strict=True)
-    down, across = (magnifier(small, large // small) for small, large in sides)
-    alpha = ready.schedule.alpha[0]
-    fresh = noise.start(key[None], shape)
-    return jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
 
 
 def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int, reach: int) -> Drawn:

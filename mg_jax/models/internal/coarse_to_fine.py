@@ -96,8 +96,8 @@ def run(
             for i, stage in enumerate(both)
         ]
         for number, task in enumerate(tasks):
-            prepared, problem = task.ready.result()
-            state = _start(prepared, problem, image, steps, keys)
+            prepared, _ = task.ready.result()
+            state = State(_start(prepared, image, keys), steps)
             for done in sampling.behind(_levels(task, keys, state)):
                 rows.append(tracing.of_level(done.info, number, done.level))
                 reached = sum(levels[:number]) + done.level + 1
@@ -124,6 +124,22 @@ def seen(
         return [(views.whole(flow), picture)]
     behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
     return [(view, views.picture(view, picture)) for view in views.views(picture, flow, behind)]
+
+
+def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:
+    """A picture at the noise of the stage's first level, brought to its grid if it is smaller."""
+    sides = zip(image.shape[1:3], ready.problem.edit.source.shape[1:3], strict=True)
+    down, across = (magnifier(small, large // small) for small, large in sides)
+    alpha = ready.schedule.alpha[0]
+    large = magnify((down, across), image)
+    return jnp.sqrt(alpha) * large + jnp.sqrt(1 - alpha) * noise.start(keys, large.shape)
+
+
+def _start(ready: Prepared, image: Image | None, keys: Key[Array, " b"]) -> Latent:
+    """Pure noise, or the result of the stage before, noised again."""
+    if image is None:
+        return noise.start(keys, (keys.shape[0], *ready.problem.edit.source.shape[1:]))
+    return noised(ready, image, keys)
 
 
 def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
@@ -218,24 +234,3 @@ def snapped(
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found
-
-
-def _start(
-    ready: Prepared,
-    problem: Problem,
-    image: Image | None,
-    steps: Int[Array, ""],
-    keys: Key[Array, " b"],
-) -> State:
-    """Pure noise, or the result of the stage before at the noise of this one's first level."""
-    shape = problem.edit.source.shape
-    fresh = noise.start(keys, shape)
-    if image is None:
-        return State(fresh, steps)
-    down, across = (
-        magnifier(small, large // small)
-        for small, large in zip(image.shape[1:3], shape[1:3], strict=True)
-    )
-    alpha = ready.schedule.alpha[0]
-    z = jnp.sqrt(alpha) * magnify((down, across), image) + jnp.sqrt(1 - alpha) * fresh
-    return State(z, steps)
