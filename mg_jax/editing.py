@@ -17,7 +17,7 @@ from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings as InternalSettings
 from mg_jax.models.internal.settings import stages
 from mg_jax.models.stable_diffusion import guided, loading
-from mg_jax.models.stable_diffusion.guided import Given
+from mg_jax.models.stable_diffusion.given import NOTHING, Given
 from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress, Trace
@@ -76,7 +76,7 @@ def edit(
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: Float[np.ndarray, " levels"] | None = None,
-    given: Given = guided.NOTHING,
+    given: Given = NOTHING,
     report: Callable[[Progress], None] = lambda _: None,
 ) -> Result:
     """Edit a photo so that it has moved, against what it was, by a flow.
@@ -158,7 +158,7 @@ def check(
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: np.ndarray | None = None,
-    given: Given = guided.NOTHING,
+    given: Given = NOTHING,
 ) -> None:
     """Refuse what `edit` would, before any work is done; the flow network is read.
 

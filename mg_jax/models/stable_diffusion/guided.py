@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key, UInt8
 from scipy import ndimage
 
 from flows.raft import Raft
@@ -26,6 +26,7 @@ from mg_jax import (
 )
 from mg_jax.filling import fill
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
+from mg_jax.models.stable_diffusion.given import Given, check
 from mg_jax.models.stable_diffusion.layers import Remat
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
@@ -35,21 +36,7 @@ from mg_jax.sampling import Done
 from mg_jax.tracing import Progress, Trace
 from mg_jax.types import Denoiser, Edit, Energy, Info, Knobs, Latent, Params, Problem, State
 
-_DRAWS = 3  # noises of a repetition: source, DDIM, re-noising
 _FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
-
-
-class Given(NamedTuple):
-    """What a run may be given, that it finds or draws otherwise; at the size worked at."""
-
-    start: Float32[np.ndarray, "h w c"] | None = None  # the latent that sampling starts from
-    trajectory: Float32[np.ndarray, "levels h w c"] | None = None  # the source's, noisiest first
-    unconditional: Float32[np.ndarray, "levels n d"] | None = None  # by null-text optimisation
-    keep: Bool[np.ndarray, "h w _"] | None = None  # latents where the source is kept
-    recording: Float32[np.ndarray, "steps draws b h w c"] | None = None  # all noise, to replay
-
-
-NOTHING = Given()
 
 
 def run(
@@ -79,7 +66,7 @@ def run(
     skipped = min(round(settings.warm_start * levels), levels - 1)
     plan = _plan(raft, settings, skipped)
     evaluations = sum(way.repetitions for way in plan[skipped:])
-    _check(
+    check(
         given,
         inputs.work_shape(photo.shape[:2], settings.size),
         keys.size,
@@ -263,43 +250,6 @@ def _warm(
     clean = inputs.encoded(inputs.work_picture(moved, settings), model, net)
     shape = (keys.size, *clean.shape[1:])
     return math.sqrt(alpha) * clean + math.sqrt(1 - alpha) * noise.start(keys, shape)
-
-
-def _check(
-    given: Given,
-    shape: tuple[int, int],
-    samples: int,
-    evaluations: int,
-    settings: Settings,
-    model: StableDiffusion,
-) -> None:
-    """`shape` is the work picture's, `evaluations` those of the levels that are run."""
-    factor = model.config.vae.factor
-    grid = (shape[0] // factor, shape[1] // factor)
-    levels, latent = settings.steps, (*grid, model.config.vae.latent)
-    if given.start is not None and settings.warm_start:
-        raise ValueError(
-            f"given: a start besides warm_start={settings.warm_start:g}; expected one of them"
-        )
-    text = (model.config.text.length, model.config.text.width)
-    expected: dict[str, tuple[tuple[int, ...], ...]] = {
-        "start": (latent,),
-        "trajectory": ((levels, *latent),),
-        "unconditional": ((levels, *text),),
-        "keep": ((*grid, 1), latent),
-    }
-    for name, shapes in expected.items():
-        array = getattr(given, name)
-        if array is not None and array.shape not in shapes:
-            raise ValueError(f"given: {name} of shape {array.shape}; expected {shapes[0]}")
-    expected_noise = (evaluations, _DRAWS, samples, *latent)
-    if given.recording is not None and (
-        given.recording.shape[1:] != expected_noise[1:] or len(given.recording) < evaluations
-    ):
-        raise ValueError(
-            f"given: recording of shape {given.recording.shape}; expected {expected_noise},"
-            " or more of its steps"
-        )
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from mg_jax import editing, images, noise
 from mg_jax.models.stable_diffusion import guided, inputs, networks, tokenizer
 from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.config import TINY
+from mg_jax.models.stable_diffusion.given import NOTHING, Given
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.settings import Settings
 from mg_jax.models.stable_diffusion.text import TextEncoder
@@ -61,7 +62,7 @@ def run(
     prompt="a cup",
     report=lambda _: None,
     ramp=None,
-    given=guided.NOTHING,
+    given=NOTHING,
 ):
     flow, region = motion()
     return guided.run(
@@ -143,7 +144,7 @@ def test_a_latent_is_kept_where_no_pixel_of_it_may_change():
         SETTINGS,
         model(),
         NET,
-        guided.NOTHING,
+        NOTHING,
     )
     keep = np.asarray(problem.edit.keep)[0, ..., 0]
     rows, columns = (np.nonzero(region)[i] * n // m for i, n, m in ((0, 16, H), (1, 16, W)))
@@ -185,7 +186,7 @@ def test_what_is_given_is_taken():
     def normal(*shape):
         return rng.standard_normal(shape, np.float32)
 
-    given = guided.Given(
+    given = Given(
         start=normal(16, 16, 4),
         trajectory=normal(2, 16, 16, 4),
         keep=rng.random((16, 16, 4)) < 0.5,
@@ -203,16 +204,16 @@ def test_what_is_given_is_taken():
 
 def test_null_text_embeddings_are_taken_level_by_level(first):
     empty = np.asarray(inputs.prompt_of("", 1, 1.0, model(), NET).unconditional)
-    same = guided.Given(unconditional=np.repeat(empty, 2, axis=0))
+    same = Given(unconditional=np.repeat(empty, 2, axis=0))
     np.testing.assert_allclose(run(given=same)[0].astype(int), first[0], atol=1)
     one = same.unconditional.copy()
     one[1] = 0
-    assert (run(given=guided.Given(unconditional=one))[0] != first[0]).any()
+    assert (run(given=Given(unconditional=one))[0] != first[0]).any()
 
 
 @pytest.mark.parametrize("name", ["start", "trajectory", "unconditional", "keep"])
 def test_what_is_given_must_fit(name):
-    given = guided.Given(
+    given = Given(
         **{
             name: np.zeros(
                 (3, 3, 3, 3) if name == "trajectory" else (3, 3, 3),
@@ -226,7 +227,7 @@ def test_what_is_given_must_fit(name):
 
 @pytest.mark.parametrize("shape", [(3, 3, 1), (4, 2, 1), (4, 3, 2)])
 def test_recorded_noise_must_last_and_fit(shape):
-    given = guided.Given(recording=np.zeros((*shape, 16, 16, 4), np.float32))
+    given = Given(recording=np.zeros((*shape, 16, 16, 4), np.float32))
     line = r"^given: recording of shape [^\n]*; expected \(4, 3, 1, 16, 16, 4\), or more [^\n]*$"
     with pytest.raises(ValueError, match=line):
         run(given=given)
@@ -258,7 +259,7 @@ def test_however_few_the_levels_one_is_guided(shares):
 
 
 def test_a_given_start_excludes_a_warm_one():
-    given = guided.Given(start=np.zeros((16, 16, 4), np.float32))
+    given = Given(start=np.zeros((16, 16, 4), np.float32))
     settings = dataclasses.replace(SETTINGS, warm_start=0.5)
     with pytest.raises(ValueError, match=r"^given: a start besides warm_start=0\.5; expected one"):
         run(settings, given=given)
