@@ -17,12 +17,12 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
 from mg_jax.models.stable_diffusion.config import TINY, Config, UNetConfig, VAEConfig
+from mg_jax.noise import Draw
 from mg_jax.schedule import stable_diffusion_alphas
 
 _TOKENS = 77
 _GENTLE = 1e-3
 FACTOR = 8  # pixels a side of one latent
-DRAWS = 3  # noises of a repetition: source, DDIM, re-noising
 
 
 class Sizes(NamedTuple):
@@ -151,7 +151,7 @@ def data(job: Job) -> Data:
         ramp=np.linspace(0.5, 1.5, job.levels, dtype=job.sampling),
         start=trajectory[0] + 0,
         trajectory=trajectory,
-        noise=normal(job.evaluations, DRAWS, job.batch, grid, grid, 4),
+        noise=normal(job.evaluations, len(Draw), job.batch, grid, grid, 4),
         unconditional=normal(*context),
         conditional=normal(*context),
     )

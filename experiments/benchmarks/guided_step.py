@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from experiments.benchmarks import flops
-from experiments.comparison import DRAWS, FACTOR, SIZES, Job, architecture
+from experiments.comparison import FACTOR, SIZES, Job, architecture
 from flows import raft
 from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
 from mg_jax.models.stable_diffusion import checkpoint, networks
@@ -78,7 +78,7 @@ def shaped(job: Job) -> Step:
     )
     state: State = jax.eval_shape(kernel.init, z)
     row: Schedule = jax.eval_shape(lambda: schedule.rows(schedule.ddim(job.levels), 0, 1))
-    recording = _array(job.evaluations, DRAWS, *z.shape)
+    recording = _array(job.evaluations, len(noise.Draw), *z.shape)
     return Step(partial(sampling.run, guided), (recording, state, row, problem))
 
 

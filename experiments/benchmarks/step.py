@@ -21,8 +21,8 @@ BOUNDS = {"float32": (1e-2, 0.1), "bfloat16": (0.5, math.inf)}
 
 Drawn networks magnify rounding. Tiny ones, float32 against float64 of the same program, seeds 0 to
 2: energies up to 2.4e-4 apart, pushes up to 3.8e-2, in each program; full ones, ours and the
-reference's: energies 1.5e-3 apart. bfloat16, two seeds: energies
-up to .26, pushes up to .93. So there the bound finds gross errors only, and none is put on pushes.
+reference's: energies 1.5e-3 apart. bfloat16, two seeds: energies up to .26, pushes up to .93. So
+there the bound finds gross errors only, and none is put on pushes.
 """
 
 
