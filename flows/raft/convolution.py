@@ -7,6 +7,7 @@ that was measured four times slower. So the gradient here turns the kernel aroun
 On CPU half precision goes through matrix products, one a tap of the kernel: `flows.products`.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -32,16 +33,22 @@ def convolve(
     forward-mode derivative.
     """
     padding = _halves(kernel)
+    by_products = partial(_by_products, padding=padding, product="bhwc,cd->bhwd", turned=1)
+    whole = partial(_convolve, stride=stride, padding=padding)
+    return _chosen(by_products, whole, x, kernel, stride)
 
-    def whole(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]) -> Array:
-        return _convolve(x, kernel, stride, padding)
 
-    def tap_by_tap(x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"]) -> Array:
-        return _by_products(x, kernel, padding, "bhwc,cd->bhwd", turned=1)
-
+def _chosen(
+    by_products: Callable[..., Array],
+    whole: Callable[..., Array],
+    x: Float[Array, "b h w _"],
+    kernel: Float[Array, "kh kw c c2"],
+    stride: int,
+) -> Float[Array, "b h2 w2 _"]:
+    """By products on CPU in half precision, where they are wide and no stride skips any."""
     if stride > 1 or min(kernel.shape[2:]) < _WIDE:
         return whole(x, kernel)
-    return products.chosen(tap_by_tap, whole, x, kernel)
+    return products.chosen(by_products, whole, x, kernel)
 
 
 def _by_products(
@@ -117,15 +124,8 @@ def _backward(
         turned = jnp.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
         return _convolve(gradient, turned, 1, padding, spread=stride)
 
-    def tap_by_tap(
-        gradient: Float[Array, "b h2 w2 c2"], kernel: Float[Array, "kh kw c c2"]
-    ) -> Array:
-        return _by_products(gradient, kernel, padding, "bhwd,cd->bhwc", turned=-1)
-
-    if stride > 1 or min(kernel.shape[2:]) < _WIDE:
-        of_x = whole(gradient, kernel)
-    else:
-        of_x = products.chosen(tap_by_tap, whole, gradient, kernel)
+    by_products = partial(_by_products, padding=padding, product="bhwd,cd->bhwc", turned=-1)
+    of_x = _chosen(by_products, whole, gradient, kernel, stride)
     # Compiled away where nobody asks for the gradient of the parameters.
     (of_kernel,) = jax.linear_transpose(lambda k: _convolve(x, k, stride, _halves(k)), kernel)(
         gradient
