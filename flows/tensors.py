@@ -1,23 +1,13 @@
-"""One tensor in a `.pth` file, as `torch.save` writes it; nothing that is pickled in it runs."""
+"""One tensor in a `.pth` file, whatever it means; its faults name the file."""
 
-import pickle
-import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
 
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    KeyError,
-    MemoryError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
+from flows.files import pytorch
+from flows.files.format import FaultError
 
 
 def read(path: Path) -> Shaped[np.ndarray, "..."]:
@@ -29,19 +19,10 @@ def read(path: Path) -> Shaped[np.ndarray, "..."]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected one tensor by torch.save")
-    torch = _torch(path)
     try:
-        tensor = torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as error:
-        # PyTorch's own messages advise to load without weights_only: never pass them on.
-        raise ValueError(
-            f"{path}: broken, or not a plain tensor; expected one tensor by torch.save"
-        ) from error
-    if not isinstance(tensor, torch.Tensor):
-        raise ValueError(f"{path}: holds a {type(tensor).__name__}; expected one tensor")
-    tensor = tensor.detach()
-    array: np.ndarray = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-    return array
+        return pytorch.load(path)
+    except FaultError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
 
 
 def write(stream: BinaryIO, path: Path, array: Shaped[np.ndarray, "..."]) -> None:
@@ -50,14 +31,7 @@ def write(stream: BinaryIO, path: Path, array: Shaped[np.ndarray, "..."]) -> Non
     Raises:
         ValueError: PyTorch is not installed.
     """
-    _torch(path).save(_torch(path).from_numpy(np.ascontiguousarray(array)), stream)
-
-
-def _torch(path: Path) -> Any:
     try:
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: a .pth file needs PyTorch, which is not installed; pip install torch"
-        ) from error
-    return torch
+        pytorch.save(stream, array)
+    except FaultError as fault:
+        raise ValueError(f"{path}: {fault}") from fault

@@ -20,7 +20,6 @@ LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside
     "experiments/pytorch_well.py",
     "flows/files/pytorch.py",
     "flows/raft/weights.py",
-    "flows/tensors.py",
     "mg_jax/models/stable_diffusion/arrays.py",
 }
 

@@ -22,11 +22,13 @@ class Format(NamedTuple):
         read: the array in a file, unchecked, and which pixels it knows (None: all).
         write: puts a flow into a stream; what is not known has flow 0.
         marks_unknown: whether the format has a place for pixels without a motion.
+        able: raises `FaultError` where something is missing that the format needs.
     """
 
     read: Callable[[Path], tuple[Any, Known | None]]
     write: Callable[[BinaryIO, Flow, Known], None]
     marks_unknown: bool
+    able: Callable[[], object] = lambda: None
 
 
 def begins_with(stream: BinaryIO, magic: bytes, name: str) -> None:

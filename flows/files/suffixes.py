@@ -124,8 +124,15 @@ def write(
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise ValueError for a name that no format has, before there is anything to write."""
-    _format(Path(path))
+    """Find out whether a file of this name can be written, before there is anything to write.
+
+    Raises:
+        ValueError: no format has the name's suffix, or what has it needs a package that is missing.
+    """
+    try:
+        _format(Path(path)).able()
+    except FaultError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
 
 
 def _suffixes() -> str:

@@ -218,3 +218,5 @@ def test_without_pytorch_its_files_are_refused_by_name(tmp_path, monkeypatch):
     assert "needs PyTorch" in refusal(path)
     with pytest.raises(ValueError, match="needs PyTorch"):
         files.write(path, flow())
+    with pytest.raises(ValueError, match="needs PyTorch"):
+        files.check_suffix(path)
