@@ -371,8 +371,13 @@ def _config(settings: Settings) -> dict[str, Any]:
 
 
 def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
-    """Write all results, each whole or not at all; metrics.json last, so that it means done."""
+    """Write all results, each whole or not at all; metrics.json last, so that it means done.
+
+    An earlier run's samples go, of which there may have been more.
+    """
     (out / "metrics.json").unlink(missing_ok=True)
+    for sample in out.glob("edited_[0-9]*.png"):
+        sample.unlink()
     pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
         "edited.png": result.image,
         **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},
