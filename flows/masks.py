@@ -22,6 +22,14 @@ def moving(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np
     return np.asarray((np.abs(flow) > threshold).any(axis=-1))
 
 
+def solid(moving: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """Mark what moves, and single pixels that rest among eight moving ones.
+
+    Such a pixel is the centre of a turn or of a scaling: content, too.
+    """
+    return np.asarray(moving | scipy.ndimage.binary_erosion(moving, _RING))
+
+
 def destination(
     flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3
 ) -> Bool[np.ndarray, "h w"]:
@@ -32,9 +40,7 @@ def destination(
     pixels. A pixel counts when it takes part in the bilinear share of what lands.
     """
     height, width, _ = flow.shape
-    source = moving(flow, threshold)
-    # One resting pixel among eight moving ones is a turn's or a scaling's centre: content, too.
-    source |= scipy.ndimage.binary_erosion(source, _RING)
+    source = solid(moving(flow, threshold))
     y, x = np.mgrid[:height, :width]
     goal = np.stack([x, y], axis=-1) + flow.astype(np.float64)
     landed = np.zeros((height, width), bool)

@@ -115,3 +115,13 @@ def test_a_picture_of_one_pixel_has_regions_too():
     flow = np.full((1, 1, 2), 0.25, np.float32)
     assert masks.destination(flow).all()
     assert masks.moving(flow).all()
+
+
+def test_a_turns_centre_is_solid_a_hole_is_not():
+    mask = np.zeros((9, 12), bool)
+    mask[1:8, 1:11] = True
+    mask[4, 3] = False
+    filled = mask.copy()
+    mask[4, 7:9] = filled[4, 7:9] = False
+    filled[4, 3] = True
+    np.testing.assert_array_equal(masks.solid(mask), filled)

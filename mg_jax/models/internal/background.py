@@ -10,10 +10,10 @@ from flows.masks import destination
 from flows.masks import moving as moving_pixels
 from mg_jax import images
 from mg_jax.models.internal.completion import complete
+from mg_jax.models.internal.matting import stained
 
-# Shares of the picture's size.
-_RIM = 1 / 128  # so far round the object its edge is mixed with the background
-_BEHIND = 1 / 64  # so far behind where the object lands the background goes on
+# As a share of the picture's size: so far behind where the object lands the background goes on.
+_BEHIND = 1 / 64
 
 
 class Background(NamedTuple):
@@ -29,7 +29,7 @@ def behind(
 ) -> Background:
     """The background of a flow's object, in cells of a grid of `shape`; the photo in [-1, 1]."""
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
-    gone = ndimage.distance_transform_edt(~moving_pixels(flow)) <= _RIM * size
+    gone = stained(photo, moving_pixels(flow))
     covered = ndimage.distance_transform_edt(destination(flow)) > _BEHIND * size
     known = images.box(gone[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(covered[..., None].astype(np.float32), shape)[..., 0] < 1)

@@ -17,12 +17,16 @@ _AWAY = 1 / 170  # so far outside the mask the background is seen without the ob
 _SMOOTH = 1.0  # pixels: deviation of the blur that colours are read from
 _ALIKE = 0.15  # in [-1, 1]: object and background closer than this cannot be told apart
 _CLEAR = 0.5  # the background shows through up to the first pixels more opaque than this
+_LOOSE = 0.6  # share of an outline that is clear, from which on the mask is larger than the object
+_EDGE = 1 / 128  # so far outside the mask the object's edge may show
+_ROUND = 1 / 64  # deviation of the window that shows how the background varies
+_UNLIKE = 2.0, 0.1  # of the background is what differs by less: deviations, and in [-1, 1]
 
 
 class Matte(NamedTuple):
     """The object's rim."""
 
-    opacity: Float[np.ndarray, "H W"]  # α: 1 inside the object
+    opacity: Float[np.ndarray, "H W"]  # α: 1 inside the object; outside the mask its edge's
     background: Float[np.ndarray, "H W 3"]  # B
 
 
@@ -40,15 +44,65 @@ def matte(photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]) ->
     inner = ndimage.distance_transform_edt(depth <= _RIM * size)  # far from where a part is thin
     told = rim & (square > _ALIKE**2) & (inner <= 2 * _RIM * size)
     alpha = np.where(told, np.clip(alpha, 0, 1), 1)
-    reached = ndimage.binary_propagation(~moving, mask=~moving | (alpha < _CLEAR))
+    clear = alpha < _CLEAR
+    reached = ndimage.binary_propagation(
+        ~moving, mask=~moving | (clear & _loose(moving, clear, told & (depth <= 1)))
+    )
     near = ndimage.binary_dilation(reached)
-    return Matte(np.where(near & moving, alpha, 1).astype(np.float32), background)
+    opacity = np.where(near & moving, alpha, 1).astype(np.float32)
+    return Matte(_nearest(opacity, moving), background)
+
+
+def _loose(
+    moving: Bool[np.ndarray, "H W"],
+    clear: Bool[np.ndarray, "H W"],
+    outline: Bool[np.ndarray, "H W"],
+) -> Bool[np.ndarray, "H W"]:
+    """Mark the parts of a mask that were drawn larger than the object.
+
+    An object may look like its background somewhere, but hardly all round.
+    """
+    parts, count = ndimage.label(moving)
+    outlines = parts[outline]
+    shown = np.bincount(outlines[clear[outline]], minlength=count + 1)
+    loose = shown > _LOOSE * np.bincount(outlines, minlength=count + 1)
+    return np.asarray(loose[parts])
+
+
+def stained(
+    photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]
+) -> Bool[np.ndarray, "H W"]:
+    """Mark a moving object and the pixels round it that show some of it; the photo in [-1, 1].
+
+    The mask's neighbours, and what touches them, is near the mask, and differs from the background
+    by more than that varies there.
+    """
+    size = float(np.sqrt(moving.size))
+    away = ndimage.distance_transform_edt(~moving)
+    edge = away <= _EDGE * size
+    mean, deviation = _spread(photo, away > _EDGE * size / 2, _ROUND * size)
+    unlike = np.linalg.norm(photo - mean, axis=-1) > _UNLIKE[0] * deviation + _UNLIKE[1]
+    beside = ndimage.binary_dilation(moving, np.ones((3, 3)))
+    return np.asarray(ndimage.binary_propagation(beside, mask=beside | (edge & unlike)))
+
+
+def _spread(
+    photo: Float[np.ndarray, "H W 3"], where: Bool[np.ndarray, "H W"], width: float
+) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]:
+    """Mean colour of the pixels of `where` around each pixel, and their deviation from it."""
+    share = ndimage.gaussian_filter(where.astype(np.float64), width)[..., None]
+    seen = np.where(where[..., None], photo, 0).astype(np.float64)
+    mean, square = (
+        ndimage.gaussian_filter(values, (width, width, 0)) / np.maximum(share, 1e-9)
+        for values in (seen, np.square(seen))
+    )
+    return mean, np.sqrt(np.maximum(square - np.square(mean), 0).sum(axis=-1))
 
 
 def _nearest(
-    picture: Float[np.ndarray, "H W 3"], where: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, "H W 3"]:
-    """Each pixel's colour at the nearest pixel of `where`; unchanged if there is none."""
+    picture: Float[np.ndarray, "H W *_"], where: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "H W *_"]:
+    """Each pixel's value at the nearest pixel of `where`; unchanged if there is none."""
     if not where.any():
         return picture
     row, column = ndimage.distance_transform_edt(

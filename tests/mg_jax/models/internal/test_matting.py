@@ -1,10 +1,13 @@
-"""Matting: mixtures of two colours are told, what cannot be told stays opaque."""
+"""Matting: mixtures of two colours are told, what cannot be told stays opaque.
+
+Stains: what shows the object, its mask's neighbours, and nothing of the background besides.
+"""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from mg_jax.models.internal.matting import matte
+from mg_jax.models.internal.matting import matte, stained
 
 H = W = 384
 Y, X = np.mgrid[:H, :W]
@@ -65,3 +68,47 @@ def test_nothing_everything_and_a_line_are_opaque(mask):
     found = matte(mixture(mask.astype(np.float32)), mask)
     np.testing.assert_array_equal(found.opacity, 1)
     assert np.isfinite(found.background).all()
+
+
+def test_an_edge_of_the_backgrounds_colour_is_the_objects_own():
+    """Half of the outline looks like the background, but the mask fits the other half."""
+    pale = MASK & (X < 190)
+    found = matte(mixture((MASK & ~pale).astype(np.float32)), MASK)
+    inside = ndimage.binary_erosion(MASK, np.ones((3, 3)))
+    assert found.opacity[inside].min() == 1
+
+
+def test_outside_the_mask_opacity_is_its_edges():
+    found = matte(mixture((DISTANCE < 87).astype(np.float32)), MASK)
+    beside = ndimage.binary_dilation(MASK) & ~MASK
+    assert found.opacity[beside].max() < 0.05
+
+
+def noisy(alpha, deviation=0.03):
+    noise = np.random.default_rng(0).normal(0, deviation, (H, W, 3))
+    return np.float32(mixture(alpha) + noise)
+
+
+def test_of_a_mask_that_fits_only_its_neighbours_are_stained():
+    found = stained(noisy(MASK.astype(np.float32)), MASK)
+    beside = ndimage.binary_dilation(MASK, np.ones((3, 3)))
+    assert found[beside].all()
+    assert (found & ~beside).sum() < 0.01 * beside.sum()
+
+
+def test_what_a_mask_leaves_out_is_stained():
+    """The object is two pixels larger than its mask."""
+    found = stained(noisy((DISTANCE < 92).astype(np.float32)), MASK)
+    assert found[DISTANCE < 91.5].all()
+    assert not found[DISTANCE > 96].any()
+
+
+def test_a_thing_of_the_objects_colour_elsewhere_is_no_stain():
+    spot = np.hypot(Y - 180, X - 340) < 4
+    found = stained(noisy((MASK | spot).astype(np.float32)), MASK)
+    assert not found[spot].any()
+
+
+@pytest.mark.parametrize("mask", [np.zeros((H, W), bool), np.ones((H, W), bool)])
+def test_nothing_stains_nothing_and_everything_all(mask):
+    np.testing.assert_array_equal(stained(noisy(mask.astype(np.float32)), mask), mask)
