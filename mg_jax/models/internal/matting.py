@@ -20,7 +20,9 @@ _CLEAR = 0.5  # the background shows through up to the first pixels more opaque 
 _LOOSE = 0.6  # share of an outline that is clear, from which on the mask is larger than the object
 _EDGE = 1 / 128  # so far outside the mask the object's edge may show
 _ROUND = 1 / 64  # deviation of the window that shows how the background varies
+_FARTHER = 1 / 32  # so far outside the mask is looked for comparison
 _UNLIKE = 2.0, 0.1  # of the background is what differs by less: deviations, and in [-1, 1]
+_TINGED = 0.5, 0.03  # the same of the mean of many pixels
 
 
 class Matte(NamedTuple):
@@ -75,7 +77,8 @@ def stained(
     """Mark a moving object and the pixels round it that show some of it; the photo in [-1, 1].
 
     The mask's neighbours, and what touches them, is near the mask, and differs from the background
-    by more than that varies there.
+    by more than that varies there; or all near the mask, where it has another colour in the mean
+    than what is farther: its light, its shadow, its blur.
     """
     size = float(np.sqrt(moving.size))
     away = ndimage.distance_transform_edt(~moving)
@@ -83,6 +86,9 @@ def stained(
     mean, deviation = _spread(photo, away > _EDGE * size / 2, _ROUND * size)
     unlike = np.linalg.norm(photo - mean, axis=-1) > _UNLIKE[0] * deviation + _UNLIKE[1]
     beside = ndimage.binary_dilation(moving, np.ones((3, 3)))
+    tint, _ = _spread(photo, edge & ~beside, _ROUND * size)
+    mean, deviation = _spread(photo, ~edge & (away <= _FARTHER * size), _ROUND * size)
+    unlike |= np.linalg.norm(tint - mean, axis=-1) > _TINGED[0] * deviation + _TINGED[1]
     return np.asarray(ndimage.binary_propagation(beside, mask=beside | (edge & unlike)))
 
 

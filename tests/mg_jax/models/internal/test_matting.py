@@ -112,3 +112,12 @@ def test_a_thing_of_the_objects_colour_elsewhere_is_no_stain():
 @pytest.mark.parametrize("mask", [np.zeros((H, W), bool), np.ones((H, W), bool)])
 def test_nothing_stains_nothing_and_everything_all(mask):
     np.testing.assert_array_equal(stained(noisy(mask.astype(np.float32)), mask), mask)
+
+
+def test_a_light_of_the_object_is_stained_though_it_is_faint():
+    """Each pixel of it could be the background's own, their mean could not."""
+    light = ~MASK & (DISTANCE < 93) & (X < 190)
+    lit = noisy(MASK.astype(np.float32), 0.1) + np.float32(0.15) * light[..., None]
+    found = stained(lit, MASK)
+    assert found[light & (X < 170)].mean() > 0.95
+    assert found[~MASK & (DISTANCE > 92) & (X > 210)].mean() < 0.05
