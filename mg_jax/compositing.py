@@ -120,7 +120,8 @@ def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene
             box = _box(np.argwhere(drawn[..., 3] > 0), (height, width))
             motion = _field(layer.motion, box, (height, width))
             flow[solid] = motion[solid]
-            goals = (pixels + motion)[solid][:, ::-1]
+            # Of the whole box: soft rims, too, reach as far as the motion enlarges them.
+            goals = (pixels + motion)[box].reshape(-1, 2)[:, ::-1]
             window = _box(goals, (height, width))
             drawn = np.zeros_like(drawn)
             seen = origins(motion, box, solid, pixels[window])

@@ -130,6 +130,19 @@ def test_opacity_mixes_in_proportion(photo):
     assert np.abs(scene.source[centre] - expected).max() <= 0.5 + 1e-9
 
 
+@pytest.mark.parametrize("factor", [2, 3, 8])
+def test_a_soft_rim_stays_soft_where_it_is_enlarged(factor):
+    y, x = np.mgrid[:40, :40]
+    opacity = np.clip((19 - np.hypot(x - 19.5, y - 19.5)) / 6, 0, 1)  # falls to 0 within 6 pixels
+    disc = np.dstack([np.full((40, 40, 3), 255), np.round(255 * opacity)]).astype(np.uint8)
+    still_rim, moved_rim = (
+        compose(np.zeros((400, 400, 3), np.uint8), [layer(disc, text, Place(200, 200, 1))]).answer
+        for text in (None, f"scale factor={factor}")
+    )
+    steepest = [np.abs(np.diff(rim[200, :, 0].astype(int))).max() for rim in (still_rim, moved_rim)]
+    assert steepest[1] <= steepest[0] / factor + 1
+
+
 def test_detail_finer_than_pixels_is_averaged(photo):
     y, x = np.mgrid[:160, :160]
     board = np.where((x + y)[..., None] % 2, 255, 0).repeat(3, axis=-1)
