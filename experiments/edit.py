@@ -23,6 +23,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -376,8 +377,9 @@ def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
     An earlier run's samples go, of which there may have been more.
     """
     (out / "metrics.json").unlink(missing_ok=True)
-    for sample in out.glob("edited_[0-9]*.png"):
-        sample.unlink()
+    for path in out.iterdir():
+        if re.fullmatch(r"edited_\d+\.png", path.name):
+            path.unlink()
     pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
         "edited.png": result.image,
         **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},

@@ -186,12 +186,14 @@ def test_odd_pictures_are_edited(work, kind):
 @pytest.mark.usefixtures("stand_in")
 def test_a_flow_file_a_keep_mask_and_a_folder_that_is_there(work):
     (work / "out").mkdir()
-    (work / "out" / "mine.txt").write_text("stays")
+    mine = {"mine.txt", "edited_2_mine.png", "edited_1.png.txt"}
+    for name in mine:
+        (work / "out" / name).write_text("stays")
     arguments = (f"--image={work / 'photo.png'}", f"--flow={work / 'flow.npz'}")
     keep = f"--keep_mask={work / 'mask.png'}"
     for samples in ("--samples=3", "--samples=1"):  # the second run replaces the first one's files
         assert call(*SMALL, *arguments, keep, samples, f"--out={work / 'out'}") == 0
-    assert {path.name for path in (work / "out").iterdir()} == OUTPUTS | {"mine.txt"}
+    assert {path.name for path in (work / "out").iterdir()} == OUTPUTS | mine
     config = json.loads((work / "out/config.json").read_text())
     assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "flow.npz", "mask.png")}
 
