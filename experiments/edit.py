@@ -310,10 +310,18 @@ def _read_directory(settings: Settings) -> _Inputs:
     if found.flow is None:
         raise ValueError(f"{folder}: has no flows/NAME.pth; expected a flow")
     own = Path(_guidance_schedule.value) if _guidance_schedule.value else None
-    origins = {"flow": f"{folder}/flows", "ramp": str(own or folder), "given": str(folder)}
+    name = reference.named_flow(folder, motion_flags.flow.value)
+    origins = {
+        "image": f"{folder}/pred.png",
+        "flow": f"{folder}/flows/{name}.pth",
+        "keep_mask": f"{folder}/flows/{name}.mask.pth",
+        "ramp": str(own or folder),
+        "given": str(folder),
+    }
     if not diffusion:
+        keep = None if found.keep is None else _in_pixels(found.keep)
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, None, ramp, mg_jax.Given(), origins)
+        return _Inputs(found.image, found.flow, keep, ramp, mg_jax.Given(), origins)
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
     given = _given(found.image, settings)._replace(
         start=found.start,
@@ -322,6 +330,11 @@ def _read_directory(settings: Settings) -> _Inputs:
     )
     ramp = reading.ramp(own) if own else found.ramp
     return _Inputs(found.image, found.flow, None, ramp, given, origins)
+
+
+def _in_pixels(keep: Bool[np.ndarray, "h w c"]) -> Bool[np.ndarray, "H W"]:
+    """A mask of latents as one of pixels: kept where every channel is."""
+    return keep.all(axis=-1).repeat(_LATENT, axis=0).repeat(_LATENT, axis=1)
 
 
 def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Given:

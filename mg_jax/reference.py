@@ -62,7 +62,7 @@ def read(folder: Path, flow_name: str | None = None, levels: int | None = None) 
             f"{folder / _PICTURE}: {width}x{height}; expected sides that are multiples of {_FACTOR}"
         )
     grid = (height // _FACTOR, width // _FACTOR)
-    name = _name(folder / _FLOWS, flow_name)
+    name = named_flow(folder, flow_name)
     start, mask = folder / _START, folder / _FLOWS / f"{name}{_MASK}"
     schedule = _schedule(folder)
     inputs = Inputs(
@@ -78,6 +78,29 @@ def read(folder: Path, flow_name: str | None = None, levels: int | None = None) 
     if levels is not None:
         _check_levels(folder, schedule, inputs, levels)
     return inputs
+
+
+def named_flow(folder: Path, asked: str | None = None) -> str | None:
+    """Name of the flow that `read` reads, without its suffix; None where there is none.
+
+    Raises:
+        ValueError: there is no flow of the name asked for, or none is asked for of several.
+    """
+    place = folder / _FLOWS
+    names = sorted(
+        path.name.removesuffix(".pth")
+        for path in place.glob("*.pth")
+        if not path.name.endswith(_MASK)
+    )
+    listed = ", ".join(names) or "none"
+    if asked is not None:
+        name = asked.removesuffix(".pth")
+        if name not in names:
+            raise ValueError(f"{place / name}.pth: no such flow; expected one of: {listed}")
+        return name
+    if len(names) > 1:
+        raise ValueError(f"{place}: holds {len(names)} flows; expected the name of one: {listed}")
+    return names[0] if names else None
 
 
 def write(folder: Path, inputs: Inputs, flow_name: str) -> None:
@@ -140,24 +163,6 @@ def _made(folder: Path) -> Path:
 def _write(path: Path, array: Shaped[np.ndarray, "h w c"]) -> None:
     with files.atomic(path) as stream:
         tensors.write(stream, path, array.transpose(2, 0, 1)[None])
-
-
-def _name(folder: Path, asked: str | None) -> str | None:
-    """Name of the flow to read, without its suffix; None where there is none."""
-    names = sorted(
-        path.name.removesuffix(".pth")
-        for path in folder.glob("*.pth")
-        if not path.name.endswith(_MASK)
-    )
-    listed = ", ".join(names) or "none"
-    if asked is not None:
-        name = asked.removesuffix(".pth")
-        if name not in names:
-            raise ValueError(f"{folder / name}.pth: no such flow; expected one of: {listed}")
-        return name
-    if len(names) > 1:
-        raise ValueError(f"{folder}: holds {len(names)} flows; expected the name of one: {listed}")
-    return names[0] if names else None
 
 
 def _flow(path: Path, shape: tuple[int, int]) -> Float32[np.ndarray, "H W 2"]:

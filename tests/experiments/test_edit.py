@@ -13,8 +13,8 @@ from absl.testing import flagsaver
 from PIL import Image
 
 from experiments import command, edit, motion_flags
-from flows import files, motions
-from mg_jax import editing, images, metrics
+from flows import files, motions, tensors
+from mg_jax import editing, images, metrics, reference
 
 from ..mg_jax.models.stable_diffusion import published
 
@@ -225,6 +225,61 @@ def test_several_objects_in_words_and_files_each_with_its_motion(work, monkeypat
     config = json.loads((work / "out/config.json").read_text())
     assert config["flags"]["object_mask"] == [str(work / "mask.png"), words]
     assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "mask.png")}
+
+
+@pytest.fixture
+def directory(work, monkeypatch):
+    """Write the reference's data directory; tensors as numpy's, so that no PyTorch is needed."""
+    monkeypatch.setattr(tensors, "read", np.load)
+    monkeypatch.setattr(tensors, "write", lambda stream, _, array: np.save(stream, array))
+    photo, flow = images.read(work / "photo.png"), files.read(work / "flow.npz")
+
+    def write(**changed):
+        inputs = reference.Inputs(photo, flow, None, None, None, None)._replace(**changed)
+        reference.write(work / "data", inputs, "right")
+        return work / "data"
+
+    return write
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_mask_of_a_reference_directory_keeps_its_pixels(work, directory, monkeypatch):
+    edits = []
+    whole = edit.mg_jax.edit
+    monkeypatch.setattr(
+        edit.mg_jax, "edit", lambda **request: edits.append(request) or whole(**request)
+    )
+    keep = np.zeros((H // 8, W // 8, 4), bool)
+    keep[:3] = True
+    keep[3, :, :2] = True  # half of the channels: not kept
+    for mask in (None, keep):
+        folder = directory(keep=mask)
+        assert call(*SMALL, f"--reference_dir={folder}", f"--out={work / 'out'}") == 0
+    without, with_mask = (request["keep_mask"] for request in edits)
+    assert without is None
+    assert with_mask[:24].all()
+    assert not with_mask[24:].any()
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (
+            {"image": np.zeros((8, W, 3), np.uint8), "flow": np.ones((8, W, 2), np.float32)},
+            "pred.png: 192x8 pixels; expected at least 16 a side",
+        ),
+        ({"flow": np.zeros((H, W, 2), np.float32)}, "flows/right.pth: zero everywhere"),
+        ({"keep": np.ones((H // 8, W // 8, 1), bool)}, "flows/right.mask.pth: covers everything"),
+    ],
+    ids=lambda changed: "-".join(changed) if isinstance(changed, dict) else "",
+)
+def test_what_is_wrong_in_a_reference_directory_is_named(work, directory, capsys, changed, says):
+    folder = directory(**changed)
+    assert call(*SMALL, f"--reference_dir={folder}", f"--out={work / 'out'}") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"{folder}/{says}")
+    assert said.count("\n") == 1
+    assert not (work / "out").exists()
 
 
 def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
