@@ -125,7 +125,8 @@ def _chosen() -> dict[str, Method]:
         flag.name: flag.value for flag in (_size, _steps, _recursions) if flag.value is not None
     }
     names = list(_methods.value)
-    internal = set(names) - set(PLAIN)
+    internal = any(name not in PLAIN and not name.startswith(STABLE_DIFFUSION) for name in names)
+    _check_read(internal)
     own = {} if _home_spread.value is None else {"home_spread": _home_spread.value}
     known = methods.known(_with(mg_jax.InternalSettings(), {**given, **own} if internal else {}))
     if _model.value:
@@ -140,6 +141,20 @@ def _chosen() -> dict[str, Method]:
             names.append(name)
             editing.stable_diffusion(_model.value, settings.dtype)
     return methods.chosen(names, known)
+
+
+def _check_read(internal: bool) -> None:
+    """Refuse settings that no method reads; `internal`: some read the internal model's."""
+    unread: list[flags.FlagHolder[Any]] = []
+    if not internal:
+        unread += [_home_spread]
+    if not _model.value:
+        unread += [_dtype, _presets]
+    if not (internal or _model.value):
+        unread += [_size, _steps, _recursions]
+    for flag in unread:
+        if flag.present:
+            raise ValueError(f"--{flag.name}: read by none of the methods; expected none")
 
 
 def _with(settings: _S, given: dict[str, Any]) -> _S:

@@ -116,6 +116,12 @@ def still_flow(folder):
         (still_flow, (), "second/flow.npz: zero everywhere; expected pixels that move"),
         (None, ("--steps=1",), "--steps: 1; expected 4 to 500"),
         (None, ("--model=x", "--presets=magic"), "--presets: magic; expected some of paper, "),
+        (None, ("--methods=stable_diffusion", "--model=x", "--steps=1000"), "expected 1 to 999"),
+        (None, ("--methods=stable_diffusion", "--model=x", "--steps=2"), "x: no such file"),
+        (None, ("--methods=nothing", "--steps=5"), "--steps: read by none of the methods; expec"),
+        (None, ("--methods=nothing", "--model=x", "--home_spread=.3"), "--home_spread: read by"),
+        (None, ("--dtype=bfloat16",), "--dtype: read by none of the methods; expected none"),
+        (None, ("--presets=fast",), "--presets: read by none of the methods; expected none"),
     ],
 )
 def test_bad_input_is_one_line_before_any_work(work, harm, arguments, named):
