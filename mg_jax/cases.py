@@ -43,7 +43,7 @@ def read(folder: Path) -> Case:
     flow = files.read(folder / FLOW)
     _check_size(folder / FLOW, flow, source)
     return Case(
-        folder.resolve().name,
+        folder.absolute().name,  # a link's own name, not that of what it leads to
         source,
         flow,
         _picture(folder / REFERENCE, source),

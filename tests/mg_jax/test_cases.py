@@ -1,5 +1,7 @@
 """Cases on disk: what is written comes back, what is broken is named."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -52,6 +54,21 @@ def test_what_is_written_is_read(tmp_path, changed):
 def test_the_folder_names_the_case(tmp_path):
     cases.write(tmp_path / "other", case())
     assert cases.read(tmp_path / "other").name == "other"
+
+
+def test_links_name_cases_too(tmp_path):
+    for place in ("left", "right"):
+        cases.write(tmp_path / place / "same", case(prompt=place))
+        (tmp_path / "all").mkdir(exist_ok=True)
+        (tmp_path / "all" / place).symlink_to(tmp_path / place / "same")
+    found = [cases.read(folder) for folder in cases.find(tmp_path / "all")]
+    assert [(one.name, one.prompt) for one in found] == [("left", "left"), ("right", "right")]
+
+
+def test_the_folder_one_is_in_has_its_name(tmp_path, monkeypatch):
+    cases.write(tmp_path / "one", case())
+    monkeypatch.chdir(tmp_path / "one")
+    assert cases.read(Path()).name == "one"
 
 
 def test_cases_are_found_in_order(tmp_path):
