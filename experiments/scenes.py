@@ -65,7 +65,7 @@ def read(photos: Path, cutouts: Path) -> Material:
     """Read all photos of a folder, and all cut-outs of another.
 
     Raises:
-        ValueError: no such folder, none in it, a broken one, or a cut-out without transparency.
+        ValueError: no such folder, none in it, a broken one, or a cut-out that is none.
     """
     return Material(
         [images.read(path) for path in _files(photos)],
@@ -191,7 +191,7 @@ def _disturb(thing: _Thing, other: _Thing) -> bool:
 
 def _scale(cutout: UInt8[np.ndarray, "_ _ 4"], share: float, size: int) -> float:
     """Return the scale at which a cut-out covers a share of the picture, or is as long as may."""
-    opaque = max(1, int((cutout[..., 3] > 127).sum()))
+    opaque = int((cutout[..., 3] > 127).sum())  # at least one: see read_cutout
     by_area, by_length = math.sqrt(share / opaque), _LONGEST / max(cutout.shape[:2])
     return float(size * min(by_area, by_length))
 

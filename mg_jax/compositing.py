@@ -139,7 +139,8 @@ def read_cutout(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 4"]:
     """Read a picture with transparency.
 
     Raises:
-        ValueError: as `images.read`; a picture without transparency.
+        ValueError: as `images.read`; a picture without transparency, or nowhere more than half
+            opaque, of which a scene's flow would say nothing.
     """
     colours = images.read(path)  # with every check; over white, for which the next line makes up
     with Image.open(path) as file:
@@ -148,6 +149,8 @@ def read_cutout(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 4"]:
         cutout = np.array(file.convert("RGBA"))
     if cutout.shape[:2] != colours.shape[:2]:
         raise ValueError(f"{path}: is turned by EXIF; expected an upright picture")
+    if cutout[..., 3].max() <= 127:
+        raise ValueError(f"{path}: is nowhere more than half opaque; expected an object")
     return cutout
 
 

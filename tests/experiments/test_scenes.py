@@ -102,6 +102,10 @@ def test_cutouts_that_do_not_show_are_refused(own):
             lambda own: Image.new("RGB", (9, 9)).save(own / "cutouts" / "ball.png"),
             "ball.png: has no transparency",
         ),
+        (
+            lambda own: Image.new("RGBA", (9, 9)).save(own / "cutouts" / "ball.png"),
+            "ball.png: is nowhere more than half opaque; expected an object",
+        ),
     ],
 )
 def test_bad_folders_are_one_line_that_names_the_fault(own, spoil, named):

@@ -190,6 +190,17 @@ def test_a_picture_without_opacity_is_no_cutout(tmp_path, photo):
         read_cutout(tmp_path / "photo.png")
 
 
+@pytest.mark.parametrize("opacity", [0, 127])
+def test_a_cutout_that_does_not_show_is_refused(tmp_path, leaf, opacity):
+    leaf[..., 3] = np.minimum(leaf[..., 3], opacity)
+    Image.fromarray(leaf).save(tmp_path / "leaf.png")
+    with pytest.raises(ValueError, match=r"leaf\.png: is nowhere more than half opaque; expected"):
+        read_cutout(tmp_path / "leaf.png")
+    leaf[30, 40, 3] = 128
+    Image.fromarray(leaf).save(tmp_path / "leaf.png")
+    assert (read_cutout(tmp_path / "leaf.png") == leaf).all()
+
+
 def still(size):
     """Each pixel looks at itself."""
     y, x = np.mgrid[:size, :size].astype(np.float64)
