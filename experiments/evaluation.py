@@ -8,12 +8,12 @@ is recorded with the picture, for the reader to judge: most changes do not touch
 
 import functools
 import hashlib
-import inspect
 import json
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,16 +22,20 @@ import flows
 import mg_jax
 from experiments import methods
 from experiments.methods import Method, Picture
-from flows import files, geometry, masks
+from flows import files, masks
 from flows.raft import Raft
-from mg_jax import fidelity, images, metrics, parallel
+from mg_jax import cases, fidelity, images, metrics, parallel
 from mg_jax.cases import Case, edit_region
+from mg_jax.models import clip, stable_diffusion
 
 Scores = dict[str, float | None]
 """Metric -> value, None where it is not defined."""
 
 REFERENCE, ANSWER = "reference", "answer"
 """Rows of pictures that a case brings: another program's, and the truth, the judge's own error."""
+
+# What measures, and all of ours that it rests on: CLIP is made of Stable Diffusion's parts.
+_RULER = (flows, metrics, fidelity, images, cases, clip, stable_diffusion)
 
 
 class Ruler(NamedTuple):
@@ -114,10 +118,7 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
 @functools.cache
 def code() -> str:
     """Digest of the packages' source: pictures of another version of it are not these."""
-    roots = [Path(str(package.__file__)).parent for package in (flows, mg_jax)]
-    sources = [path for root in roots for path in sorted(root.rglob("*.py"))]
-    sources.append(Path(methods.__file__))
-    return _digest(*(path.read_text(encoding="utf-8") for path in sources))
+    return _digest(*map(_text, _files(flows, mg_jax, methods)))
 
 
 def _measured(
@@ -142,8 +143,20 @@ def _measured(
 @functools.cache
 def _ruler_code() -> str:
     """Digest of the code that measures: with another, all is measured again."""
-    modules = (metrics, fidelity, masks, geometry, sys.modules[__name__])
-    return _digest(*(inspect.getsource(module) for module in modules))
+    return _digest(*map(_text, _files(*_RULER, sys.modules[__name__])))
+
+
+def _files(*modules: ModuleType) -> list[Path]:
+    """Files of modules; a package's are all that lie in it."""
+    found: list[Path] = []
+    for module in modules:
+        file = Path(str(module.__file__))
+        found += sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return found
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
 
 
 def _read(file: Path) -> dict[str, Any]:

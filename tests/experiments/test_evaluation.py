@@ -1,15 +1,24 @@
 """One method on one case: scores, and what is kept and done again."""
 
+import functools
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import flows
+import mg_jax
 from experiments import evaluation
 from experiments.evaluation import Ruler
 from experiments.methods import Method
-from mg_jax import fidelity, images, metrics
+from flows import raft
+from mg_jax import fidelity, images, metrics, parallel
 from mg_jax.cases import Case
+from mg_jax.models import clip
+
+from ..mg_jax.models.clip import published
 
 H, W, DX = 128, 160, 16
 RNG = np.random.default_rng(0)
@@ -165,6 +174,22 @@ def test_another_ruler_measures_again_without_another_edit(tmp_path, monkeypatch
     assert (method.made, len(SEEN)) == (1, 2)
     assert (again.scores["psnr"] < first.scores["psnr"]) == (changed == "answer")
     assert again.scores["seconds"] == first.scores["seconds"]
+
+
+def test_the_rulers_code_has_all_of_ours_that_measuring_runs(tmp_path):
+    weights = published.folder(tmp_path / "clip", published.TINY, published.draw(published.TINY))
+    similarity = functools.partial(clip.similarity, clip.load(weights))
+    ruler = Ruler(raft.load("raft-small"), similarity, {})
+    ran = set()
+    sys.setprofile(lambda frame, *_: ran.add(Path(frame.f_code.co_filename)))
+    try:
+        evaluation.score(CASE, ANSWER, ruler)
+    finally:
+        sys.setprofile(None)
+    ours = ran & set(evaluation._files(flows, mg_jax))
+    ours -= {Path(parallel.__file__)}  # which listens to the compiler, to tell its time
+    assert {file.stem for file in ours} >= {"metrics", "images", "correlation", "vision", "text"}
+    assert ours <= set(evaluation._files(*evaluation._RULER))
 
 
 def test_a_refusal_names_case_and_method(tmp_path, ruler):
