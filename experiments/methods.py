@@ -23,8 +23,9 @@ from jaxtyping import Array, Key, UInt8
 
 import mg_jax
 from experiments import writing
+from flows import warping
 from flows.raft import Raft
-from mg_jax import editing, noise, warping
+from mg_jax import editing, noise
 from mg_jax.baselines import pixels, repaint, sdedit
 from mg_jax.cases import Case, edit_region
 from mg_jax.filling import fill

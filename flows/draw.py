@@ -6,13 +6,11 @@ Pictures are uint8 [H, W, 3].
 import math
 from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
-import scipy.ndimage
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from flows import geometry, masks
+from flows import masks, warping
 
 _INK = (38, 42, 51)
 _PAPER = (255, 255, 255)
@@ -35,7 +33,6 @@ _LMS_TO_RGB = np.array(
         [-0.0041960863, -0.7034186147, 1.7076147010],
     ]
 )
-_TRACE = 0.05  # the least share of a pixel that is seen where it lands
 _SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no jagged edges
 
 
@@ -141,32 +138,18 @@ def selected(
 def moved(
     image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Warp a picture forward: the moved pixels where they go, over those at rest; holes chequered.
-
-    Nothing is invented: what the motion uncovers is a hole. The cracks of content that a motion
-    enlarges take the nearest pixel's colour.
+    """Warp a picture forward (`warping.forward`); what the motion uncovers is chequered.
 
     Args:
         image: the picture.
         flow: pixels.
     """
-    moving, landed = masks.moving(flow), masks.destination(flow)
-    height, width = moving.shape
+    warped = warping.forward(image, flow)
+    height, width = warped.holes.shape
+    side = max(2, min(height, width) // 50)
     y, x = np.mgrid[:height, :width]
-    checks = _CHECKS[(y // _check_side(height, width) + x // _check_side(height, width)) % 2]
-    colours = np.concatenate([image, np.full((height, width, 1), 255)], axis=-1) * moving[..., None]
-    splatted, _ = geometry.splat(jnp.asarray(colours, jnp.float32), jnp.asarray(flow, jnp.float32))
-    total = np.asarray(splatted)
-    weights = total[..., 3:] / 255
-    found = weights[..., 0] > _TRACE
-    mean = np.round(total[..., :3] / np.maximum(weights, _TRACE)).clip(0, 255).astype(np.uint8)
-    if found.any():
-        nearest = scipy.ndimage.distance_transform_edt(
-            ~found, return_distances=False, return_indices=True
-        )
-        mean = mean[tuple(nearest)]
-    beneath = np.where(moving[..., None], checks, image)
-    return np.where((landed | found)[..., None], mean, beneath)
+    checks = _CHECKS[(y // side + x // side) % 2]
+    return np.where(warped.holes[..., None], checks, warped.picture)
 
 
 def preview(
@@ -227,10 +210,6 @@ def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.
         corner = (left + picture.width, top + strip + picture.height)
         pen.rectangle(((left - 1, top + strip - 1), corner), outline=_FRAME)
     return np.array(paper)
-
-
-def _check_side(height: int, width: int) -> int:
-    return max(2, min(height, width) // 50)
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

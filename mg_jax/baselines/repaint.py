@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
+from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings, stages
-from mg_jax.warping import forward
 
 _RESAMPLINGS = 4
 

@@ -1,23 +1,18 @@
 """CLIP's architecture as data, and what it expects of pictures and texts."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from mg_jax.models.stable_diffusion.config import TextConfig
+from mg_jax.models.transformer import TransformerConfig
 
 Colour = tuple[float, float, float]
 """Red, green, blue."""
 
 
 @dataclass(frozen=True)
-class VisionConfig:
+class VisionConfig(TransformerConfig):
     """The vision transformer."""
 
-    width: int
-    layers: int
-    heads: int
-    hidden: int  # width of the feed-forward layers
-    activation: Literal["quick_gelu", "gelu"]
     patch: int  # pixels a side of what one token sees
     size: int = 224  # pixels a side of the picture
 

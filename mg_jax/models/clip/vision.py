@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from mg_jax.models.clip.config import VisionConfig
 from mg_jax.models.stable_diffusion.attention import attend
-from mg_jax.models.stable_diffusion.text import activate
+from mg_jax.models.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):
@@ -34,85 +34,17 @@ class Embeddings(nnx.Module):
         return tokens + positions
 
 
-class Attention(nnx.Module):
-    """Attention of every token to every token, with several heads."""
-
-    def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
-        self.q_proj = nnx.Linear(config.width, config.width, rngs=rngs)
-        self.k_proj = nnx.Linear(config.width, config.width, rngs=rngs)
-        self.v_proj = nnx.Linear(config.width, config.width, rngs=rngs)
-        self.out_proj = nnx.Linear(config.width, config.width, rngs=rngs)
-        self.heads = config.heads
-
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Attend."""
-        b, n, d = x.shape
-        q, k, v = (
-            project(x).reshape(b, n, self.heads, d // self.heads)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        out: Array = self.out_proj(attend(q, k, v).reshape(b, n, d))
-        return out
-
-
-class MLP(nnx.Module):
-    """Two linear layers with the activation between them."""
-
-    def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
-        self.fc1 = nnx.Linear(config.width, config.hidden, rngs=rngs)
-        self.fc2 = nnx.Linear(config.hidden, config.width, rngs=rngs)
-        self.activation = config.activation
-
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Transform each token by itself."""
-        out: Array = self.fc2(activate(self.fc1(x), self.activation))
-        return out
-
-
-class Layer(nnx.Module):
-    """Attention, then MLP, each on normalised tokens and added to what came in."""
-
-    def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
-        self.layer_norm1 = _norm(config, rngs)
-        self.self_attn = Attention(config, rngs=rngs)
-        self.layer_norm2 = _norm(config, rngs)
-        self.mlp = MLP(config, rngs=rngs)
-
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Refine the tokens."""
-        x = x + self.self_attn(self.layer_norm1(x))
-        return x + self.mlp(self.layer_norm2(x))
-
-
-class Encoder(nnx.Module):
-    """The layers, one after the other."""
-
-    def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
-        self.layers = nnx.List([Layer(config, rngs=rngs) for _ in range(config.layers)])
-
-    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Refine the tokens layer by layer."""
-        for layer in self.layers:
-            x = layer(x)
-        return x
-
-
 class VisionEncoder(nnx.Module):
     """Pictures to one state each; float32."""
 
     def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
         self.embeddings = Embeddings(config, rngs=rngs)
-        self.pre_layrnorm = _norm(config, rngs)
-        self.encoder = Encoder(config, rngs=rngs)
-        self.post_layernorm = _norm(config, rngs)
+        self.pre_layrnorm = norm(config.width, rngs=rngs)
+        self.encoder = Encoder(config, attend, dtype=jnp.float32, rngs=rngs)
+        self.post_layernorm = norm(config.width, rngs=rngs)
 
     def __call__(self, pixels: Float[Array, "b s s 3"]) -> Float[Array, "b d"]:
         """Last state of the first token, normalised. `s` is `config.size`, pixels as prepared."""
         tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
         state: Array = self.post_layernorm(tokens[:, 0])
         return state
-
-
-def _norm(config: VisionConfig, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer norm; the variance in two passes, as E[x²] − E[x]² cancels."""
-    return nnx.LayerNorm(config.width, epsilon=1e-5, use_fast_variance=False, rngs=rngs)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mg_jax.models.transformer import TransformerConfig
+
 Prediction = Literal["epsilon", "v_prediction"]
 
 
@@ -36,14 +38,9 @@ class VAEConfig:
 
 
 @dataclass(frozen=True)
-class TextConfig:
+class TextConfig(TransformerConfig):
     """The CLIP text encoder."""
 
-    width: int
-    layers: int
-    heads: int
-    hidden: int  # width of the feed-forward layers
-    activation: Literal["quick_gelu", "gelu"]
     vocabulary: int = 49408
     length: int = 77  # tokens
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
 from scipy import ndimage
 
+from flows import warping
 from flows.raft import Raft
 from mg_jax import (
     energies,
@@ -22,7 +23,6 @@ from mg_jax import (
     sampling,
     schedule,
     tracing,
-    warping,
 )
 from mg_jax.filling import fill
 from mg_jax.models.stable_diffusion import inputs, inverted, networks

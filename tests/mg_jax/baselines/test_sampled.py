@@ -8,12 +8,12 @@ import pytest
 
 import mg_jax
 from flows import masks, motions, raft
+from flows.warping import forward
 from mg_jax import images, noise
 from mg_jax.baselines.pixels import descend
 from mg_jax.baselines.repaint import repaint
 from mg_jax.baselines.sdedit import sdedit
 from mg_jax.filling import fill
-from mg_jax.warping import forward
 
 DATA = Path(__file__).parents[3] / "experiments" / "data"
 H, W = 128, 160

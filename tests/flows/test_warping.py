@@ -1,11 +1,10 @@
-"""The forward warp and its filling, without any network."""
+"""The forward warp."""
 
 import numpy as np
 import pytest
 
 from flows import masks
-from mg_jax.filling import fill
-from mg_jax.warping import forward
+from flows.warping import forward
 
 H, W = 48, 64
 RNG = np.random.default_rng(0)
@@ -73,17 +72,3 @@ def test_an_object_twice_as_large_is_interpolated():
     within = (from_x >= 10) & (from_x <= 25) & (from_y >= 12) & (from_y <= 29)
     assert within.mean() > 0.9
     np.testing.assert_allclose(picture[rows, columns][within], expected[within], atol=0.51)
-
-
-def test_holes_are_filled_from_their_rim_and_nothing_else_changes():
-    photo = np.where(OBJECT[..., None], np.uint8(200), np.uint8(10)) * np.ones(3, np.uint8)
-    picture, holes = forward(photo, moved(20, 0))
-    filled = fill(picture, holes)
-    np.testing.assert_array_equal(filled[~holes], picture[~holes])
-    assert (picture[holes] == 200).all()
-    rim = holes & (np.arange(W) < 18)  # farther from the object than from its background
-    np.testing.assert_allclose(filled[rim], 10, atol=4)  # it rounds as it goes on
-
-
-def test_filling_no_hole_changes_nothing():
-    np.testing.assert_array_equal(fill(PHOTO, np.zeros((H, W), bool)), PHOTO)

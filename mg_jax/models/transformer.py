@@ -1,0 +1,117 @@
+"""The transformer in both of CLIP's encoders (Radford et al. 2021), of texts and of pictures.
+
+Parameters are named as in transformers' checkpoints.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+Attend = Callable[
+    [Float[Array, "b n heads d"], Float[Array, "b n heads d"], Float[Array, "b n heads d"]],
+    Float[Array, "b n heads d"],
+]
+"""Query, key and value to the mean of the values that each query sees."""
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """The size of a transformer."""
+
+    width: int
+    layers: int
+    heads: int
+    hidden: int  # width of the feed-forward layers
+    activation: Literal["quick_gelu", "gelu"]
+
+
+def activate(
+    x: Float[Array, "*axes"], kind: Literal["quick_gelu", "gelu"]
+) -> Float[Array, "*axes"]:
+    """Apply GELU, or the approximation x · sigmoid(1.702 x) that CLIP was trained with."""
+    if kind == "quick_gelu":
+        return x * jax.nn.sigmoid(1.702 * x)
+    return jax.nn.gelu(x, approximate=False)
+
+
+def norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Layer norm in float32; the variance in two passes, as E[x²] − E[x]² cancels."""
+    return nnx.LayerNorm(width, epsilon=1e-5, dtype=jnp.float32, use_fast_variance=False, rngs=rngs)
+
+
+class Attention(nnx.Module):
+    """Attention between tokens, with several heads."""
+
+    def __init__(
+        self, config: TransformerConfig, attend: Attend, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.q_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.k_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.v_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.out_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.heads = config.heads
+        self.attend = attend
+
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Attend."""
+        b, n, d = x.shape
+        q, k, v = (
+            project(x).reshape(b, n, self.heads, d // self.heads)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        out: Array = self.out_proj(self.attend(q, k, v).reshape(b, n, d))
+        return out
+
+
+class MLP(nnx.Module):
+    """Two linear layers with the activation between them."""
+
+    def __init__(self, config: TransformerConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.fc1 = nnx.Linear(config.width, config.hidden, dtype=dtype, rngs=rngs)
+        self.fc2 = nnx.Linear(config.hidden, config.width, dtype=dtype, rngs=rngs)
+        self.activation = config.activation
+
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Transform each token by itself."""
+        out: Array = self.fc2(activate(self.fc1(x), self.activation))
+        return out
+
+
+class Layer(nnx.Module):
+    """Attention, then MLP, each on normalised tokens and added to what came in, in float32."""
+
+    def __init__(
+        self, config: TransformerConfig, attend: Attend, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.layer_norm1 = norm(config.width, rngs=rngs)
+        self.self_attn = Attention(config, attend, dtype=dtype, rngs=rngs)
+        self.layer_norm2 = norm(config.width, rngs=rngs)
+        self.mlp = MLP(config, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Refine the tokens."""
+        x = x + self.self_attn(self.layer_norm1(x)).astype(jnp.float32)
+        return x + self.mlp(self.layer_norm2(x)).astype(jnp.float32)
+
+
+class Encoder(nnx.Module):
+    """The layers, one after the other; parameters in float32, linear layers in `dtype`."""
+
+    def __init__(
+        self, config: TransformerConfig, attend: Attend, *, dtype: DTypeLike, rngs: nnx.Rngs
+    ):
+        self.layers = nnx.List(
+            [Layer(config, attend, dtype=dtype, rngs=rngs) for _ in range(config.layers)]
+        )
+
+    def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
+        """Refine the tokens layer by layer."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
