@@ -4,6 +4,7 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Bool, Float, Float32
 
+from flows import nearest
 from flows.spreading import spread
 
 _MEDIAN = 5  # pixels a side
@@ -33,9 +34,8 @@ def clean(
     """
     if not known.any():
         return np.zeros(flow.shape, np.float32)
-    smooth = scipy.ndimage.median_filter(
-        _nearest(flow, known), size=(_MEDIAN, _MEDIAN, 1), mode="nearest"
-    )
+    filled = nearest.value(flow, known)  # a mean would be a motion of its own
+    smooth = scipy.ndimage.median_filter(filled, size=(_MEDIAN, _MEDIAN, 1), mode="nearest")
     moves = _without_small(known & (_length(smooth) >= least_motion), least_region)
     if not moves.any():
         return np.zeros(flow.shape, np.float32)
@@ -45,16 +45,6 @@ def clean(
     moves = certain | (nearer & (moves | ~known))
     moves = ~_without_small(~_without_small(moves, least_region), least_region)
     return np.where(moves[..., None], motion, 0).astype(np.float32)
-
-
-def _nearest(
-    flow: Float[np.ndarray, "h w 2"], known: Bool[np.ndarray, "h w"]
-) -> Float[np.ndarray, "h w 2"]:
-    """Give every pixel the flow of the nearest known one: a mean would be a motion of its own."""
-    places = scipy.ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
-    return np.asarray(flow[tuple(places)])
 
 
 def _without_rim(region: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:

@@ -12,6 +12,8 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Bool, Float64, UInt8
 
+from flows import nearest
+
 _GUESSING, _CUTTING = 240, 1000  # longer side of the picture, pixels, while guessing and cutting
 _SMALLEST = 16  # side of the picture, pixels
 _SHARES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.4)  # of the picture, for a first guess
@@ -139,8 +141,7 @@ def _near_outline(selected: np.ndarray, band: float) -> UInt8[np.ndarray, "h w"]
     """Start for GrabCut that leaves open only what lies near the outline."""
     import cv2
 
-    inside = scipy.ndimage.distance_transform_edt(selected)
-    outside = scipy.ndimage.distance_transform_edt(~selected)
+    inside, outside = nearest.distance(~selected), nearest.distance(selected)
     start = np.where(selected, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     start[inside > band] = cv2.GC_FGD
     start[outside > band] = cv2.GC_BGD

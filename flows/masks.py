@@ -7,6 +7,8 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Bool, Float
 
+from flows import nearest
+
 _NEIGHBOURS = np.ones((3, 3), bool)
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
@@ -77,11 +79,7 @@ def edit_region(
     Source, because something must be invented where content leaves; the margin (a Euclidean
     distance) gives room for shadows and seams.
     """
-    region = np.asarray(moving(flow) | destination(flow))
-    if not region.any():
-        return region
-    distance = scipy.ndimage.distance_transform_edt(~region)
-    return np.asarray(distance <= margin_px)
+    return np.asarray(nearest.distance(moving(flow) | destination(flow)) <= margin_px)
 
 
 def margin(flow: Float[np.ndarray, "h w 2"]) -> float:

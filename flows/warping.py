@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from flows import masks
+from flows import masks, nearest
 from flows.geometry import splat
 
 _LANDED = 0.5  # below this share of a pixel, what lands round it has a say as well
@@ -29,7 +29,7 @@ def forward(photo: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"])
     is averaged, there being no depth. Cracks of an enlarging motion are filled from their
     neighbours: bilinear for a factor of 2, the nearest landed pixel beyond 3.
     """
-    moving = masks.moving(flow)
+    moving = masks.solid(masks.moving(flow))
     layer = np.concatenate([photo, np.full_like(photo[..., :1], 255)], axis=-1) * moving[..., None]
     landed = np.asarray(_splat(jnp.asarray(layer, jnp.float32) / 255, jnp.asarray(flow)))
     covered = masks.destination(flow)
@@ -43,10 +43,7 @@ def _whole(landed: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 3"]:
     spread = ndimage.convolve1d(landed, _TENT, axis=0, mode="constant")
     spread = ndimage.convolve1d(spread, _TENT, axis=1, mode="constant")
     sums = np.where(landed[..., 3:] >= _LANDED, landed, spread)
-    row, column = ndimage.distance_transform_edt(
-        sums[..., 3] == 0, return_distances=False, return_indices=True
-    )
-    sums = sums[row, column]
+    sums = nearest.value(sums, sums[..., 3] > 0)
     return np.asarray(sums[..., :3] / np.maximum(sums[..., 3:], np.finfo(np.float32).tiny))
 
 

@@ -10,13 +10,12 @@ from jaxtyping import Array, Bool, Float, Float32, UInt8
 
 from flows import masks
 from flows.geometry import occlusion_mask, warp
-from flows.raft import Params, Raft
+from flows.raft import SMALLEST, Params, Raft
 from mg_jax import images
 
 JUDGING_UPDATES = 12
 # RAFT's memory grows with the square of the area: larger pictures are measured at this area.
 LARGEST_AREA = 768 * 768
-_SMALLEST = 128
 
 
 def flow_between(
@@ -28,7 +27,7 @@ def flow_between(
     """
     height, width, _ = source.shape
     shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
-    h, w = (max(_SMALLEST, round(side * shrink)) for side in (height, width))
+    h, w = (max(SMALLEST, round(side * shrink)) for side in (height, width))
     pair = [
         jnp.asarray(images.to_float(images.resize(picture, h, w)))[None]
         for picture in (source, result)

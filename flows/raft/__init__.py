@@ -5,7 +5,7 @@ source = raft.features(raft.params, first)        # once
 flow = raft.flow_from(raft.params, source, second, updates=5)
 """
 
-from flows.raft.config import LARGE, SMALL, Config
+from flows.raft.config import LARGE, SMALL, SMALLEST, Config
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Params, Raft, Source
 from flows.raft.norms import Statistics
@@ -14,6 +14,7 @@ from flows.raft.weights import load, read
 __all__ = [
     "LARGE",
     "SMALL",
+    "SMALLEST",
     "Config",
     "Params",
     "Raft",

@@ -5,7 +5,7 @@ from typing import Literal
 
 STRIDE = 8  # image pixels a feature pixel
 LEVELS = 4  # of the correlation pyramid
-SMALLEST = 2 * STRIDE * 2 ** (LEVELS - 1)  # pixels a side: the coarsest level keeps two features
+SMALLEST = STRIDE << LEVELS  # pixels a side: the coarsest level keeps two features
 
 
 @dataclass(frozen=True)

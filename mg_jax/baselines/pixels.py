@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, UInt8
 
-from flows.raft import Raft
+from flows.raft import SMALLEST, Raft
 from mg_jax import guiding, images
 from mg_jax.settings import Settings
 from mg_jax.types import Energy, Image, Target
@@ -21,7 +21,6 @@ from mg_jax.types import Energy, Image, Target
 _STEPS = 100
 _RATE = 0.02  # of [-1, 1]
 _UNIT = 32  # sides are multiples of it, so that like photos share programs
-_SMALLEST = 128  # pixels a side that the flow network needs
 
 
 def descend(
@@ -53,7 +52,7 @@ def _shape(height: int, width: int, size: int) -> tuple[int, int]:
     """Rows and columns of the energy's grid, nearly in the photo's proportions."""
     aspect = (height / width) ** 0.5
     rows, columns = (
-        max(_SMALLEST, _UNIT * round(a / _UNIT)) for a in (size * aspect, size / aspect)
+        max(SMALLEST, _UNIT * round(a / _UNIT)) for a in (size * aspect, size / aspect)
     )
     return rows, columns
 

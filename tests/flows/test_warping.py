@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flows import masks
+from flows import masks, motions
 from flows.warping import forward
 
 H, W = 48, 64
@@ -72,3 +72,12 @@ def test_an_object_twice_as_large_is_interpolated():
     within = (from_x >= 10) & (from_x <= 25) & (from_y >= 12) & (from_y <= 29)
     assert within.mean() > 0.9
     np.testing.assert_allclose(picture[rows, columns][within], expected[within], atol=0.51)
+
+
+def test_the_centre_of_a_turn_stays_what_it_is():
+    photo = np.where(OBJECT[..., None], np.uint8([200, 200, 200]), np.uint8([10, 10, 10]))
+    photo[20, 18] = 0, 255, 0
+    field = motions.field(motions.parse("rotate degrees=90 cx=18 cy=20"), OBJECT)
+    picture, holes = forward(photo, field)
+    np.testing.assert_array_equal(picture[20, 18], photo[20, 18])
+    assert not holes[20, 18]

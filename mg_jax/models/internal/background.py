@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
+from flows import nearest
 from flows.masks import destination
 from flows.masks import moving as moving_pixels
 from mg_jax import images
@@ -21,16 +21,19 @@ class Background(NamedTuple):
 
     origin: Float[np.ndarray, "H W 2"]  # (x, y)
     tone: Float[np.ndarray, "H W 3"]  # added to what is copied, in units of [-1, 1]
-    left: Bool[np.ndarray, "H W"]  # where the object has left
+    left: Bool[np.ndarray, "H W"]  # where the object has left, and a rim of where it lands
 
 
 def behind(
     photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], shape: tuple[int, int]
 ) -> Background:
-    """The background of a flow's object, in cells of a grid of `shape`; the photo in [-1, 1]."""
+    """The background of a flow's object; the photo in [-1, 1].
+
+    `shape` is of the grid in whose cells it is found: coarse ones are found sooner.
+    """
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
     gone = stained(photo, moving_pixels(flow))
-    covered = ndimage.distance_transform_edt(destination(flow)) > _BEHIND * size
+    covered = nearest.distance(~destination(flow)) > _BEHIND * size
     known = images.box(gone[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(covered[..., None].astype(np.float32), shape)[..., 0] < 1)
     filling = complete(images.box(photo, shape), known, hole)

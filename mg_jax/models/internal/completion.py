@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from flows import nearest
 from mg_jax.models.internal.labelling import labels
 from mg_jax.models.internal.toning import copied, tones
 
@@ -46,7 +47,9 @@ def complete(
     filled from its rim inwards: what has been filled counts as known. Cells that are neither known
     nor of the hole, and those that no offset serves, copy the nearest known cell.
     """
-    offset, tone = _nearest(known), np.zeros(picture.shape, np.float32)
+    there = nearest.place(known) - np.indices(known.shape)
+    offset = np.moveaxis(there, 0, -1).astype(np.int64)
+    tone = np.zeros(picture.shape, np.float32)
     offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
     cells = np.argwhere(hole)
     while len(cells) and len(offsets):
@@ -138,11 +141,3 @@ def _around(hole: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     box = np.zeros_like(hole)
     box[tuple(spans)] = True
     return box
-
-
-def _nearest(known: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "h w 2"]:
-    """Offset to the nearest known cell; zeros where there is none."""
-    if not known.any():
-        return np.zeros((*known.shape, 2), np.int64)
-    found = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return np.asarray(np.moveaxis(found - np.indices(known.shape), 0, -1), np.int64)

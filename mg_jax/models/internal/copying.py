@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
+from mg_jax import images
+
 
 def copy(
     photo: UInt8[np.ndarray, "H W 3"],
@@ -14,24 +16,27 @@ def copy(
 
     `matches` holds, for each cell of a coarse grid over the picture, which picture its patch comes
     from, and that patch's row and column in the same grid. A pixel is the bilinear mean of what
-    the four nearest cells would copy there, each by its own whole-pixel offset: where they agree,
-    and inside an object they do, it is a copy.
+    those of the four nearest cells that have some of the region would copy there, each by its own
+    whole-pixel offset: where they agree, and inside an object they do, it is a copy.
     """
     height, width = region.shape
     rows, columns = matches.shape[:2]
     here = np.moveaxis(np.indices((rows, columns)), 0, -1)
     scale = np.array([height / rows, width / columns])
     offsets = np.rint((matches[..., 1:] - here) * scale).astype(np.int64)
+    asked = images.box(region[..., None].astype(np.float32), (rows, columns))[..., 0] > 0
     stack = np.stack(pictures)
     y, x = np.nonzero(region)
-    total = np.zeros((y.size, 3), np.float32)
+    total, shares = np.zeros((y.size, 3), np.float32), np.zeros((y.size, 1), np.float32)
     for i, share_y in _neighbours(y, scale[0], rows):
         for j, share_x in _neighbours(x, scale[1], columns):
             from_y = np.clip(y + offsets[i, j, 0], 0, height - 1)
             from_x = np.clip(x + offsets[i, j, 1], 0, width - 1)
-            total += (share_y * share_x)[:, None] * stack[matches[i, j, 0], from_y, from_x]
+            share = (share_y * share_x * asked[i, j])[:, None]
+            total += share * stack[matches[i, j, 0], from_y, from_x]
+            shares += share
     out = photo.copy()
-    out[y, x] = np.clip(np.rint(total), 0, 255).astype(np.uint8)
+    out[y, x] = np.clip(np.rint(total / shares), 0, 255).astype(np.uint8)
     return out
 
 

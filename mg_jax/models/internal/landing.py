@@ -4,16 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
+from flows import nearest
 from flows.masks import solid
 
-# Neighbours that part by less leave no cracks, and how much of a pixel they cover can be told.
-_SMOOTH = 2.0
+# Neighbours that part by more do not hang together (`flows.masks.destination` has it so, too).
+_TORN = 16.0
 # Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
 _EDGE = 0.25, 0.75
-_CRACK = 2  # pixels: elsewhere cracks so wide are closed
-_TORN = 8.0  # neighbours that part by more do not hang together
 
 
 class Landing(NamedTuple):
@@ -26,15 +24,15 @@ class Landing(NamedTuple):
 def land(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> Landing:
     """Move the pixels of `moving`, and single ones that rest among them, along the flow.
 
-    They are splatted four to a pixel, or sixteen, so that enlarging by up to two, or four, leaves
-    no hole. Where points land on each other the mean is taken.
+    They are splatted at least four to a pixel, and as many as enlarging needs to leave no hole.
+    Where points land on each other the mean is taken.
     """
     height, width = moving.shape
     moving = solid(moving)
     rows, columns = np.nonzero(moving)
-    change, longest = _change(flow, moving)
-    change = change[rows, columns]
-    fine = 2 if longest <= 2 else 4
+    change = _change(flow, moving)[rows, columns]
+    longest = np.quantile(_norm(change + np.eye(2)), 0.99) if rows.size else 1.0
+    fine = int(np.clip(np.ceil(longest), 2, _TORN))
     share = np.abs(np.linalg.det(change + np.eye(2))) / fine**2
     weight = np.zeros(height * width)
     total = np.zeros((2, height * width))
@@ -58,36 +56,29 @@ def land(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> L
     weight = weight.reshape(height, width)
     covered = np.clip((weight - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     hit = covered > 0
-    if longest >= _SMOOTH:
-        covered = (ndimage.binary_closing(hit, iterations=_CRACK) | hit).astype(np.float64)
-    if not hit.any():
-        return Landing(covered, mean.astype(np.float32))
-    row, column = ndimage.distance_transform_edt(~hit, return_distances=False, return_indices=True)
-    return Landing(covered, mean[row, column].astype(np.float32))
+    return Landing(covered, nearest.value(mean, hit).astype(np.float32))
 
 
 def _change(
     flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]
-) -> tuple[Float[np.ndarray, "H W 2 2"], float]:
-    """The flow's derivatives by x and y, and how far apart it brings neighbours, in pixels.
-
-    Read inside the object: at its edges nothing can be told; nor where it tears.
-    """
-    inside = ndimage.binary_erosion(moving, iterations=2)
-    if not inside.any():
-        return np.zeros((*moving.shape, 2, 2)), 1.0
-    row, column = ndimage.distance_transform_edt(
-        ~inside, return_distances=False, return_indices=True
-    )
-    by_y, by_x = np.gradient(flow.astype(np.float64), axis=(0, 1))
-    change = np.stack([by_x, by_y], axis=-1)
-    stretch = _norm(change + np.eye(2))
-    change[stretch > _TORN] = 0
-    return change[row, column], float(np.quantile(stretch[inside], 0.99))
+) -> Float[np.ndarray, "H W 2 2"]:
+    """The flow's derivatives by x and y, between neighbours that move and hang together."""
+    change = np.zeros((*moving.shape, 2, 2))
+    for column, axis in enumerate((1, 0)):
+        step = np.diff(flow.astype(np.float64), axis=axis)
+        parted = np.linalg.norm(step + np.eye(2)[column], axis=-1)
+        before, after = ((slice(None),) * axis + (part,) for part in (slice(-1), slice(1, None)))
+        whole = moving[before] & moving[after] & (parted <= _TORN)
+        total, count = change[..., column], np.zeros(moving.shape)
+        for side in (before, after):
+            total[side] += step * whole[..., None]
+            count[side] += whole
+        total /= np.maximum(count, 1)[..., None]
+    return change
 
 
-def _norm(matrix: Float[np.ndarray, "H W 2 2"]) -> Float[np.ndarray, "H W"]:
+def _norm(matrix: Float[np.ndarray, "n 2 2"]) -> Float[np.ndarray, " n"]:
     """How much longer a matrix makes a vector at most: its larger singular value."""
-    square = np.square(matrix).sum(axis=(2, 3))
+    square = np.square(matrix).sum(axis=(-2, -1))
     rest = np.square(square) - 4 * np.square(np.linalg.det(matrix))
     return np.asarray(np.sqrt((square + np.sqrt(np.maximum(rest, 0))) / 2))

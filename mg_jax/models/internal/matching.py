@@ -38,28 +38,36 @@ def match(
 
 
 def vote(
-    pictures: Float[Array, "v h w 3"], matches: Int[Array, "h w 3"], reach: int
+    pictures: Float[Array, "v h w 3"],
+    matches: Int[Array, "h w 3"],
+    region: Bool[Array, "h w"],
+    reach: int,
 ) -> Float[Array, "h w 3"]:
-    """Mean of what the matches of all pixels at most `reach` away would copy here.
+    """Mean of what the matches of the region's pixels at most `reach` away would copy here.
 
-    Beyond the picture, matches go on with the offset that they have at its edge.
+    Beyond the picture, matches go on with the offset that they have at its edge. NaN where the
+    region is farther.
     """
     _, height, width, _ = pictures.shape
     rows, columns = _indices(height, width)
     offsets = matches - jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
-    padded = jnp.pad(offsets, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    voters = jnp.concatenate([offsets, region[..., None].astype(jnp.int32)], axis=-1)
+    padded = jnp.pad(voters, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     side = 2 * reach + 1
 
-    def add(total: Float[Array, "h w 3"], shift: Int[Array, ""]) -> tuple[Array, None]:
-        near = jax.lax.dynamic_slice(padded, (shift // side, shift % side, 0), (height, width, 3))
+    def add(
+        sums: tuple[Float[Array, "h w 3"], Float[Array, "h w 1"]], shift: Int[Array, ""]
+    ) -> tuple[tuple[Array, Array], None]:
+        near = jax.lax.dynamic_slice(padded, (shift // side, shift % side, 0), (height, width, 4))
         row = jnp.clip(rows + near[..., 1], 0, height - 1)
         column = jnp.clip(columns + near[..., 2], 0, width - 1)
-        return total + pictures[near[..., 0], row, column], None
+        voice = near[..., 3:].astype(jnp.float32)
+        total, count = sums
+        return (total + voice * pictures[near[..., 0], row, column], count + voice), None
 
-    total, _ = jax.lax.scan(
-        add, jnp.zeros(pictures.shape[1:]), jnp.arange(side * side, dtype=jnp.int32)
-    )
-    return total / side**2
+    start = (jnp.zeros(pictures.shape[1:]), jnp.zeros((height, width, 1)))
+    (total, count), _ = jax.lax.scan(add, start, jnp.arange(side * side, dtype=jnp.int32))
+    return total / count
 
 
 def snap(
@@ -75,11 +83,11 @@ def snap(
     """`image` with its region made of coherent patches, and the matches that made it."""
     region = jnp.zeros(image.shape[:2], bool)
     region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
-    inside = region[..., None]
 
     def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
         matches = match(params, places, carry[0], radius)
-        return (jnp.where(inside, vote(pictures, matches, reach), params.source), matches), None
+        voted = vote(pictures, matches, region, reach)
+        return (jnp.where(region[..., None], voted, params.source), matches), None
 
     start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
     return jax.lax.scan(once, start, length=iterations)[0]

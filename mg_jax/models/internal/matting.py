@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from flows import nearest
+
 # Shares of the picture's size.
 _RIM = 1 / 64  # so wide is the rim, inside the mask
 _AWAY = 1 / 170  # so far outside the mask the background is seen without the object
@@ -22,6 +24,7 @@ _EDGE = 1 / 128  # so far outside the mask the object's edge may show
 _ROUND = 1 / 64  # deviation of the window that shows how the background varies
 _FARTHER = 1 / 32  # so far outside the mask is looked for comparison
 _UNLIKE = 2.0, 0.1  # of the background is what differs by less: deviations, and in [-1, 1]
+_FEW = 1e-3  # of a window: too little to compare with
 _TINGED = 0.35, 0.02  # the same of the mean of many pixels
 
 
@@ -35,16 +38,16 @@ class Matte(NamedTuple):
 def matte(photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]) -> Matte:
     """Opacity of a moving object, and what is behind its rim; the photo in [-1, 1]."""
     size = float(np.sqrt(moving.size))
-    depth = ndimage.distance_transform_edt(moving)
-    away = ndimage.distance_transform_edt(~moving)
-    rim = moving & (depth <= _RIM * size)
+    depth, away = nearest.distance(~moving), nearest.distance(moving)
+    deep = depth > _RIM * size
+    rim = moving & ~deep
     smooth = ndimage.gaussian_filter(photo, (_SMOOTH, _SMOOTH, 0))
-    background = _nearest(smooth, away > _AWAY * size)
-    difference = _nearest(smooth, depth > _RIM * size) - background
+    background = nearest.value(smooth, away > _AWAY * size)
+    difference = nearest.value(smooth, deep) - background
     square = np.square(difference).sum(axis=-1)
     alpha = ((photo - background) * difference).sum(axis=-1) / np.maximum(square, _ALIKE**2)
-    inner = ndimage.distance_transform_edt(depth <= _RIM * size)  # far from where a part is thin
-    told = rim & (square > _ALIKE**2) & (inner <= 2 * _RIM * size)
+    thick = nearest.distance(deep) <= 2 * _RIM * size
+    told = rim & (square > _ALIKE**2) & thick
     alpha = np.where(told, np.clip(alpha, 0, 1), 1)
     clear = alpha < _CLEAR
     reached = ndimage.binary_propagation(
@@ -52,7 +55,7 @@ def matte(photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]) ->
     )
     near = ndimage.binary_dilation(reached)
     opacity = np.where(near & moving, alpha, 1).astype(np.float32)
-    return Matte(_nearest(opacity, moving), background)
+    return Matte(nearest.value(opacity, moving), background)
 
 
 def _loose(
@@ -81,7 +84,7 @@ def stained(
     than what is farther: its light, its shadow, its blur.
     """
     size = float(np.sqrt(moving.size))
-    away = ndimage.distance_transform_edt(~moving)
+    away = nearest.distance(moving)
     edge = away <= _EDGE * size
     mean, deviation = _spread(photo, away > _EDGE * size / 2, _ROUND * size)
     unlike = np.linalg.norm(photo - mean, axis=-1) > _UNLIKE[0] * deviation + _UNLIKE[1]
@@ -95,23 +98,15 @@ def stained(
 def _spread(
     photo: Float[np.ndarray, "H W 3"], where: Bool[np.ndarray, "H W"], width: float
 ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]:
-    """Mean colour of the pixels of `where` around each pixel, and their deviation from it."""
+    """Mean colour of the pixels of `where` around each pixel, and their deviation from it.
+
+    The deviation is infinite where there are none: anything may be there.
+    """
     share = ndimage.gaussian_filter(where.astype(np.float64), width)[..., None]
     seen = np.where(where[..., None], photo, 0).astype(np.float64)
     mean, square = (
         ndimage.gaussian_filter(values, (width, width, 0)) / np.maximum(share, 1e-9)
         for values in (seen, np.square(seen))
     )
-    return mean, np.sqrt(np.maximum(square - np.square(mean), 0).sum(axis=-1))
-
-
-def _nearest(
-    picture: Float[np.ndarray, "H W *_"], where: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, "H W *_"]:
-    """Each pixel's value at the nearest pixel of `where`; unchanged if there is none."""
-    if not where.any():
-        return picture
-    row, column = ndimage.distance_transform_edt(
-        ~where, return_distances=False, return_indices=True
-    )
-    return np.asarray(picture[row, column])
+    deviation = np.sqrt(np.maximum(square - np.square(mean), 0).sum(axis=-1))
+    return mean, np.where(share[..., 0] > _FEW, deviation, np.inf)

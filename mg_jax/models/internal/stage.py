@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from scipy import ndimage
 
+from flows import nearest
 from flows.masks import destination
+from flows.raft import SMALLEST
 from mg_jax import guiding, images, schedule
 from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams
@@ -20,7 +21,6 @@ from mg_jax.models.internal.views import View
 from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
 
 _SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
-_SMALLEST = 128  # pixels a side that the flow network needs
 _COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
@@ -49,7 +49,7 @@ def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
     unit = stage.grid // _SHARES
 
     def rounded(length: float) -> int:
-        return max(_SMALLEST // stage.zoom, unit * round(length / unit))
+        return max(SMALLEST // stage.zoom, unit * round(length / unit))
 
     return rounded(stage.grid * aspect), rounded(stage.grid / aspect)
 
@@ -176,14 +176,14 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
     """Patch radius of each level: large while there is much noise; last, that of the matching."""
     wanted = _RADIUS_PER_NOISE * np.sqrt((1 - alpha) / alpha) * grid / 64
     steps = np.array(_RADII)
-    nearest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
-    return np.append(nearest, _MATCHING_RADIUS)
+    closest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
+    return np.append(closest, _MATCHING_RADIUS)
 
 
 def _depth(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     """How deep inside a mask each cell lies: 0 outside, 1 from `_SOFT` of the picture's size in."""
     way = _SOFT * float(np.sqrt(mask.size))
-    depth = np.clip(ndimage.distance_transform_edt(mask) / way, 0, 1)
+    depth = np.clip(nearest.distance(~mask) / way, 0, 1)
     return images.box(depth[..., None].astype(np.float32), shape)[..., 0]
 
 

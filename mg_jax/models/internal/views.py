@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage
 
+from flows import nearest
 from flows.masks import moving as moving_pixels
 from mg_jax.models.internal.background import Background
 from mg_jax.models.internal.landing import land
@@ -27,7 +28,6 @@ class View(NamedTuple):
     origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo
     tone: Float[np.ndarray, "H W 3"]  # added to what is taken from there
     chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
-    moving: Bool[np.ndarray, "H W"]  # it shows the moved object here
 
 
 def views(
@@ -36,27 +36,33 @@ def views(
     """The photo at rest, and pushed; the photo in [-1, 1], `behind` is it without the object."""
     moving = moving_pixels(flow)
     positions = _positions(moving.shape)
-    rest = View(positions, np.zeros((*moving.shape, 3), np.float32), ~moving, moving)
+    rest = View(positions, np.zeros((*moving.shape, 3), np.float32), ~moving)
     return rest, _pushed(photo, flow, moving, behind)
 
 
 def whole(flow: Float[np.ndarray, "H W 2"]) -> View:
     """The photo, all of it."""
-    positions = _positions(flow.shape[:2])
-    nowhere = np.zeros(flow.shape[:2], bool)
-    return View(positions, np.zeros((*nowhere.shape, 3), np.float32), ~nowhere, nowhere)
+    shape = flow.shape[:2]
+    return View(_positions(shape), np.zeros((*shape, 3), np.float32), np.ones(shape, bool))
 
 
 def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
     """The view as a picture of the photo's size, in [-1, 1]; bilinear where it is deformed."""
-    positions = _positions(view.moving.shape)
-    changed = (view.origin != positions).any(axis=-1)
-    out = np.clip(photo + view.tone, -1, 1)
-    points = view.origin[changed].T[::-1]
+    return np.asarray(np.clip(_taken(photo, view.origin) + view.tone, -1, 1))
+
+
+def _taken(
+    photo: Float[np.ndarray, "H W 3"], origin: Float[np.ndarray, "H W 2"]
+) -> Float[np.ndarray, "H W 3"]:
+    """The photo at each pixel's origin."""
+    changed = (origin != _positions(origin.shape[:2])).any(axis=-1)
+    points = origin[changed].T[::-1]
+    out = photo.copy()
     for channel in range(3):
-        values = ndimage.map_coordinates(photo[..., channel], points, order=1, mode="nearest")
-        out[changed, channel] = np.clip(values + view.tone[changed, channel], -1, 1)
-    return np.asarray(out)
+        out[changed, channel] = ndimage.map_coordinates(
+            photo[..., channel], points, order=1, mode="nearest"
+        )
+    return out
 
 
 def _positions(shape: tuple[int, int]) -> Float[np.ndarray, "H W 2"]:
@@ -80,18 +86,16 @@ def _pushed(
     if landed.any() and 1 - moving.mean() < _GROUND:
         landed, covered = np.ones_like(landed), np.ones_like(covered)
     size = float(np.sqrt(moving.size))
-    ground = picture(View(behind.origin, behind.tone, landed, landed), photo)
-    thing = picture(View(origin, np.zeros_like(behind.tone), landed, landed), photo)
+    ground = np.clip(_taken(photo, behind.origin) + behind.tone, -1, 1)
     rim = matte(photo, moving)
     column, row = np.moveaxis(np.rint(origin).astype(np.int64), -1, 0)
-    source = np.clip(row, 0, len(photo) - 1), np.clip(column, 0, photo.shape[1] - 1)
+    source = row, column
     opacity, covered = rim.opacity[source][..., None], covered[..., None]
     change = covered * (1 - opacity) * (ground - rim.background[source])
-    change += (1 - covered) * (ground - thing)
-    changed = ndimage.distance_transform_edt(~(landed | behind.left))
+    change += (1 - covered) * (ground - _taken(photo, origin))
+    changed = nearest.distance(landed | behind.left)
     return View(
         np.where(landed[..., None], origin, behind.origin),
         np.where(landed[..., None], change, behind.tone).astype(np.float32),
         changed <= _ROUND * size,
-        landed,
     )

@@ -8,9 +8,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
-from scipy import ndimage
 
-from flows import warping
+from flows import nearest, warping
 from flows.raft import Raft
 from mg_jax import (
     energies,
@@ -182,7 +181,7 @@ def pasted(
     picture: UInt8[np.ndarray, "H W 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
     """The photo with the picture in the region, its rim blended inwards."""
-    depth = ndimage.distance_transform_edt(region)
+    depth = nearest.distance(~region)
     share = np.clip(depth / (_FEATHER * np.sqrt(region.size) + 1), 0, 1)[..., None]
     mixed = photo + share * (picture.astype(np.float32) - photo)
     return np.asarray(np.rint(mixed), np.uint8)

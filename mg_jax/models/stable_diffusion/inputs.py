@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, UInt8
 
+from flows.raft import SMALLEST
 from mg_jax import images, parallel
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
@@ -14,7 +15,6 @@ from mg_jax.prompting import Prompt
 from mg_jax.types import Latent
 
 _MULTIPLE = 64  # of the work picture's sides: latents are 8 pixels wide, and halved three times
-_SMALLEST = 128  # pixels a side that the flow network needs
 
 # A function is compiled once a process for a shape of its arguments.
 compiled = functools.cache(parallel.jit_lean)
@@ -26,7 +26,7 @@ def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
     aspect = (height / width) ** 0.5
 
     def rounded(length: float) -> int:
-        return max(_SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
+        return max(SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
 
     return rounded(size * aspect), rounded(size / aspect)
 

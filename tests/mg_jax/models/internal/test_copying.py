@@ -47,6 +47,17 @@ def test_between_two_cells_their_copies_are_mixed_by_nearness():
     np.testing.assert_array_equal(out, np.rint(255 * share)[None, :, None] * np.ones((4, 1, 3)))
 
 
+def test_a_tight_region_shows_nothing_of_what_was_there():
+    """Cells outside the region copy the photo: at its rim, that is the object which has left."""
+    inside = np.zeros((64, 64), bool)
+    inside[18:43, 21:50] = True
+    object_there = np.where(inside[..., None], np.uint8(255), np.uint8(0)) * np.ones(3, np.uint8)
+    asked = inside.reshape(16, 4, 16, 4).any(axis=(1, 3))
+    matches = np.where(asked[..., None], field(16, 16, view=1), field(16, 16))
+    out = copy(object_there, [object_there, np.zeros_like(object_there)], inside, matches)
+    assert not out.any()
+
+
 def test_the_photo_given_is_not_written_to():
     source = photo(8, 8)
     before = source.copy()

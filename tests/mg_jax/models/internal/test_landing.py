@@ -79,5 +79,37 @@ def test_gaps_of_a_rigid_object_stay_open():
     )
 
 
+def test_one_objects_motion_does_not_change_where_another_lands():
+    comb = np.zeros((H, W), bool)
+    comb[50:70, 10:40] = (X % 4 < 2)[50:70, 10:40]
+    square = (np.abs(Y - 20) <= 8) & (np.abs(X - 70) <= 8)
+    both = np.where(
+        comb[..., None],
+        motions.field(motions.parse("translate dx=9 dy=3"), comb),
+        motions.field(motions.parse("scale factor=2.5"), square),
+    )
+    alone, together = landing("translate dx=9 dy=3", comb), land(both, masks.moving(both))
+    lower = Y > 48  # the square's part ends above
+    np.testing.assert_allclose(alone.covered * lower, together.covered * lower, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [6, 9, 12])
+def test_an_object_enlarged_many_times_is_whole(factor):
+    small = (np.abs(Y - 40) <= 2) & (np.abs(X - 44) <= 3)
+    found = landing(f"scale factor={factor}", small).covered
+    rows, columns = (min(H, 5 * factor), min(W, 7 * factor))
+    assert found.sum() == pytest.approx(rows * columns, rel=0.05)
+    np.testing.assert_array_equal(ndimage.binary_fill_holes(found > 0), found > 0)
+
+
+def test_halves_that_are_torn_apart_land_each_by_itself():
+    left = X < 44
+    field = np.where((SQUARE & left)[..., None], np.float32([-20, 0]), np.float32([0, 0]))
+    field = np.where((SQUARE & ~left)[..., None], np.float32([20, 0]), field)
+    found = land(field, masks.moving(field)).covered
+    landed = np.roll(SQUARE & left, -20, 1) | np.roll(SQUARE & ~left, 20, 1)
+    np.testing.assert_allclose(found, landed, atol=1e-12)
+
+
 def test_an_object_that_leaves_covers_nothing():
     assert not landing("translate dx=300").covered.any()

@@ -12,7 +12,9 @@ H, W, RADIUS = 14, 16, 2
 RNG = np.random.default_rng(0)
 PHOTO = RNG.uniform(-1, 1, (H, W, 3)).astype(np.float32)
 HERE = np.moveaxis(np.indices((H, W)), 0, -1)
+EVERYWHERE = jnp.ones((H, W), bool)
 REGION = np.zeros((H, W), bool)
+EVERYWHERE = jnp.ones((H, W), bool)
 REGION[2:9, 4:16] = True
 PADDING = 6
 PLACES = jnp.asarray(
@@ -71,7 +73,7 @@ def test_of_equal_patches_the_one_at_home_wins():
 
 @pytest.mark.parametrize("reach", [0, 1, 3])
 def test_own_matches_vote_for_the_photo(reach):
-    voted = matching.vote(jnp.asarray(PHOTO)[None], jnp.asarray(field()), reach)
+    voted = matching.vote(jnp.asarray(PHOTO)[None], jnp.asarray(field()), EVERYWHERE, reach)
     np.testing.assert_allclose(voted, PHOTO, atol=1e-6)
 
 
@@ -79,7 +81,8 @@ def test_own_matches_vote_for_the_photo(reach):
 def test_one_offset_votes_for_the_shifted_picture(reach):
     other = RNG.uniform(-1, 1, PHOTO.shape).astype(np.float32)
     pictures = jnp.asarray(np.stack([PHOTO, other]))
-    voted = np.asarray(matching.vote(pictures, jnp.asarray(field((2, -3), view=1)), reach))
+    matches = jnp.asarray(field((2, -3), view=1))
+    voted = np.asarray(matching.vote(pictures, matches, EVERYWHERE, reach))
     inner = np.s_[reach : H - 2 - reach, 3 + reach : W - reach]
     np.testing.assert_allclose(voted[inner], np.roll(other, (-2, 3), (0, 1))[inner], atol=1e-6)
 
@@ -88,10 +91,19 @@ def test_votes_are_shared_evenly():
     matches = field()
     matches[5, 5, 0] = 1  # one pixel copies from a white picture, all others from a black one
     pictures = jnp.asarray(np.stack([np.zeros((H, W, 3)), np.ones((H, W, 3))]), jnp.float32)
-    voted = np.asarray(matching.vote(pictures, jnp.asarray(matches), 1))[..., 0]
+    voted = np.asarray(matching.vote(pictures, jnp.asarray(matches), EVERYWHERE, 1))[..., 0]
     expected = np.zeros((H, W))
     expected[4:7, 4:7] = 1 / 9
     np.testing.assert_allclose(voted, expected, atol=1e-6)
+
+
+def test_what_is_outside_the_region_has_no_vote():
+    region = np.zeros((H, W), bool)
+    region[4:9, 4:9] = True
+    matches = np.where(region[..., None], field((0, 0), view=1), field())
+    pictures = jnp.asarray(np.stack([np.zeros((H, W, 3)), np.ones((H, W, 3))]), jnp.float32)
+    voted = np.asarray(matching.vote(pictures, jnp.asarray(matches), jnp.asarray(region), 2))
+    np.testing.assert_allclose(voted[region], 1, atol=1e-6)
 
 
 def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():

@@ -109,6 +109,26 @@ def test_a_thing_of_the_objects_colour_elsewhere_is_no_stain():
     assert not found[spot].any()
 
 
+@pytest.mark.parametrize("brightness", [-0.9, 0.0, 0.9])
+def test_ground_that_shows_only_through_a_gap_is_no_stain(brightness):
+    """Between spokes there is nothing farther out to compare with: it is left as it is."""
+    block = (np.abs(Y - 192) < 100) & (np.abs(X - 192) < 100)
+    mask = block & (np.abs(X - 192) > 3)
+    photo = np.where(mask[..., None], RED, np.float32(brightness))
+    found = stained(photo, mask)
+    neighbours = ndimage.binary_dilation(mask, np.ones((3, 3)))
+    np.testing.assert_array_equal(found[block], neighbours[block])
+
+
+@pytest.mark.parametrize("corner", [0, 200])
+def test_a_small_object_is_opaque_wherever_it_lies(corner):
+    """No part of it is deep enough to say what colour it has."""
+    mask = np.zeros((H, W), bool)
+    mask[corner + 1 : corner + 6, corner + 1 : corner + 10] = True
+    shown = ndimage.binary_erosion(mask)  # the mask is a pixel too wide
+    np.testing.assert_array_equal(matte(mixture(shown.astype(np.float32)), mask).opacity, 1)
+
+
 @pytest.mark.parametrize("mask", [np.zeros((H, W), bool), np.ones((H, W), bool)])
 def test_nothing_stains_nothing_and_everything_all(mask):
     np.testing.assert_array_equal(stained(noisy(mask.astype(np.float32)), mask), mask)

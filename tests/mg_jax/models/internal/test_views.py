@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from flows import masks, motions
 from mg_jax.models.internal import background, views
+from mg_jax.models.internal.landing import land
 
 H, W = 60, 72
 RNG = np.random.default_rng(0)
@@ -17,6 +18,10 @@ POSITIONS = np.stack([X, Y], axis=-1)
 
 def flow(words, mask=OBJECT):
     return motions.field(motions.parse(words), mask)
+
+
+def landed_by(field):
+    return land(field, masks.moving(field)).covered > 0
 
 
 def views_of(field, photo=PHOTO):
@@ -37,17 +42,14 @@ def test_the_first_view_is_the_photo_with_all_its_patches_at_rest():
     for words in MOTIONS:
         first = views_of(flow(words))[0]
         np.testing.assert_array_equal(first.origin, POSITIONS)
-        np.testing.assert_array_equal(first.moving, masks.moving(flow(words)))
         np.testing.assert_array_equal(views.picture(first, PHOTO), PHOTO)
-        np.testing.assert_array_equal(first.chosen, ~first.moving)
+        np.testing.assert_array_equal(first.chosen, ~masks.moving(flow(words)))
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(15, -9), (-8, 0), (1, 1)])
 def test_a_whole_pixel_push_is_a_roll_inside_the_object(dx, dy):
     pushed = views_of(flow(f"translate dx={dx} dy={dy}"))[1]
     landed = np.roll(OBJECT, (dy, dx), (0, 1))
-    assert pushed.moving[landed].all()
-    assert not pushed.moving[~ndimage.binary_dilation(landed, iterations=2)].any()
     inner = ndimage.binary_erosion(landed)
     np.testing.assert_allclose(
         views.picture(pushed, PHOTO)[inner], np.roll(PHOTO, (dy, dx), (0, 1))[inner], atol=1e-4
@@ -57,9 +59,8 @@ def test_a_whole_pixel_push_is_a_roll_inside_the_object(dx, dy):
 @pytest.mark.parametrize("words", MOTIONS)
 def test_patches_of_the_pushed_object_may_be_taken_and_some_around_it(words):
     pushed = views_of(flow(words))[1]
-    assert pushed.chosen[pushed.moving].all()
-    around = ndimage.binary_dilation(pushed.moving) & ~pushed.moving
-    assert pushed.chosen[around].all()
+    landed = landed_by(flow(words))
+    assert pushed.chosen[ndimage.binary_dilation(landed)].all()
     assert not pushed.chosen[views_of(flow(words))[0].chosen & (X < 3) & (Y > H - 3)].any()
 
 
@@ -104,13 +105,33 @@ def test_what_is_left_behind_shows_no_object(words):
     white = OBJECT[..., None] * np.ones(3, np.float32)
     for view in views_of(field, white)[1:]:
         shown = views.picture(view, white)
-        assert not shown[OBJECT & ~view.moving].any()
+        assert not shown[OBJECT & ~landed_by(field)].any()
 
 
 def test_a_motion_out_of_the_picture_has_nothing_to_show():
-    pushed = views_of(flow("translate dx=200"))[1]
-    assert not pushed.moving.any()
+    white = OBJECT[..., None] * np.ones(3, np.float32)
+    pushed = views_of(flow("translate dx=200"), white)[1]
+    assert not views.picture(pushed, white).any()
     assert pushed.chosen[OBJECT].all()  # all that is left is background
+
+
+def test_half_a_pixel_shows_half_of_the_object_at_its_edges():
+    white = OBJECT[..., None] * np.ones(3, np.float32)
+    shown = views.picture(views_of(flow("translate dx=20.5 dy=0"), white)[1], white)[28, :, 0]
+    columns = np.nonzero(OBJECT[28])[0]
+    assert shown[columns[0] + 20] == pytest.approx(0.5, abs=0.1)
+    assert shown[columns[-1] + 21] == pytest.approx(0.5, abs=0.1)
+    np.testing.assert_allclose(shown[columns[0] + 21 : columns[-1] + 21], 1, atol=1e-6)
+
+
+def test_a_moving_pictures_edge_goes_on_where_it_left():
+    """There is no ground that could show there."""
+    everything = np.ones((H, W), bool)
+    ramp = np.broadcast_to((X / W)[..., None], (H, W, 3)).astype(np.float32)
+    pushed = views_of(flow("translate dx=5 dy=0", everything), ramp)[1]
+    shown = views.picture(pushed, ramp)
+    np.testing.assert_allclose(shown[:, 5:], ramp[:, :-5], atol=0.3 / W)
+    np.testing.assert_allclose(shown[:, :5], 0, atol=0.3 / W)
 
 
 def test_a_moving_picture_has_no_rest_to_stand_in():
