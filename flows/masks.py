@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from flows import nearest
 
 _NEIGHBOURS = np.ones((3, 3), bool)
-_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
+_OPPOSITE = ((0, 1), (1, 0), (1, 1), (1, -1))  # (y, x) to one neighbour; the other is across
 
 # Two neighbours that part by more than this have torn: no content spans the gap.
 _TEAR = 16.0
@@ -24,12 +24,24 @@ def moving(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np
     return np.asarray((np.abs(flow) > threshold).any(axis=-1))
 
 
-def solid(moving: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """Mark what moves, and single pixels that rest among eight moving ones.
+def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.ndarray, "h w"]:
+    """Mark what moves, and the pixels that rest because the motion passes through zero there.
 
-    Such a pixel is the centre of a turn or of a scaling: content, too.
+    The centre of a turn, the axis of a stretch: content like what is around them, which moves in
+    opposite directions on opposite sides.
     """
-    return np.asarray(moving | scipy.ndimage.binary_erosion(moving, _RING))
+    height, width, _ = flow.shape
+    moves = moving(flow, threshold)
+    rests = np.zeros_like(moves)
+    padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves beyond the picture
+    for dy, dx in _OPPOSITE:
+        one, other = (
+            padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in ((dy, dx), (-dy, -dx))
+        )
+        both = moving(one, threshold) & moving(other, threshold)
+        longer = np.maximum(np.linalg.norm(one, axis=-1), np.linalg.norm(other, axis=-1))
+        rests |= both & (np.linalg.norm(one + other, axis=-1) <= longer / 2)
+    return np.asarray(moves | rests)
 
 
 def destination(
@@ -42,7 +54,7 @@ def destination(
     pixels. A pixel counts when it takes part in the bilinear share of what lands.
     """
     height, width, _ = flow.shape
-    source = solid(moving(flow, threshold))
+    source = solid(flow, threshold)
     y, x = np.mgrid[:height, :width]
     goal = np.stack([x, y], axis=-1) + flow.astype(np.float64)
     landed = np.zeros((height, width), bool)

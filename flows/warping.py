@@ -29,7 +29,7 @@ def forward(photo: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"])
     is averaged, there being no depth. Cracks of an enlarging motion are filled from their
     neighbours: bilinear for a factor of 2, the nearest landed pixel beyond 3.
     """
-    moving = masks.solid(masks.moving(flow))
+    moving = masks.solid(flow)
     layer = np.concatenate([photo, np.full_like(photo[..., :1], 255)], axis=-1) * moving[..., None]
     landed = np.asarray(_splat(jnp.asarray(layer, jnp.float32) / 255, jnp.asarray(flow)))
     covered = masks.destination(flow)

@@ -117,11 +117,25 @@ def test_a_picture_of_one_pixel_has_regions_too():
     assert masks.moving(flow).all()
 
 
-def test_a_turns_centre_is_solid_a_hole_is_not():
-    mask = np.zeros((9, 12), bool)
-    mask[1:8, 1:11] = True
-    mask[4, 3] = False
-    filled = mask.copy()
-    mask[4, 7:9] = filled[4, 7:9] = False
-    filled[4, 3] = True
-    np.testing.assert_array_equal(masks.solid(mask), filled)
+TURN = ((0, 1), (-1, 0))  # by 90 degrees
+WIDE = ((3, 0), (0, 1))
+PINCHED = ((-1, 0), (0, -1))
+
+
+@pytest.mark.parametrize("matrix", [TURN, WIDE, PINCHED, ((2, 0), (0, 2)), ((1.5, 0.25), (0, 1))])
+def test_content_is_solid_where_the_motion_passes_through_zero(matrix):
+    odd = block(rows=(10, 21), columns=(12, 27))  # its centre is a pixel
+    np.testing.assert_array_equal(masks.solid(affine(odd, matrix)), odd)
+
+
+def test_holes_in_what_moves_one_way_are_not_solid():
+    mask = block()
+    mask[14, 16] = mask[15:17, 20] = False
+    for shift in ((7, -3), (-0.5, 0)):
+        np.testing.assert_array_equal(masks.solid(affine(mask, np.eye(2), shift)), mask)
+
+
+def test_the_axis_of_a_stretch_lands_as_wide_as_it_becomes():
+    odd = block(rows=(10, 21), columns=(12, 27))
+    landed = masks.destination(affine(odd, WIDE))
+    np.testing.assert_array_equal(landed, block(rows=(10, 21), columns=(0, 41)))

@@ -6,8 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flows import nearest
-from flows.masks import destination
-from flows.masks import moving as moving_pixels
+from flows.masks import destination, solid
 from mg_jax import images
 from mg_jax.models.internal.completion import complete
 from mg_jax.models.internal.matting import stained
@@ -32,7 +31,7 @@ def behind(
     `shape` is of the grid in whose cells it is found: coarse ones are found sooner.
     """
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
-    gone = stained(photo, moving_pixels(flow))
+    gone = stained(photo, solid(flow))
     covered = nearest.distance(~destination(flow)) > _BEHIND * size
     known = images.box(gone[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(covered[..., None].astype(np.float32), shape)[..., 0] < 1)

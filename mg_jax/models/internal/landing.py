@@ -21,14 +21,14 @@ class Landing(NamedTuple):
     origin: Float[np.ndarray, "H W 2"]  # (x, y) before; where nothing lands, that of the nearest
 
 
-def land(flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]) -> Landing:
-    """Move the pixels of `moving`, and single ones that rest among them, along the flow.
+def land(flow: Float[np.ndarray, "H W 2"]) -> Landing:
+    """Move what moves along the flow, and what rests in its middle (`flows.masks.solid`).
 
     They are splatted at least four to a pixel, and as many as enlarging needs to leave no hole.
     Where points land on each other the mean is taken.
     """
+    moving = solid(flow)
     height, width = moving.shape
-    moving = solid(moving)
     rows, columns = np.nonzero(moving)
     change = _change(flow, moving)[rows, columns]
     longest = np.quantile(_norm(change + np.eye(2)), 0.99) if rows.size else 1.0

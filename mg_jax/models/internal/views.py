@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from flows import nearest
-from flows.masks import moving as moving_pixels
+from flows.masks import solid
 from mg_jax.models.internal.background import Background
 from mg_jax.models.internal.landing import land
 from mg_jax.models.internal.matting import matte
@@ -34,7 +34,7 @@ def views(
     photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], behind: Background
 ) -> tuple[View, View]:
     """The photo at rest, and pushed; the photo in [-1, 1], `behind` is it without the object."""
-    moving = moving_pixels(flow)
+    moving = solid(flow)
     positions = _positions(moving.shape)
     rest = View(positions, np.zeros((*moving.shape, 3), np.float32), ~moving)
     return rest, _pushed(photo, flow, moving, behind)
@@ -81,7 +81,7 @@ def _pushed(
     Where next to nothing rests there is no ground to lay it on: what lands nearest goes on. What
     was behind the object's rim gives way to what is behind it now.
     """
-    landing = land(flow, moving)
+    landing = land(flow)
     landed, covered, origin = landing.covered > 0, landing.covered, landing.origin
     if landed.any() and 1 - moving.mean() < _GROUND:
         landed, covered = np.ones_like(landed), np.ones_like(covered)

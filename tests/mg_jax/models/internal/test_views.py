@@ -21,7 +21,7 @@ def flow(words, mask=OBJECT):
 
 
 def landed_by(field):
-    return land(field, masks.moving(field)).covered > 0
+    return land(field).covered > 0
 
 
 def views_of(field, photo=PHOTO):
@@ -43,7 +43,7 @@ def test_the_first_view_is_the_photo_with_all_its_patches_at_rest():
         first = views_of(flow(words))[0]
         np.testing.assert_array_equal(first.origin, POSITIONS)
         np.testing.assert_array_equal(views.picture(first, PHOTO), PHOTO)
-        np.testing.assert_array_equal(first.chosen, ~masks.moving(flow(words)))
+        np.testing.assert_array_equal(first.chosen, ~masks.solid(flow(words)))
 
 
 @pytest.mark.parametrize(("dx", "dy"), [(15, -9), (-8, 0), (1, 1)])
