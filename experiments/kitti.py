@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8, UInt16
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from experiments import random_motions
 from experiments.chance import Chance
 from flows import motions
+from flows.files.broken import BROKEN
 from mg_jax import images
 from mg_jax.cases import Case
 from mg_jax.compositing import steady
@@ -128,7 +129,7 @@ def _instances(path: Path) -> UInt16[np.ndarray, "H W"]:
     try:
         with Image.open(path) as file:
             values = np.array(file)
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path}: broken, or no picture; expected a 16-bit grey PNG") from error
     if values.ndim != 2 or values.dtype.kind not in "ui" or values.dtype.itemsize < 2:
         raise ValueError(f"{path}: is {values.dtype} {values.shape}; expected a 16-bit grey PNG")

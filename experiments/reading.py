@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from flows import selections
+from flows.files.broken import BROKEN
 from mg_jax import images
 
 
@@ -52,5 +53,5 @@ def _array(path: Path, what: str) -> np.ndarray:
     try:
         with path.open("rb") as stream:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
-    except (OSError, ValueError, MemoryError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path}: not a readable .npy file; expected {what}") from error

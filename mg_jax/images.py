@@ -5,10 +5,7 @@ Outside, a picture is uint8 [H, W, 3]; inside, float32 in [−1, 1]. Every fault
 """
 
 import os
-import struct
 import warnings
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +13,9 @@ from jaxtyping import Array, Bool, Float, Float32, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flows.files import atomic
+from flows.files.broken import BROKEN
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-_BROKEN = (OSError, EOFError, SyntaxError, ValueError, TypeError, KeyError, IndexError,
-           OverflowError, MemoryError, struct.error, zlib.error, zipfile.BadZipFile)  # fmt: skip
 
 
 def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
@@ -153,7 +149,7 @@ def _decode(path: Path) -> Image.Image:
         raise ValueError(
             f"{path}: has too many pixels; expected at most {2 * (Image.MAX_IMAGE_PIXELS or 0)}"
         ) from error
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{path}: broken or cut short ({reason}); expected a whole picture"
@@ -191,7 +187,7 @@ def _array_mask(path: Path) -> Bool[np.ndarray, "h w"]:
             arrays = [loaded] if isinstance(loaded, np.ndarray) else list(loaded.values())
     except PermissionError as error:
         raise ValueError(f"{path}: may not be read; expected a readable mask") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise ValueError(f"{path}: broken or cut short; expected a mask, boolean [H, W]") from error
     if len(arrays) != 1:
         raise ValueError(f"{path}: holds {len(arrays)} arrays; expected one mask, boolean [H, W]")

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
 from flows import files, tensors
+from flows.files.broken import BROKEN
 from mg_jax import images
 
 _FACTOR = 8  # pixels a side of one latent
@@ -229,7 +230,7 @@ def _ramp(path: Path) -> Float32[np.ndarray, " levels"]:
     try:
         with path.open("rb") as stream:
             raw = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, MemoryError) as error:
+    except BROKEN as error:
         raise ValueError(f"{path}: not a readable .npy file; expected a vector") from error
     _check(path, raw, [raw.size], "f", "floating-point numbers")
     return raw.astype(np.float32)

@@ -3,26 +3,14 @@
 A flow is the PyTorch reference's: [1, 2, H, W].
 """
 
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Shaped
 
+from flows.files.broken import BROKEN
 from flows.files.format import FaultError, Flow, Format, Known
-
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-    KeyError,
-    MemoryError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
 
 
 def load(path: Path) -> Shaped[np.ndarray, "..."]:
@@ -35,7 +23,7 @@ def load(path: Path) -> Shaped[np.ndarray, "..."]:
     torch = installed()
     try:
         tensor = torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as error:
+    except BROKEN as error:
         # PyTorch's own messages advise to load without weights_only: never pass them on.
         raise FaultError(
             "broken, or not a plain tensor; expected one tensor by torch.save"

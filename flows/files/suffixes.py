@@ -1,9 +1,6 @@
 """Reading and writing by suffix, with every check."""
 
 import os
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from flows.files import arrays, kitti, middlebury, pytorch
+from flows.files.broken import BROKEN
 from flows.files.format import FaultError, Flow, Format
 from flows.files.replacing import atomic
 
@@ -21,16 +19,6 @@ _FORMATS: dict[str, Format] = {
     ".png": kitti.PNG,
     ".pth": pytorch.PTH,
 }
-_BROKEN = (
-    OSError,
-    EOFError,
-    ValueError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    NotImplementedError,  # a zip with an exotic compression
-)
 
 
 class Sparse(NamedTuple):
@@ -79,7 +67,7 @@ def read_sparse(path: str | os.PathLike[str]) -> Sparse:
         raise ValueError(f"{path}: {fault}") from fault
     except PermissionError as error:
         raise ValueError(f"{path}: may not be read; expected a readable file") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(
             f"{path}: broken or cut short ({reason}); expected a whole {path.suffix.lower()} file"

@@ -112,6 +112,38 @@ def test_pickled_objects_are_never_loaded(tmp_path, suffix):
     refusal(path)
 
 
+HEADERS = {
+    "open": "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 7, 2",
+    "unhashable": "{['descr']: '<f4', 'fortran_order': False, 'shape': (5, 7, 2)}",
+    "huge": f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**30}, 2)}}",
+    "large": f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({10**13}, 2)}}",
+}
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_damaged_header_is_refused(tmp_path, suffix, header):
+    text = HEADERS[header].encode()
+    content = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        path.write_bytes(content)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("flow.npy", content)
+    assert "broken or cut short" in refusal(path)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, flow=flow())
+    content = bytearray(path.read_bytes())
+    content[6] |= 1  # the first member's flags, here and in the directory
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    assert "encrypted" in refusal(path)
+
+
 def test_an_archive_without_the_key_names_the_keys_it_has(tmp_path):
     np.savez(tmp_path / "a.npz", motion=flow())
     assert "'motion'" in refusal(tmp_path / "a.npz")
