@@ -69,7 +69,7 @@ def read(photos: Path, cutouts: Path) -> Material:
     """
     return Material(
         [images.read(path) for path in _files(photos)],
-        [(path.stem, read_cutout(path)) for path in _files(cutouts)],
+        [(path.stem, _trimmed(read_cutout(path))) for path in _files(cutouts)],
     )
 
 
@@ -187,6 +187,12 @@ def _disturb(thing: _Thing, other: _Thing) -> bool:
     overlap = (thing.answer & other.answer).sum()
     allowed = 0.0 if other.role.kind else _HIDDEN * other.answer.sum()
     return bool((thing.source & other.source).any() or overlap > allowed)
+
+
+def _trimmed(cutout: UInt8[np.ndarray, "_ _ 4"]) -> UInt8[np.ndarray, "_ _ 4"]:
+    """Take away what is wholly transparent round an object: it has no part in its size."""
+    rows, columns = np.nonzero(cutout[..., 3])
+    return cutout[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _scale(cutout: UInt8[np.ndarray, "_ _ 4"], share: float, size: int) -> float:

@@ -85,6 +85,18 @@ def test_own_photos_and_cutouts_serve(own):
     assert masks.moving(case.flow).any()
 
 
+def test_what_is_empty_round_a_cutout_changes_nothing(own):
+    before = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+    for path in (own / "cutouts").iterdir():
+        canvas = Image.new("RGBA", (900, 1200))
+        with Image.open(path) as cutout:
+            canvas.paste(cutout, (611, 83))
+        canvas.save(path)
+    after = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+    np.testing.assert_array_equal(after.source, before.source)
+    np.testing.assert_array_equal(after.answer, before.answer)
+
+
 def test_cutouts_that_do_not_show_are_refused(own):
     for path in (own / "cutouts").iterdir():
         Image.new("RGBA", (50, 40), (90, 160, 90, 255)).save(path)  # the lawn's own colour
