@@ -26,7 +26,7 @@ from flows import files, masks
 from flows.raft import Raft
 from mg_jax import cases, fidelity, images, metrics, parallel
 from mg_jax.cases import Case, edit_region
-from mg_jax.models import clip, stable_diffusion
+from mg_jax.models import clip, stable_diffusion, transformer
 
 Scores = dict[str, float | None]
 """Metric -> value, None where it is not defined."""
@@ -35,7 +35,7 @@ REFERENCE, ANSWER = "reference", "answer"
 """Rows of pictures that a case brings: another program's, and the truth, the judge's own error."""
 
 # What measures, and all of ours that it rests on: CLIP is made of Stable Diffusion's parts.
-_RULER = (flows, metrics, fidelity, images, cases, clip, stable_diffusion)
+_RULER = (flows, metrics, fidelity, images, cases, transformer, clip, stable_diffusion)
 
 
 class Ruler(NamedTuple):
