@@ -8,6 +8,7 @@ from jaxtyping import Float32, UInt8
 
 from experiments import reading
 from flows import files, motions, selections
+from mg_jax import editing
 
 _DATA = Path(__file__).parent / "data"
 IMAGE, MASK, MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
@@ -84,5 +85,10 @@ def _flow_file(path: str, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"
         raise ValueError(
             f"{path}: {reading.size_text(found.shape[:2])} pixels;"
             f" expected {reading.size_text(shape)}, the size of {image_path()}"
+        )
+    farthest = float(np.abs(found).max())
+    if farthest > editing.FARTHEST:
+        raise ValueError(
+            f"{path}: goes {farthest:.3g} pixels far; expected at most {editing.FARTHEST:,.0f}"
         )
     return found

@@ -25,7 +25,7 @@ from mg_jax.tracing import Progress, Trace
 INTERNAL = "internal"
 
 _SMALLEST_SIDE = 16
-_FARTHEST = 1e6  # pixels: beyond any picture, and far from overflow
+FARTHEST = 1e6  # pixels: beyond any picture, and far from overflow
 _MOST_SAMPLES = 1000
 
 
@@ -277,9 +277,9 @@ def _check_flow(flow: np.ndarray, shape: tuple[int, ...]) -> None:
         )
     if not np.isfinite(flow).all():
         raise ValueError("flow: holds NaN or Inf; expected finite pixels")
-    if np.abs(flow).max() > _FARTHEST:
+    if np.abs(flow).max() > FARTHEST:
         raise ValueError(
-            f"flow: goes {np.abs(flow).max():.3g} pixels far; expected at most {_FARTHEST:,.0f}"
+            f"flow: goes {np.abs(flow).max():.3g} pixels far; expected at most {FARTHEST:,.0f}"
         )
     y, x = np.nonzero(masks.moving(flow))
     if not y.size:

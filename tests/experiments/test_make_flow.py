@@ -92,6 +92,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, begins, arguments):
     assert set(work.rglob("*")) == before
 
 
+def test_a_flow_beyond_any_picture_is_refused(work):
+    flow = np.full((*images.read(work / "photo.png").shape[:2], 2), 1e30, np.float32)
+    np.savez(work / "far.npz", flow=flow)
+    done = make_flow(work, "--flow={}/far.npz", "--out={}/flow.npz")
+    assert done.returncode == 1
+    assert done.stderr == (f"{work}/far.npz: goes 1e+30 pixels far; expected at most 1,000,000\n")
+    assert not (work / "flow.npz").exists()
+
+
 @pytest.mark.parametrize("program", ["edit", "make_flow"])
 def test_a_program_loads_no_vision_library_before_it_is_asked_for_a_click(program):
     code = f"import sys; from experiments import {program}; print(*sys.modules)"
