@@ -177,6 +177,7 @@ def test_another_ruler_measures_again_without_another_edit(tmp_path, monkeypatch
     assert again.scores["seconds"] == first.scores["seconds"]
 
 
+@pytest.mark.long
 def test_the_rulers_code_has_all_of_ours_that_measuring_runs(tmp_path):
     weights = published.folder(tmp_path / "clip", published.TINY, published.draw(published.TINY))
     similarity = functools.partial(clip.similarity, clip.load(weights))

@@ -12,6 +12,8 @@ from mg_jax import noise
 from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings
 
+pytestmark = pytest.mark.long
+
 H = W = 128
 Y, X = np.mgrid[:H, :W]
 OBJECT = np.hypot(Y - 60, X - 50) < 14
