@@ -6,6 +6,8 @@ import tokenize
 import zipfile
 import zlib
 
+from PIL import Image
+
 BROKEN = (
     OSError,
     EOFError,
@@ -21,4 +23,5 @@ BROKEN = (
     zipfile.BadZipFile,
     tokenize.TokenError,  # numpy's header is read as Python's literals
     pickle.UnpicklingError,
+    Image.DecompressionBombError,
 )

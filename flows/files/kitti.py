@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from flows.files.broken import BROKEN
 from flows.files.format import FaultError, Flow, Format, Known, begins_with
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +47,7 @@ def _verify(path: Path) -> None:
             warnings.simplefilter("ignore")  # of many pixels; a bomb is an error
             with Image.open(path) as image:
                 image.verify()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise FaultError("broken, cut short or too large; expected a whole PNG") from error
 
 

@@ -1,7 +1,9 @@
 """Cases from a KITTI folder, small and drawn."""
 
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -86,6 +88,13 @@ def spoil_instance(folder, content):
         Image.fromarray(content).save(path)
 
 
+def png_of_a_billion_pixels():
+    chunks = b"\x89PNG\r\n\x1a\n"
+    for body in (b"IHDR" + struct.pack(">IIBBBBB", 30000, 30000, 16, 0, 0, 0, 0), b"IDAT"):
+        chunks += struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return chunks
+
+
 @pytest.mark.parametrize(
     ("spoil", "named"),
     [
@@ -95,6 +104,7 @@ def spoil_instance(folder, content):
             "000001_10.png: no such file",
         ),
         (lambda f: spoil_instance(f, b"text"), "000000_10.png: broken"),
+        (lambda f: spoil_instance(f, png_of_a_billion_pixels()), "000000_10.png: broken"),
         (lambda f: spoil_instance(f, np.zeros((9, 9), np.uint8)), "expected a 16-bit grey PNG"),
         (lambda f: spoil_instance(f, useful()[:, :-9]), "the size of its instances"),
         (lambda f: spoil_instance(f, np.full((94, 310), ROAD, np.uint16)), "no object found"),
