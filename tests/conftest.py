@@ -12,9 +12,10 @@ import jax
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
-# What one test has compiled, in whichever worker or program, is not compiled again.
+# What one test has compiled, its worker and the programs that it starts do not compile again. Each
+# worker has a folder of its own: jax writes an entry in place, and another may read half of it.
 _programs = tempfile.TemporaryDirectory(prefix="programs.")
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _programs.name)
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+jax.config.update("jax_compilation_cache_dir", _programs.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
