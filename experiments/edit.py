@@ -16,8 +16,6 @@ edited.png (full size), overview.png, metrics.json, trace.npz and config.json.
 Time: see the README; nothing is downloaded.
 """
 
-import contextlib
-import dataclasses
 import hashlib
 import importlib.metadata
 import json
@@ -25,7 +23,6 @@ import math
 import platform
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,86 +33,30 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, motion_flags, reading, writing
+from experiments import command, motion_flags, reading, setting_flags, writing
 from flows import files, masks, motions, selections
 from mg_jax import editing, images, parallel, reference, schedule, trajectory
+from mg_jax.models.stable_diffusion.given import in_pixels
 from mg_jax.models.stable_diffusion.inputs import work_shape
-from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress
 
 _LATENT = 8  # pixels a side
 
 flags.adopt_module_key_flags(motion_flags)
+flags.adopt_module_key_flags(setting_flags)
 _keep_mask = flags.DEFINE_string(
     "keep_mask",
     None,
     "Where the photo must stay: a picture, white there, or words as --object_mask.",
 )
 _prompt = flags.DEFINE_string("prompt", "", "Text for models that read one.")
-_model = flags.DEFINE_string(
-    "model",
-    editing.INTERNAL,
-    "internal, or Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file,"
-    " a folder by experiments.convert_weights, or a hub id.",
-)
 _flow_model = flags.DEFINE_string(
     "flow_model", "raft-small", "Flow network: raft-small, raft-sintel, raft-kitti or a file."
 )
 _out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
 _seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
 _samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from --seed up.")
-# Settings that are not given are the model's own: see the two classes in mg_jax.
-_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
-_steps = flags.DEFINE_integer(
-    "steps", None, "Noise levels (internal: 12, and half as many fine ones; paper: 500)."
-)
-_recursions = flags.DEFINE_integer(
-    "recursions", None, "Repetitions of a level (internal: 2; paper: 10)."
-)
-_guidance_weight = flags.DEFINE_float("guidance_weight", None, "Weight of the energy (300).")
-_color_weight = flags.DEFINE_float("color_weight", None, "Weight of the colour loss (100).")
-_flow_weight = flags.DEFINE_float("flow_weight", None, "Weight of the flow loss (3).")
-_clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200).")
-_cfg_scale = flags.DEFINE_float(
-    "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
-)
-_preset = flags.DEFINE_enum(
-    "preset",
-    None,
-    list(PRESETS),
-    "Stable Diffusion's settings: the paper's (default), all that the PyTorch reference does, or"
-    " fast.",
-)
-_source = flags.DEFINE_enum(
-    "source",
-    None,
-    ["inverted", "noised"],
-    "What Stable Diffusion starts from and keeps: the photo's DDIM trajectory, found first"
-    " (default), or pure noise and the photo with fresh noise.",
-)
-_inversion_iterations = flags.DEFINE_integer(
-    "inversion_iterations", None, "Evaluations a level of the inversion (3; 1 is plain DDIM)."
-)
-_null_text = flags.DEFINE_integer(
-    "null_text", None, "Iterations a level of null-text optimisation after the inversion (0)."
-)
-_clip_over = flags.DEFINE_enum(
-    "clip_over", None, ["sample", "batch"], "Whose norm --clip limits (sample; reference: batch)."
-)
-_flow_statistics = flags.DEFINE_enum(
-    "flow_statistics",
-    None,
-    ["running", "batch"],
-    "What the flow network's batch norms use (running; reference: batch).",
-)
-_finish = flags.DEFINE_enum(
-    "finish",
-    None,
-    ["pasted", "decoded"],
-    "Put Stable Diffusion's picture into the photo, which is kept outside the region (pasted), or"
-    " leave it as it is (reference: decoded).",
-)
 _trajectory = flags.DEFINE_string(
     "trajectory", None, "The photo's trajectory, by experiments.invert with the same settings."
 )
@@ -125,76 +66,8 @@ _noise = flags.DEFINE_string(
 _reference_dir = flags.DEFINE_string(
     "reference_dir", None, "Data directory of the PyTorch reference; --flow names a flow in it."
 )
-_dtype = flags.DEFINE_enum(
-    "dtype", None, ["float32", "bfloat16"], "What Stable Diffusion computes in (float32)."
-)
 _guidance_schedule = flags.DEFINE_string(
     "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
-)
-_occlusion_masking = flags.DEFINE_bool(
-    "occlusion_masking", None, "Leave covered pixels out of the colours (yes)."
-)
-_oracle_flow = flags.DEFINE_bool(
-    "oracle_flow", None, "Compare colours along the target flow throughout (no)."
-)
-_gradient_every = flags.DEFINE_integer(
-    "gradient_every", None, "Repetitions of a level that share one gradient (1)."
-)
-_gradient_through = flags.DEFINE_enum(
-    "gradient_through",
-    None,
-    ["denoiser", "estimate"],
-    "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
-)
-_home_spread = flags.DEFINE_float(
-    "home_spread",
-    None,
-    "How far from where the motion brings it the internal model may take a patch, in cells of a"
-    " 64 x 64 grid; inf: guidance alone moves (0.15).",
-)
-_guided_from = flags.DEFINE_float(
-    "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."
-)
-_guided_until = flags.DEFINE_float(
-    "guided_until", None, "Share of Stable Diffusion's levels after which none is guided (1)."
-)
-_warm_start = flags.DEFINE_float(
-    "warm_start",
-    None,
-    "Share of Stable Diffusion's levels left out: it begins with the photo moved and noised (0).",
-)
-_remat = flags.DEFINE_enum(
-    "remat",
-    None,
-    ["blocks", "nothing"],
-    "What Stable Diffusion computes again for gradients: each block, or nothing, which takes less"
-    " time and more memory (blocks).",
-)
-_SETTINGS = (
-    _size,
-    _steps,
-    _recursions,
-    _guidance_weight,
-    _color_weight,
-    _flow_weight,
-    _clip,
-    _cfg_scale,
-    _dtype,
-    _source,
-    _inversion_iterations,
-    _null_text,
-    _clip_over,
-    _flow_statistics,
-    _finish,
-    _occlusion_masking,
-    _oracle_flow,
-    _gradient_every,
-    _gradient_through,
-    _home_spread,
-    _guided_from,
-    _guided_until,
-    _warm_start,
-    _remat,
 )
 
 
@@ -212,16 +85,15 @@ class _Inputs(NamedTuple):
 def main() -> None:
     """Read, edit, write."""
     parallel.keep_programs()
-    with _named({}):
-        settings = _settings()
+    with reading.named({}):
+        settings = setting_flags.read()
     read = _read_directory(settings) if _reference_dir.value else _read_files(settings)
-    flow = read.flow
-    with _named(read.origins):
+    with reading.named(read.origins):
         request: dict[str, Any] = {
             "image": read.image,
-            "flow": flow,
+            "flow": read.flow,
             "prompt": _prompt.value,
-            "model": _model.value,
+            "model": setting_flags.model.value,
             "seed": _seed.value,
             "samples": _samples.value,
             "keep_mask": read.keep_mask,
@@ -233,9 +105,7 @@ def main() -> None:
         editing.check(**request)
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
     config = _config(settings)
-    left = motions.leaving(flow, masks.moving(flow))
-    if left > 0:
-        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
+    _note(read)
     with tqdm(desc="editing", unit="level", disable=None) as bar:
 
         def report(progress: Progress) -> None:
@@ -246,7 +116,8 @@ def main() -> None:
                 )
             bar.update()
 
-        result = mg_jax.edit(**request, report=report)
+        with reading.named(read.origins):
+            result = mg_jax.edit(**request, report=report)
     _write(out, result, config)
     scores = result.metrics
     print(
@@ -256,28 +127,17 @@ def main() -> None:
     )
 
 
-def _settings() -> Settings:
-    """The model's own, but for what the flags say."""
-    defaults = editing.defaults(_model.value)
-    if isinstance(defaults, mg_jax.StableDiffusionSettings):
-        defaults = PRESETS[_preset.value or "paper"]()
-    elif _preset.value:
-        raise ValueError(f"--preset: not for the model {_model.value}; expected none")
-    given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
-    for name in given.keys() - {field.name for field in dataclasses.fields(defaults)}:
-        raise ValueError(f"--{name}: not for the model {_model.value}; expected none")
-    return dataclasses.replace(defaults, **given)
-
-
-@contextlib.contextmanager
-def _named(origins: dict[str, str]) -> Iterator[None]:
-    """Errors that begin with an argument's name begin with its file or flag instead."""
-    try:
-        yield
-    except ValueError as error:
-        argument, colon, rest = str(error).partition(":")
-        flag = f"--{argument}" if argument in flags.FLAGS else argument
-        raise ValueError(origins.get(argument, flag) + colon + rest) from error
+def _note(read: _Inputs) -> None:
+    """Tell what may not be meant: a motion out of the picture, a mask over it."""
+    moving = masks.moving(read.flow)
+    left = motions.leaving(read.flow, moving)
+    if left > 0:
+        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
+    if read.keep_mask is not None:
+        touched = moving | masks.destination(read.flow)
+        kept = read.keep_mask[touched].mean()
+        if kept > 0:
+            print(f"note: {kept:.0%} of where the motion is stays, by the mask", file=sys.stderr)
 
 
 def _read_files(settings: Settings) -> _Inputs:
@@ -290,11 +150,7 @@ def _read_files(settings: Settings) -> _Inputs:
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
         _given(image, settings),
-        {
-            "flow": motion_flags.flow.value or "--motion",
-            "ramp": _guidance_schedule.value or "",
-            "given": _noise.value or "",
-        },
+        {"ramp": _guidance_schedule.value or "", "given": _noise.value or ""},
     )
 
 
@@ -316,14 +172,17 @@ def _read_directory(settings: Settings) -> _Inputs:
         "flow": f"{folder}/flows/{name}.pth",
         "keep_mask": f"{folder}/flows/{name}.mask.pth",
         "ramp": str(own or folder),
-        "given": str(folder),
+        "given": _noise.value or str(folder),
     }
+    given = _given(found.image, settings)
     if not diffusion:
-        keep = None if found.keep is None else _in_pixels(found.keep)
+        keep = None if found.keep is None else in_pixels(found.keep, found.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, keep, ramp, mg_jax.Given(), origins)
+        return _Inputs(found.image, found.flow, keep, ramp, given, origins)
+    if found.latents is not None:
+        setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
-    given = _given(found.image, settings)._replace(
+    given = given._replace(
         start=found.start,
         trajectory=found.latents,
         keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
@@ -332,22 +191,20 @@ def _read_directory(settings: Settings) -> _Inputs:
     return _Inputs(found.image, found.flow, None, ramp, given, origins)
 
 
-def _in_pixels(keep: Bool[np.ndarray, "h w c"]) -> Bool[np.ndarray, "H W"]:
-    """A mask of latents as one of pixels: kept where every channel is."""
-    return keep.all(axis=-1).repeat(_LATENT, axis=0).repeat(_LATENT, axis=1)
-
-
 def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Given:
     """Trajectory and noise of the flags."""
     given = mg_jax.Given()
     if not isinstance(settings, mg_jax.StableDiffusionSettings):
         for flag in (_noise, _trajectory):
             if flag.value:
-                raise ValueError(f"--{flag.name}: not for the model {_model.value}; expected none")
+                raise ValueError(
+                    f"--{flag.name}: not for the model {setting_flags.model.value}; expected none"
+                )
         return given
     if _noise.value:
         given = given._replace(recording=reading.noise(Path(_noise.value)))
     if _trajectory.value:
+        setting_flags.refuse_of_inversion("--trajectory is the photo's")
         found = trajectory.read(_trajectory.value)
         height, width = work_shape(image.shape[:2], settings.size)
         trajectory.check_fits(
@@ -396,10 +253,10 @@ def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
     pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
         "edited.png": result.image,
         **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},
-        "overview.png": result.overview(),
     }
     for name, picture in pictures.items():
         images.write(out / name, picture)
+    images.write(out / "overview.png", result.overview())
     with files.atomic(out / "trace.npz") as stream:
         np.savez_compressed(stream, **result.trace._asdict())
     for name, content in (("config.json", config), ("metrics.json", result.metrics)):

@@ -8,7 +8,7 @@ from jaxtyping import Float32, UInt8
 
 from experiments import reading
 from flows import files, motions, selections
-from mg_jax import editing
+from mg_jax import checking
 
 _DATA = Path(__file__).parent / "data"
 IMAGE, MASK, MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
@@ -44,7 +44,8 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]
     """Read the flow file, or draw the motions of the masks.
 
     Raises:
-        ValueError: flags that exclude or miss one another, or whatever they name is at fault.
+        ValueError: flags that exclude or miss one another, or whatever they name is at fault, or
+            makes a flow that no edit could use.
     """
     if flow.value and motion.value:
         raise ValueError("--flow, --motion: both given; expected one of them")
@@ -63,9 +64,12 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]
             " for each motion"
         )
     parsed = [motions.parse(text) for text in texts]  # its faults first: a click takes seconds
-    return motions.together(
+    drawn = motions.together(
         [(m, reading.selection(n, photo)) for m, n in zip(parsed, names, strict=True)]
     )
+    with reading.named({"flow": "--motion"}):
+        checking.flow(drawn, photo.shape[:2])
+    return drawn
 
 
 def inputs() -> list[str]:
@@ -86,9 +90,6 @@ def _flow_file(path: str, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"
             f"{path}: {reading.size_text(found.shape[:2])} pixels;"
             f" expected {reading.size_text(shape)}, the size of {image_path()}"
         )
-    farthest = float(np.abs(found).max())
-    if farthest > editing.FARTHEST:
-        raise ValueError(
-            f"{path}: goes {farthest:.3g} pixels far; expected at most {editing.FARTHEST:,.0f}"
-        )
+    with reading.named({"flow": path}):
+        checking.flow(found, shape)
     return found

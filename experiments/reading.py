@@ -1,13 +1,31 @@
 """Small inputs of our programs: masks, schedules, recorded noise. Faults are one line each."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from absl import flags
 from jaxtyping import Bool, Float, Float32, UInt8
 
 from flows import selections
 from flows.files.broken import BROKEN
 from mg_jax import images
+
+
+@contextlib.contextmanager
+def named(origins: Mapping[str, str]) -> Iterator[None]:
+    """Name faults after where an argument comes from.
+
+    A ValueError in the block that begins with an argument's name begins with what `origins` has for
+    it instead, a file or flag; else with the flag of that name, if there is one.
+    """
+    try:
+        yield
+    except ValueError as error:
+        argument, colon, rest = str(error).partition(":")
+        flag = f"--{argument}" if argument in flags.FLAGS else argument
+        raise ValueError(origins.get(argument, flag) + colon + rest) from error
 
 
 def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
@@ -41,6 +59,8 @@ def noise(path: Path) -> Float32[np.ndarray, "steps draws b h w c"]:
             f"{path}: {recording.dtype} {recording.shape}; expected float32"
             " [steps·recursions, draws, samples, h, w, c]"
         )
+    if not np.isfinite(recording).all():
+        raise ValueError(f"{path}: holds NaN or Inf; expected finite noise")
     return recording
 
 
@@ -53,5 +73,7 @@ def _array(path: Path, what: str) -> np.ndarray:
     try:
         with path.open("rb") as stream:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: no such file; expected {what}") from error
     except BROKEN as error:
         raise ValueError(f"{path}: not a readable .npy file; expected {what}") from error

@@ -11,9 +11,9 @@ import json
 import numpy as np
 from absl import flags
 
-from experiments import command
+from experiments import command, reading
 from flows import files, raft
-from mg_jax import images, metrics
+from mg_jax import checking, images, metrics
 
 _source = flags.DEFINE_string("source", None, "The photo before the edit.", required=True)
 _result = flags.DEFINE_string("result", None, "The photo after it.", required=True)
@@ -31,6 +31,9 @@ def main() -> None:
                 f"{name}: {shape[1]}x{shape[0]}; expected {source.shape[1]}x{source.shape[0]},"
                 f" the size of {_source.value}"
             )
+    with reading.named({"image": _source.value, "flow": _asked.value}):
+        checking.image(source)
+        checking.flow(flow, source.shape[:2])
     estimate = metrics.flow_between(raft.load(_judge.value), source, result)
     everywhere = np.ones(flow.shape[:2], bool)
     scores = metrics.measure(source, result, flow, everywhere, estimate)

@@ -4,6 +4,7 @@ The first word says how, the others are points `x,y`: pixels, x right, y down. A
 selecting is adding a function to the registry.
 """
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -56,12 +57,14 @@ SELECTIONS: dict[str, Callable[[Image, Points], Mask]] = {
     "click": click,
 }
 
+_POINT = re.compile(r"[-+.\d]+,[-+.\d]+")
 _USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ..."
 
 
 def is_words(text: str) -> bool:
-    """Tell words from the name of a file: whether `select` knows the first word."""
-    return text.split()[:1] != [] and text.split()[0] in SELECTIONS
+    """Tell words from the name of a file: a first word that `select` knows, or points after it."""
+    name, *words = text.split() or [""]
+    return name in SELECTIONS or (words != [] and all(_POINT.fullmatch(word) for word in words))
 
 
 def select(text: str, image: Image) -> Mask:

@@ -12,20 +12,18 @@ from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image as Pillow
 
 from flows import draw, masks, raft
-from mg_jax import metrics, noise, parallel
+from mg_jax import checking, metrics, noise, parallel
 from mg_jax.models.internal import coarse_to_fine
 from mg_jax.models.internal.settings import Settings as InternalSettings
 from mg_jax.models.internal.settings import stages
 from mg_jax.models.stable_diffusion import guided, loading
-from mg_jax.models.stable_diffusion.given import NOTHING, Given
+from mg_jax.models.stable_diffusion.given import NOTHING, Given, in_pixels
 from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress, Trace
 
 INTERNAL = "internal"
 
-_SMALLEST_SIDE = 16
-FARTHEST = 1e6  # pixels: beyond any picture, and far from overflow
 _MOST_SAMPLES = 1000
 
 
@@ -112,7 +110,7 @@ def edit(
     ramp = np.ones(_levels(settings)) if ramp is None else ramp
     flow = flow.astype(np.float32)
     if given.keep is not None:
-        region = _pixels(np.asarray(~given.keep.all(axis=-1)), image.shape[:2])
+        region = ~in_pixels(given.keep, image.shape[:2])
     else:
         region = masks.edit_region(flow, masks.margin(flow)) if keep_mask is None else ~keep_mask
     judge = flow_network(flow_model, "running")
@@ -165,8 +163,8 @@ def check(
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
     """
-    _check_image(image)
-    _check_flow(flow, image.shape[:2])
+    checking.image(image)
+    checking.flow(flow, image.shape[:2])
     settings = settings or defaults(model)
     if type(settings) is not type(defaults(model)):
         wanted = "InternalSettings" if model == INTERNAL else "StableDiffusionSettings"
@@ -177,9 +175,9 @@ def check(
         raise ValueError(f"samples: {samples}; expected 1 to {_MOST_SAMPLES}")
     noise.keys(seed, samples)
     if keep_mask is not None:
-        _check_mask(keep_mask, image.shape[:2])
+        checking.keep_mask(keep_mask, image.shape[:2])
     if ramp is not None:
-        _check_ramp(ramp, _levels(settings))
+        checking.ramp(ramp, _levels(settings))
     if model == INTERNAL and any(one is not None for one in given):
         raise ValueError("given: not for the internal model; expected nothing")
     _sampler(model, prompt, flow_model, settings, given)
@@ -246,65 +244,3 @@ def _levels(settings: Settings) -> int:
     if isinstance(settings, InternalSettings):
         return sum(stage.levels for stage in stages(settings))
     return settings.steps
-
-
-def _pixels(cells: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
-    """A mask of latents as one of pixels."""
-    rows, columns = (
-        np.arange(size) * count // size for size, count in zip(shape, cells.shape, strict=True)
-    )
-    return np.asarray(cells[rows[:, None], columns[None]])
-
-
-def _check_image(image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(
-            f"image: {image.dtype} of shape {image.shape}; expected uint8 [height, width, 3]"
-        )
-    if min(image.shape[:2]) < _SMALLEST_SIDE:
-        raise ValueError(
-            f"image: {image.shape[1]}x{image.shape[0]} pixels;"
-            f" expected at least {_SMALLEST_SIDE} a side"
-        )
-
-
-def _check_flow(flow: np.ndarray, shape: tuple[int, ...]) -> None:
-    if not np.issubdtype(flow.dtype, np.floating):
-        raise ValueError(f"flow: {flow.dtype}; expected floating-point pixels")
-    if flow.shape != (*shape, 2):
-        raise ValueError(
-            f"flow: shape {flow.shape}; expected {(*shape, 2)}, the image's height and width"
-        )
-    if not np.isfinite(flow).all():
-        raise ValueError("flow: holds NaN or Inf; expected finite pixels")
-    if np.abs(flow).max() > FARTHEST:
-        raise ValueError(
-            f"flow: goes {np.abs(flow).max():.3g} pixels far; expected at most {FARTHEST:,.0f}"
-        )
-    y, x = np.nonzero(masks.moving(flow))
-    if not y.size:
-        raise ValueError("flow: zero everywhere; expected pixels that move")
-    goal = np.stack([x, y], axis=-1) + flow[y, x]
-    if not ((goal >= 0) & (goal <= np.array([shape[1] - 1, shape[0] - 1]))).all(axis=-1).any():
-        raise ValueError("flow: moves everything out of the picture; expected some of it inside")
-
-
-def _check_mask(keep_mask: np.ndarray, shape: tuple[int, ...]) -> None:
-    if keep_mask.dtype != np.bool_ or keep_mask.shape != shape:
-        raise ValueError(
-            f"keep_mask: {keep_mask.dtype} of shape {keep_mask.shape};"
-            f" expected bool of shape {shape}, the image's"
-        )
-    if keep_mask.all() or not keep_mask.any():
-        covered = "everything" if keep_mask.all() else "nothing"
-        raise ValueError(f"keep_mask: covers {covered}; expected a part of the picture")
-
-
-def _check_ramp(ramp: np.ndarray, levels: int) -> None:
-    if not np.issubdtype(ramp.dtype, np.floating) or ramp.shape != (levels,):
-        raise ValueError(
-            f"ramp: {ramp.dtype} of shape {ramp.shape};"
-            f" expected floats of shape {(levels,)}, one a level"
-        )
-    if not np.isfinite(ramp).all():
-        raise ValueError("ramp: holds NaN or Inf; expected finite values")

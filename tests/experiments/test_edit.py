@@ -282,6 +282,17 @@ def test_what_is_wrong_in_a_reference_directory_is_named(work, directory, capsys
     assert not (work / "out").exists()
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_noise_beside_a_reference_directory_is_refused_by_the_internal_model(
+    work, directory, capsys
+):
+    noise = np.zeros((4, 3, 1, 2, 2, 4), np.float32)
+    np.save(work / "noise.npy", noise)
+    given = (f"--reference_dir={directory()}", f"--noise={work / 'noise.npy'}")
+    assert call(*SMALL, *given, f"--out={work / 'out'}") == 1
+    assert capsys.readouterr().err == "--noise: not for the model internal; expected none\n"
+
+
 def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     out = work / "out"
     out.mkdir()
@@ -337,6 +348,18 @@ def test_a_motion_out_of_the_picture_is_noted(work, capsys):
     assert "% of the moved pixels leave the picture\n" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_a_mask_over_the_motion_is_noted(work, capsys):
+    for name, note in (("mask.png", True), ("corner.png", False)):
+        corner = np.zeros((H, W), bool)
+        corner[:9, :9] = True
+        Image.fromarray(corner).save(work / "corner.png")
+        keep = f"--keep_mask={work / name}"
+        arguments = (f"--image={work / 'photo.png'}", f"--flow={work / 'flow.npz'}", keep)
+        assert call(*SMALL, *arguments, f"--out={work / 'out'}") == 0
+        assert ("of where the motion is stays, by the mask\n" in capsys.readouterr().err) == note
+
+
 def spoil(work):
     """Broken inputs by name."""
     field = files.read(work / "flow.npz")
@@ -365,8 +388,15 @@ def spoil(work):
     for name, array in flows.items():
         np.savez(work / f"{name}.npz", flow=array)
     np.savez(work / "key.npz", other=field)
-    for name, ramp in (("long", np.ones(7)), ("counts", np.ones(6, int)), ("wild", [np.nan] * 6)):
-        np.save(work / f"{name}.npy", np.asarray(ramp))
+    ramps = {
+        "long": np.ones(7),
+        "counts": np.ones(6, int),
+        "wild": np.full(6, np.nan),
+        "against": np.array([1.0, 1, 1, 1, 1, -1]),
+    }
+    for name, ramp in ramps.items():
+        np.save(work / f"{name}.npy", ramp)
+    np.save(work / "wild_noise.npy", np.full((4, 3, 1, 2, 2, 4), np.nan, np.float32))
 
 
 PHOTO, MASK, FLOW = "--image={}/photo.png", "--object_mask={}/mask.png", "--flow={}/flow.npz"
@@ -398,6 +428,7 @@ REFUSED = [
     ("--object_mask", "given 1 times, --motion 2 times", (MOTION, MOTION)),
     ("motion", "after mask 1 cover it whole", (PHOTO, MASK, MASK, MOTION, MOTION)),
     ("selection 'click 192,5'", "outside", (PHOTO, "--object_mask=click 192,5", MOTION)),
+    ("selection 'circle 9,9 5,5'", "click", (PHOTO, "--object_mask=circle 9,9 5,5", MOTION)),
     ("selection 'click 3'", "no point", (PHOTO, FLOW, "--keep_mask=click 3")),
     ("motion 'bend'", "runs into itself", (PHOTO, MASK, "--motion=bend degrees=350 along=90")),
     ("{}/none.png", "selects nothing", (PHOTO, "--object_mask={}/none.png", MOTION)),
@@ -420,13 +451,21 @@ REFUSED = [
     ("--image", "with --reference_dir", (PHOTO, "--reference_dir={}")),
     ("{}/absent.npy", "expected noise", (PHOTO, FLOW, "--model=no/such", "--noise={}/absent.npy")),
     ("{}/wild.npy", "expected float32", (PHOTO, FLOW, "--model=no/such", "--noise={}/wild.npy")),
+    ("{}/wild_noise.npy", "NaN", (PHOTO, FLOW, "--model=no/such", "--noise={}/wild_noise.npy")),
     ("--noise", "not for the model", (PHOTO, FLOW, "--noise={}/wild.npy")),
+    ("--null_text", "noised", (PHOTO, FLOW, "--model=no/such", "--source=noised", "--null_text=3")),
+    (
+        "--inversion_iterations",
+        "--trajectory",
+        (PHOTO, FLOW, "--model=no/such", "--inversion_iterations=2", "--trajectory=x.safetensors"),
+    ),
     ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
     ("--cfg_scale", "not for the model internal", (PHOTO, FLOW, "--cfg_scale=7.5")),
     ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
     ("{}/mask.png", "unknown kind of weights", (PHOTO, FLOW, "--flow_model={}/mask.png")),
     ("raft-tiny", "no such weights", (PHOTO, FLOW, "--flow_model=raft-tiny")),
-    ("{}/absent.npy", "not a readable", (PHOTO, FLOW, "--guidance_schedule={}/absent.npy")),
+    ("{}/absent.npy", "no such file", (PHOTO, FLOW, "--guidance_schedule={}/absent.npy")),
+    ("{}/against.npy", "-1; expected values", (PHOTO, FLOW, "--guidance_schedule={}/against.npy")),
     ("{}/text.png", "not a readable", (PHOTO, FLOW, "--guidance_schedule={}/text.png")),
     ("{}/long.npy", "(7,)", (PHOTO, FLOW, "--guidance_schedule={}/long.npy")),
     ("{}/counts.npy", "int64", (PHOTO, FLOW, "--guidance_schedule={}/counts.npy")),

@@ -92,6 +92,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, begins, arguments):
     assert set(work.rglob("*")) == before
 
 
+def test_a_motion_that_no_edit_could_use_is_refused(work):
+    given = ("--object_mask={}/cutout.png", "--out={}/flow.npz")
+    for motion, says in (("dx=0", "zero everywhere"), ("dx=900", "moves everything out")):
+        done = make_flow(work, *given, f"--motion=translate {motion}")
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"--motion: {says}")
+    assert not (work / "flow.npz").exists()
+
+
 def test_a_flow_beyond_any_picture_is_refused(work):
     flow = np.full((*images.read(work / "photo.png").shape[:2], 2), 1e30, np.float32)
     np.savez(work / "far.npz", flow=flow)

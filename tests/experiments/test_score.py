@@ -25,8 +25,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def score(folder, result, judge="raft-small"):
-    flags = {"source": "photo.png", "result": result, "flow": "flow.npz", "judge": judge}
+def score(folder, result, judge="raft-small", flow="flow.npz"):
+    flags = {"source": "photo.png", "result": result, "flow": flow, "judge": judge}
     return subprocess.run(
         [sys.executable, "-m", "experiments.score"]
         + [f"--{k}={v if k == 'judge' else folder / v}" for k, v in flags.items()],
@@ -42,6 +42,17 @@ def test_doing_nothing_changes_no_background_and_misses_the_motion(folder):
     assert scores["background_l1"] == 0
     assert scores["flow_epe_moved_px"] == pytest.approx(8, abs=0.5)
     assert scores["color_l1_moved"] > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "says"), [(0, "zero everywhere"), (1e30, "goes 1e+30 pixels far")]
+)
+def test_a_flow_that_nothing_can_have_is_refused(folder, value, says):
+    np.savez(folder / "bad.npz", flow=np.full((H, W, 2), value, np.float32))
+    done = score(folder, "photo.png", flow="bad.npz")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{folder / 'bad.npz'}: {says}")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

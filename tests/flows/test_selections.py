@@ -92,7 +92,9 @@ def test_a_narrow_picture_is_large_enough(height):
 def test_words_are_told_from_files():
     assert selections.is_words("click 3,4")
     assert selections.is_words("rectangle")
+    assert selections.is_words("circle 3,4 10.5,-2")  # for `select` to say which there are
     assert not selections.is_words("click.png")
+    assert not selections.is_words("photos of 3,4 cups.png")
     assert not selections.is_words("my mask.png")
     assert not selections.is_words("")
 

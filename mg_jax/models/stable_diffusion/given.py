@@ -62,3 +62,11 @@ def check(
             f"given: recording of shape {given.recording.shape}; expected {expected_noise},"
             " or more of its steps"
         )
+
+
+def in_pixels(keep: Bool[np.ndarray, "h w _"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
+    """A mask of latents as one of a picture of `shape`, (H, W): True where every channel is."""
+    rows, columns = (
+        np.arange(size) * count // size for size, count in zip(shape, keep.shape[:2], strict=True)
+    )
+    return np.asarray(keep[rows[:, None], columns].all(axis=-1))
