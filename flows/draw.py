@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
+from scipy.spatial import cKDTree
 
 from flows import masks, warping
 
@@ -249,16 +250,21 @@ def _lattice(moves: np.ndarray, spacing: int) -> list[tuple[int, int]]:
 
 
 def _apart(starts: list[tuple[int, int]], flow: np.ndarray, spacing: int) -> list[tuple[int, int]]:
-    """Keep the arrows that come no nearer than `spacing` to one kept before."""
+    """Keep the arrows that come no nearer than `spacing` to one kept before.
+
+    Compared is what may be seen of a shaft: as much of it as the picture's diagonal is long.
+    """
+    diagonal = math.hypot(*flow.shape[:2])
     kept: list[tuple[int, int]] = []
-    taken = np.empty((0, 2))
+    taken: list[cKDTree] = []
     for y, x in starts:
-        pieces = 1 + math.ceil(float(np.linalg.norm(flow[y, x])) / spacing * 4)
-        shaft = np.array([x, y]) + np.linspace(0, 1, pieces)[:, None] * flow[y, x]
-        gaps = np.linalg.norm(shaft[:, None] - taken[None], axis=-1)
-        if gaps.min(initial=np.inf) >= spacing:
+        length = float(np.linalg.norm(flow[y, x]))
+        seen = flow[y, x] * min(1, diagonal / length)
+        pieces = 1 + math.ceil(min(length, diagonal) / spacing * 4)
+        shaft = np.array([x, y]) + np.linspace(0, 1, pieces)[:, None] * seen
+        if all(tree.query(shaft)[0].min() >= spacing for tree in taken):
             kept.append((y, x))
-            taken = np.concatenate([taken, shaft])
+            taken.append(cKDTree(shaft))
     return kept
 
 

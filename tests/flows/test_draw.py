@@ -104,6 +104,15 @@ def test_arrows_that_leave_the_picture_are_cut():
     assert draw.arrows(PHOTO, block_flow(500, -500)).shape == PHOTO.shape
 
 
+@pytest.mark.parametrize("direction", [(1, 0), (0, -1)])
+def test_how_far_beyond_the_picture_an_arrow_ends_does_not_show(direction):
+    near, far = (
+        draw.arrows(PHOTO, block_flow(*np.multiply(length, direction))) for length in (500, 1e6)
+    )
+    assert (near != PHOTO).any()
+    np.testing.assert_array_equal(near, far)
+
+
 def test_a_sheet_shows_every_panel_whole():
     tall = np.random.default_rng(1).integers(0, 200, (300, 200, 3), dtype=np.uint8)
     other = tall[::-1].copy()
