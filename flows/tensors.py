@@ -14,8 +14,8 @@ def read(path: Path) -> Shaped[np.ndarray, "..."]:
     """Read the tensor of a file, in its own axes and type; bfloat16, which numpy lacks, as float32.
 
     Raises:
-        ValueError: the file is missing, broken, holds something else than one tensor, or PyTorch
-            is not installed.
+        ValueError: the file is missing, broken, holds something else than one tensor, or one that
+            is no array, or PyTorch is not installed.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected one tensor by torch.save")

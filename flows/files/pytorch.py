@@ -17,8 +17,8 @@ def load(path: Path) -> Shaped[np.ndarray, "..."]:
     """Read the tensor of a file, in its own axes and type; bfloat16, which numpy lacks, as float32.
 
     Raises:
-        FaultError: the file is broken, holds something else than one tensor, or PyTorch is not
-            installed.
+        FaultError: the file is broken, holds something else than one tensor, or one that is no
+            array, or PyTorch is not installed.
     """
     torch = installed()
     try:
@@ -30,19 +30,33 @@ def load(path: Path) -> Shaped[np.ndarray, "..."]:
         ) from error
     if not isinstance(tensor, torch.Tensor):
         raise FaultError(f"holds a {type(tensor).__name__}; expected one tensor by torch.save")
-    tensor = tensor.detach()
-    array: np.ndarray = (tensor.float() if tensor.dtype is torch.bfloat16 else tensor).numpy()
-    return array
+    return array(tensor)
 
 
-def save(stream: BinaryIO, array: Shaped[np.ndarray, "..."]) -> None:
+def array(tensor: Any) -> Shaped[np.ndarray, "..."]:
+    """A tensor as an array; bfloat16, which numpy lacks, as float32.
+
+    Raises:
+        FaultError: it is sparse, quantised, or of another type that numpy lacks.
+    """
+    try:
+        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+        return np.asarray(wide.numpy(force=True))
+    except (TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise FaultError(
+            f"holds a tensor that is no array ({reason}); expected a dense one of ordinary numbers"
+        ) from error
+
+
+def save(stream: BinaryIO, values: Shaped[np.ndarray, "..."]) -> None:
     """Write a tensor to an open file.
 
     Raises:
         FaultError: PyTorch is not installed.
     """
     torch = installed()
-    torch.save(torch.from_numpy(np.ascontiguousarray(array)), stream)
+    torch.save(torch.from_numpy(np.ascontiguousarray(values)), stream)
 
 
 def installed() -> Any:
@@ -61,10 +75,10 @@ def installed() -> Any:
 
 
 def _read(path: Path) -> tuple[Any, None]:
-    array = load(path)
-    if array.ndim != 4 or array.shape[:2] != (1, 2):
-        raise FaultError(f"holds a tensor of shape {list(array.shape)}; expected [1, 2, H, W]")
-    return array[0].transpose(1, 2, 0), None
+    found = load(path)
+    if found.ndim != 4 or found.shape[:2] != (1, 2):
+        raise FaultError(f"holds a tensor of shape {list(found.shape)}; expected [1, 2, H, W]")
+    return found[0].transpose(1, 2, 0), None
 
 
 def _write(stream: BinaryIO, flow: Flow, _known: Known) -> None:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,8 @@ import safetensors
 import safetensors.numpy
 from jax.typing import DTypeLike
 
+from flows.files import pytorch
+from flows.files.format import FaultError
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Raft
 from flows.raft.norms import Statistics
@@ -77,6 +80,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
         return safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({_line(error)})") from None
+    except (AttributeError, TypeError) as error:  # safetensors looks the type up in numpy
+        raise ValueError(
+            f"{path}: holds a type that numpy lacks ({_line(error)}); expected float16, bfloat16,"
+            " float32 or float64"
+        ) from None
 
 
 def save(raft: Raft, path: Path, origin: dict[str, str]) -> None:
@@ -112,7 +120,14 @@ def _read_pickle(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a readable PyTorch checkpoint ({_line(error)})") from None
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
         raise ValueError(f"{path}: holds no flat dictionary of tensors; expected a state dict")
-    return {name: value.numpy() for name, value in state.items()}
+    return {name: _array(path, name, value) for name, value in state.items()}
+
+
+def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
+    try:
+        return pytorch.array(tensor)
+    except FaultError as fault:
+        raise ValueError(f"{path}: {name}: {fault}") from None
 
 
 def _line(error: Exception) -> str:

@@ -70,6 +70,9 @@ class Dangerous:
         ({"a": torch.ones(1)}, "holds a dict"),
         (Dangerous(), "not a plain tensor"),
         (torch.ones(1, 4, 8, 6, dtype=torch.uint8), "uint8; expected floating"),
+        (torch.ones(1, 4, 8, 6).to_sparse(), "no array .*; expected a dense one"),
+        (torch.ones(1, 4, 8, 6).to(torch.float8_e5m2), "no array .*; expected a dense one"),
+        (torch.ones(1, 4, 8, 6, device="meta"), "no array .*; expected a dense one"),
     ],
 )
 def test_nothing_but_a_tensor_is_read(tmp_path, capsys, content, said):

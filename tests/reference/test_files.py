@@ -30,6 +30,11 @@ def test_what_is_written_is_what_the_reference_reads(tmp_path):
         (torch.zeros(5, 7, 2), r"shape \[5, 7, 2\]"),
         (torch.zeros(1, 2, 5, 7, dtype=torch.int32), "int32"),
         (open, "not a plain tensor"),
+        (torch.zeros(1, 2, 5, 7).to_sparse(), r"a\.pth: holds a tensor that is no array"),
+        (
+            torch.zeros(1, 2, 5, 7).to(torch.float8_e4m3fn),
+            r"a\.pth: holds a tensor that is no array",
+        ),
     ],
 )
 def test_other_content_is_refused(tmp_path, content, complaint):

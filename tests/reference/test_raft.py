@@ -24,6 +24,11 @@ from flows import raft
 
 PHOTOS = Path(__file__).parents[2] / "experiments" / "data"
 HEIGHT, WIDTH = 128, 160
+KINDS = {
+    "sparse": torch.Tensor.to_sparse,
+    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "without data": lambda tensor: tensor.to("meta"),
+}
 CASES = [("raft-small", "running"), ("raft-sintel", "running"), ("raft-sintel", "batch")]
 
 
@@ -189,6 +194,27 @@ def test_other_checkpoints_are_read_through_torch(tmp_path):
     kernel = raft.to_arrays(net.params)["features.stem.conv.kernel"]
     theirs = state["feature_encoder.convnormrelu.0.weight"].numpy()
     np.testing.assert_array_equal(kernel, theirs.transpose(2, 3, 1, 0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_read_as_float32(tmp_path, dtype):
+    ours = raft.to_arrays(raft.load("raft-small").params)
+    state = {name: torch.tensor(array).to(dtype) for name, array in ours.items()}
+    torch.save(state, tmp_path / "other.pth")
+    found = raft.to_arrays(raft.load(str(tmp_path / "other.pth")).params)
+    for name, tensor in state.items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], tensor.float().numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tensors_that_are_no_arrays_are_refused_by_name(tmp_path, kind):
+    path = tmp_path / "odd.pth"
+    torch.save({"module.update_block.bias": KINDS[kind](torch.ones(2, 3))}, path)
+    with pytest.raises(ValueError, match="expected a dense one") as caught:
+        raft.load(str(path))
+    assert str(caught.value).startswith(f"{path}: module.update_block.bias: holds a tensor that is")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
