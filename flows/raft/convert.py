@@ -31,16 +31,19 @@ def build(
 
     `statistics` is what the large model's batch normalisation uses, `dtype` what the convolutions
     compute in. Raises one ValueError that lists every array without a place, every parameter
-    without an array, every wrong shape and every pair of copies that differ.
+    without an array, every wrong shape and every pair of copies that differ; or one that names the
+    first array of something else than finite floats.
     """
     config = architecture(arrays)
+    modules = module_table(arrays, config)
+    check_numbers(arrays, modules)
     network = nnx.eval_shape(
         lambda: Network(config, statistics=statistics, dtype=dtype, rngs=nnx.Rngs(0))
     )
     graph, shapes = nnx.split(network)
     flat = dict(nnx.to_flat_state(shapes))
     wanted = {join(path): variable.shape for path, variable in flat.items()}
-    values, faults = place(arrays, wanted, module_table(arrays, config))
+    values, faults = place(arrays, wanted, modules)
     if faults:
         listed = "\n  ".join(faults)
         raise ValueError(f"these weights do not fit RAFT {config.name}:\n  {listed}")
@@ -56,6 +59,22 @@ def architecture(arrays: Mapping[str, np.ndarray]) -> Config:
     second_unit = ("gru.convz2.", "convgru2.convz.", "gates.1.update.")
     large = any(sign in name for name in arrays for sign in second_unit)
     return LARGE if large else SMALL
+
+
+def check_numbers(arrays: Mapping[str, np.ndarray], modules: Mapping[str, str] | None) -> None:
+    """Raise ValueError at the first array of use that holds something else than finite floats.
+
+    `modules` as for `place`. Batch norms count their batches, in integers: that is of no use.
+    """
+    for name, array in arrays.items():
+        if modules is not None and not destination(name, modules):
+            continue
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise ValueError(f"{name}: holds {array.dtype}; expected finite floats")
+        with np.errstate(over="ignore"):  # too large for float32: infinite, and refused
+            finite = np.isfinite(array.astype(np.float32))
+        if not finite.all():
+            raise ValueError(f"{name}: holds NaN or infinite numbers; expected finite floats")
 
 
 def place(

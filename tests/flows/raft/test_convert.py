@@ -90,6 +90,28 @@ def test_all_faults_are_listed_in_one_error(nets):
     assert "should be a copy" in text
 
 
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (np.float32("nan"), "NaN or infinite numbers"),
+        (np.float32("-inf"), "NaN or infinite numbers"),
+        (1e300, "NaN or infinite numbers"),
+        (3, "int64"),
+        (True, "bool"),
+        (1j, "complex128"),
+    ],
+)
+@pytest.mark.parametrize("sign", ["update.", *SIGNS.values()], ids=["our own", *SIGNS])
+def test_what_is_no_finite_float_is_refused_by_name(nets, sign, bad, said):
+    net = nets["large"]
+    arrays = raft.to_arrays(net.params) if sign == "update." else in_layout(net, sign)
+    name = next(name for name in arrays if name.endswith(("variance", "running_var")))
+    arrays[name] = np.full(arrays[name].shape, bad)
+    with pytest.raises(ValueError, match="expected finite floats") as caught:
+        build(arrays)
+    assert str(caught.value) == f"{name}: holds {said}; expected finite floats"
+
+
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match=r"no RAFT weights.*unet\.conv"):
         build({"unet.conv": np.zeros(3, np.float32)})

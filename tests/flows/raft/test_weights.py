@@ -96,6 +96,34 @@ def test_other_weights_are_refused_by_file_name(tmp_path):
     assert "no RAFT weights" in text
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_read_as_float32(small, tmp_path, dtype):
+    path = tmp_path / "half.safetensors"
+    arrays = {name: array.astype(dtype) for name, array in raft.to_arrays(small.net.params).items()}
+    safetensors.numpy.save_file(arrays, path)
+    again = raft.to_arrays(raft.load(str(path)).params)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(again[name], array.astype(np.float32))
+
+
+def test_types_that_numpy_lacks_are_refused(tmp_path):
+    path = tmp_path / "eighth.safetensors"
+    header = b'{"a": {"dtype": "F8_E4M3", "shape": [3], "data_offsets": [0, 3]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(3))
+    text = message(lambda: raft.load(str(path)))
+    assert text.startswith(f"{path}: holds a type that numpy lacks")
+    assert "expected float16, bfloat16, float32 or float64" in text
+
+
+def test_weights_that_are_not_finite_are_refused_by_file_and_array(small, tmp_path):
+    path = tmp_path / "nan.safetensors"
+    name = "update.flow.inner.bias"
+    arrays = raft.to_arrays(small.net.params)
+    safetensors.numpy.save_file(arrays | {name: arrays[name] * np.float32("nan")}, path)
+    text = message(lambda: raft.load(str(path)))
+    assert text == f"{path}: {name}: holds NaN or infinite numbers; expected finite floats"
+
+
 def test_an_unknown_kind_of_file(tmp_path):
     path = tmp_path / "raft.ckpt"
     path.write_bytes(b"x")
