@@ -136,6 +136,7 @@ def _cast(chance: Chance, material: Material, size: int) -> list[_Role]:
     """Draw who rests and who moves, and how; no cut-out twice."""
     movers, resting = chance.pick(_MOVERS), chance.pick(_RESTING)
     left = list(material.cutouts)
+    resting = min(resting, len(left) - 1)  # one is left to move
     cast = []
     for kind in [""] * resting + [chance.pick(_KINDS) for _ in range(movers)]:
         if left:

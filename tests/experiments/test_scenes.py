@@ -85,6 +85,15 @@ def test_own_photos_and_cutouts_serve(own):
     assert masks.moving(case.flow).any()
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_something_moves_however_few_the_cutouts(own, count):
+    for path in sorted((own / "cutouts").iterdir())[count:]:
+        path.unlink()
+    material = scenes.read(own / "photos", own / "cutouts")
+    for index in range(12):
+        assert masks.moving(scenes.draw(material, 0, index, 128).flow).any()
+
+
 def test_what_is_empty_round_a_cutout_changes_nothing(own):
     before = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
     for path in (own / "cutouts").iterdir():
