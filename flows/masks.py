@@ -12,8 +12,8 @@ from flows import nearest
 _NEIGHBOURS = np.ones((3, 3), bool)
 _OPPOSITE = ((0, 1), (1, 0), (1, 1), (1, -1))  # (y, x) to one neighbour; the other is across
 
-# Two neighbours that part by more than this have torn: no content spans the gap.
-_TEAR = 16.0
+# Two neighbours that part by more pixels than this have torn: no content spans the gap.
+TEAR = 16.0
 
 # A share of a pixel that counts as landing on it: above the rounding of a whole-pixel motion.
 _TOUCH = 1e-3
@@ -73,7 +73,7 @@ def destination(
         np.linalg.norm(np.diff(corners, axis=1), axis=-1).max(axis=(1, 2), initial=0.0),
         np.linalg.norm(np.diff(corners, axis=2), axis=-1).max(axis=(1, 2), initial=0.0),
     )
-    filled = (stretch > 1) & (stretch <= _TEAR)
+    filled = (stretch > 1) & (stretch <= TEAR)
     corners, stretch = corners[filled], stretch[filled]
     pieces = int(np.ceil(stretch.max(initial=1.0)))
     for down in np.arange(pieces + 1) / pieces:

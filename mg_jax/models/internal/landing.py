@@ -6,10 +6,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flows import nearest
-from flows.masks import solid
+from flows.masks import TEAR, solid
 
-# Neighbours that part by more do not hang together (`flows.masks.destination` has it so, too).
-_TORN = 16.0
 # Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
 _EDGE = 0.25, 0.75
 
@@ -32,7 +30,7 @@ def land(flow: Float[np.ndarray, "H W 2"]) -> Landing:
     rows, columns = np.nonzero(moving)
     change = _change(flow, moving)[rows, columns]
     longest = np.quantile(_norm(change + np.eye(2)), 0.99) if rows.size else 1.0
-    fine = int(np.clip(np.ceil(longest), 2, _TORN))
+    fine = int(np.clip(np.ceil(longest), 2, TEAR))
     share = np.abs(np.linalg.det(change + np.eye(2))) / fine**2
     weight = np.zeros(height * width)
     total = np.zeros((2, height * width))
@@ -68,7 +66,7 @@ def _change(
         step = np.diff(flow.astype(np.float64), axis=axis)
         parted = np.linalg.norm(step + np.eye(2)[column], axis=-1)
         before, after = ((slice(None),) * axis + (part,) for part in (slice(-1), slice(1, None)))
-        whole = moving[before] & moving[after] & (parted <= _TORN)
+        whole = moving[before] & moving[after] & (parted <= TEAR)
         total, count = change[..., column], np.zeros(moving.shape)
         for side in (before, after):
             total[side] += step * whole[..., None]

@@ -24,8 +24,8 @@ _EDGE = 1 / 128  # so far outside the mask the object's edge may show
 _ROUND = 1 / 64  # deviation of the window that shows how the background varies
 _FARTHER = 1 / 32  # so far outside the mask is looked for comparison
 _UNLIKE = 2.0, 0.1  # of the background is what differs by less: deviations, and in [-1, 1]
-_FEW = 1e-3  # of a window: too little to compare with
 _TINGED = 0.7, 0.07  # the same of the mean of many pixels
+_FEW = 1e-3  # of a window: too little to compare with
 
 
 class Matte(NamedTuple):

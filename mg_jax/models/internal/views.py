@@ -89,9 +89,8 @@ def _pushed(
     ground = np.clip(_taken(photo, behind.origin) + behind.tone, -1, 1)
     rim = matte(photo, moving)
     column, row = np.moveaxis(np.rint(origin).astype(np.int64), -1, 0)
-    source = row, column
-    opacity, covered = rim.opacity[source][..., None], covered[..., None]
-    change = covered * (1 - opacity) * (ground - rim.background[source])
+    opacity, covered = rim.opacity[row, column][..., None], covered[..., None]
+    change = covered * (1 - opacity) * (ground - rim.background[row, column])
     change += (1 - covered) * (ground - _taken(photo, origin))
     changed = nearest.distance(landed | behind.left)
     return View(
