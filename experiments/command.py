@@ -1,6 +1,7 @@
 """How our programs start and fail: absl flags in, one line on standard error and status 1 out."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -9,12 +10,14 @@ from absl import app, flags
 
 from experiments.alone import SAID
 
+_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
+
 
 def run(main: Callable[[], None]) -> None:
     """Parse the flags, then run `main`.
 
     A ValueError, a failing disk, a bad flag or too little memory ends in one line on standard error
-    and status 1.
+    and status 1; Ctrl-C in one line and status 130.
     """
     logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
     app.run(lambda rest: attempt(main, rest), flags_parser=parse)
@@ -33,6 +36,11 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
         if isinstance(error, RuntimeError) and not any(words in said for words in SAID):
             raise
         fail(f"not enough memory ({said}); expected more, or a smaller --size")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_INTERRUPTED)  # Python would wait for threads that compile, which nothing stops
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -41,6 +49,8 @@ def parse(argv: Sequence[str]) -> list[str]:
         return list(flags.FLAGS(argv))
     except flags.Error as error:
         fail(str(error))
+    except SystemExit:
+        sys.exit(0)  # absl has shown the help, and calls it a fault
 
 
 def fail(line: str) -> NoReturn:

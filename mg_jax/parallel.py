@@ -82,13 +82,18 @@ def jit_lean(function: Callable[P, R], donated: int | tuple[int, ...] = ()) -> C
 def beside() -> Iterator[ThreadPoolExecutor]:
     """A thread that prepares and compiles what comes next, while the device works.
 
-    Work that has not begun when the block ends is dropped.
+    Work that has not begun when the block ends is dropped; what has begun is waited for, unless
+    the user interrupts.
     """
     pool = ThreadPoolExecutor(1)
+    wait = True
     try:
         yield pool
+    except KeyboardInterrupt:
+        wait = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait, cancel_futures=True)
 
 
 def compile_for(program: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> None:

@@ -1,5 +1,7 @@
 """How programs start and fail."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ from absl.testing import flagsaver
 from experiments import command
 
 PROGRAM = """
-import logging
+import logging, threading, time
 from absl import flags
 from experiments import command
 number = flags.DEFINE_integer("number", 1, "A number.")
@@ -26,6 +28,10 @@ def main():
         raise RuntimeError("RESOURCE_EXHAUSTED: 9 GiB\\n...")
     if number.value == 5:
         raise RuntimeError("something else")
+    if number.value == 6:
+        threading.Thread(target=time.sleep, args=(120,)).start()
+        print("at work", flush=True)
+        time.sleep(120)
     print(number.value)
 command.run(main)
 """
@@ -73,6 +79,37 @@ def test_help_is_no_fault():
     done = run("--help")
     assert "--number: A number." in done.stdout
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("flag", ["--help", "-?", "--helpshort", "--helpfull", "--helpxml"])
+def test_help_ends_with_status_0(flag):
+    done = run(flag)
+    assert done.returncode == 0
+    assert "number" in done.stdout
+
+
+def test_ctrl_c_is_one_line_at_once_whatever_other_threads_do():
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "--number=6"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout.readline() == "at work\n"
+    program.send_signal(signal.SIGINT)
+    assert program.communicate(timeout=20) == ("", "interrupted\n")
+    assert program.returncode == 130
+
+
+def test_an_interrupt_ends_the_process_with_status_130(monkeypatch, capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    with pytest.raises(SystemExit) as caught:
+        command.attempt(main, ["program"])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_many_lines_become_one(capsys):

@@ -1,5 +1,6 @@
 """Compile time, kept programs, memory."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -81,6 +82,23 @@ def test_a_folder_given_is_where_programs_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "other"))
     parallel.keep_programs(tmp_path / "this")
     assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "this"
+
+
+def test_work_beside_is_waited_for_but_not_when_the_user_interrupts():
+    with parallel.beside() as helper:
+        begun = helper.submit(time.sleep, 0.1)
+    assert begun.done()
+    end, works = threading.Event(), []
+
+    def interrupted():
+        with parallel.beside() as helper:
+            works.append(helper.submit(end.wait, 20))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not works[0].done()
+    end.set()
 
 
 def test_peak_memory_only_grows():
