@@ -18,12 +18,14 @@ Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or l
 diffusion method and for pixels, nothing for the others, and 3 s to measure each picture.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -94,7 +96,8 @@ def main() -> None:
     folders = cases.find(Path(_cases.value))
     for folder in folders:
         _check(cases.read(folder), folder)
-    noise.keys(_seed.value, 1)
+    with _named():
+        noise.keys(_seed.value, 1)
     ruler = _ruler()
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
     table: dict[str, dict[str, Row]] = {}
@@ -132,6 +135,8 @@ def _chosen() -> dict[str, Method]:
     if _model.value:
         if _dtype.value:
             given["dtype"] = _dtype.value
+        if not _presets.value:
+            raise ValueError(f"--presets: none given; expected some of {', '.join(PRESETS)}")
         for preset in _presets.value:
             if preset not in PRESETS:
                 raise ValueError(f"--presets: {preset}; expected some of {', '.join(PRESETS)}")
@@ -139,7 +144,8 @@ def _chosen() -> dict[str, Method]:
             settings = _with(PRESETS[preset](), given)
             known[name] = methods.stable_diffusion(_model.value, settings)
             names.append(name)
-            editing.stable_diffusion(_model.value, settings.dtype)
+            with _named():
+                editing.stable_diffusion(_model.value, settings.dtype)
     return methods.chosen(names, known)
 
 
@@ -159,8 +165,15 @@ def _check_read(internal: bool) -> None:
 
 def _with(settings: _S, given: dict[str, Any]) -> _S:
     """The settings, but for what the flags say."""
-    try:
+    with _named():
         return dataclasses.replace(settings, **given)
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """Errors that begin with an argument's name begin with its flag instead."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"--{error}") from error
 

@@ -82,7 +82,13 @@ def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
 
 
 def chosen(names: list[str], known: dict[str, Method]) -> dict[str, Method]:
-    """The methods of these names, in their order, each once. Raises ValueError for other names."""
+    """The methods of these names, in their order, each once.
+
+    Raises:
+        ValueError: another name, or none.
+    """
+    if not names:
+        raise ValueError(f"--methods: none given; expected some of {', '.join(known)}")
     for name in names:
         if name.startswith(STABLE_DIFFUSION) and name not in known:
             raise ValueError(f"--methods: {name} without --model; expected its weights")

@@ -43,6 +43,11 @@ def test_other_names_are_refused(name, line):
         methods.chosen(["nothing", name], KNOWN)
 
 
+def test_no_name_is_refused():
+    with pytest.raises(ValueError, match="--methods: none given; expected some of internal, "):
+        methods.chosen([], KNOWN)
+
+
 def test_no_two_methods_are_the_same():
     settings = [method.settings for method in KNOWN.values()]
     assert all(one not in settings[:i] for i, one in enumerate(settings))
