@@ -237,7 +237,7 @@ def _write(
         f"{REFERENCE}: another program's result; {ANSWER}: the truth, with the judge's own error."
         "\n\n"
     )
-    text = head + tables.markdown(scores, frozenset({REFERENCE, ANSWER}))
+    text = head + tables.markdown(scores, frozenset({ANSWER}))
     for name, content in (("table.json", json.dumps(report, indent=2) + "\n"), ("table.md", text)):
         with files.atomic(out / name) as stream:
             stream.write(content.encode())

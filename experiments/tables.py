@@ -57,10 +57,10 @@ def means(table: Table) -> list[Means]:
     ]
 
 
-def markdown(table: Table, pictures: frozenset[str]) -> str:
-    """All means, then all cases; the best of each column bold, but for rows in `pictures`.
+def markdown(table: Table, beside: frozenset[str]) -> str:
+    """All means, then all cases; the best of each column bold.
 
-    `pictures` are rows that no method of ours made.
+    Rows in `beside` are no method's: they have no part in the contest.
     """
     parts = []
     for group in means(table):
@@ -74,8 +74,8 @@ def markdown(table: Table, pictures: frozenset[str]) -> str:
                 if 0 < count < len(group.cases)
             )
             which += "".join(f"; {one}" for one in dict.fromkeys(fewer))
-        parts.append(f"## {which}\n\n{_lines(group.rows, pictures)}")
-    parts += [f"## {case}\n\n{_lines(rows, pictures)}" for case, rows in table.items()]
+        parts.append(f"## {which}\n\n{_lines(group.rows, beside)}")
+    parts += [f"## {case}\n\n{_lines(rows, beside)}" for case, rows in table.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -94,22 +94,23 @@ def _means(table: Table, cases: list[str], rows: list[str]) -> Means:
     return Means(cases, found, counts)
 
 
-def _lines(rows: Mapping[str, Scores], pictures: frozenset[str]) -> str:
+def _lines(rows: Mapping[str, Scores], beside: frozenset[str]) -> str:
     """A Markdown table of the metrics that any row has."""
     shown = [key for key in METRICS if any(row.get(key) is not None for row in rows.values())]
-    best = {key: _best(rows, key, pictures) for key in shown}
+    methods = [scores for row, scores in rows.items() if row not in beside]
+    best = {key: _best(methods, key) for key in shown}
     lines = [
         ["", *(METRICS[key].title for key in shown)],
         ["---", *("---:" for _ in shown)],
-        *([row, *(_cell(scores.get(key), key, best[key]) for key in shown)]
+        *([row, *(_cell(scores.get(key), key, None if row in beside else best[key])
+                 for key in shown)]
           for row, scores in rows.items()),
     ]  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _best(rows: Mapping[str, Scores], key: str, pictures: frozenset[str]) -> float | None:
-    made = [scores.get(key) for row, scores in rows.items() if row not in pictures]
-    values = [value for value in made if value is not None]
+def _best(methods: list[Scores], key: str) -> float | None:
+    values = [value for scores in methods if (value := scores.get(key)) is not None]
     sign = METRICS[key].better
     return max(values, key=lambda value: sign * value) if sign and len(values) > 1 else None
 

@@ -72,6 +72,9 @@ def test_a_whole_evaluation_then_one_more_method_and_clip(work):
     assert first["forward_warp"]["psnr_region"] > first["nothing"]["psnr_region"]
     assert first["forward_warp"]["color_l1_moved"] == pytest.approx(0, abs=1e-6)
     assert first["answer"]["psnr"] is None
+    lines = (out / "table.md").read_text().splitlines()
+    assert not any("**" in line for line in lines if line.startswith("| answer"))
+    assert any("**" in line for line in lines if line.startswith("| reference"))
     assert table["seed"] == 0
     assert table["ruler"]["judge"] == "raft-small"
     assert set(table["methods"]) == {"nothing", "forward_warp"}

@@ -104,6 +104,15 @@ def test_the_markdown_says_every_number_and_marks_the_best():
     assert [cells[row][seconds] for row in ("ours", "theirs")] == ["60.0", "1.0"]
 
 
+def test_a_row_beside_is_never_bold_and_does_not_keep_others_from_it():
+    given = {"a": {"ours": scores(ssim=0.9), "theirs": scores(ssim=0.8)}}
+    for ssim in (0.95, 0.9, 0.1):
+        given["a"]["answer"] = given["a"]["ours"] | {"ssim": ssim}
+        lines = tables.markdown(given, frozenset({"answer"})).splitlines()
+        assert not any("**" in line for line in lines if line.startswith("| answer"))
+        assert sum("**0.9000**" in line for line in lines if line.startswith("| ours")) == 2
+
+
 def test_the_markdown_says_over_how_many_cases_a_metric_is():
     given = table()
     for row in ROWS:
