@@ -48,6 +48,23 @@ def test_compiling_takes_no_longer_than_the_block():
     assert 0 < compiling.seconds <= time.perf_counter() - start
 
 
+def test_what_several_threads_compile_at_once_counts_once():
+    def compiling(duration):
+        jax.monitoring.record_event_duration_secs("/jax/core/compile/any", duration)
+
+    compiling(60.0)  # before the block
+    start = time.perf_counter()
+    with parallel.compile_time() as several:
+        time.sleep(0.2)
+        compiling(0.1)
+        compiling(0.15)
+        compiling(60.0)  # begun before it
+        time.sleep(0.2)
+        compiling(0.1)
+    took = time.perf_counter() - start
+    assert 0.3 <= several.seconds <= took - 0.1
+
+
 def test_blocks_may_nest():
     x = jnp.arange(5.0)
     with parallel.compile_time() as whole:
