@@ -29,6 +29,7 @@ from flows import (
     fitting,
     masks,
     raft,
+    selections,
     spreading,
     video,
 )
@@ -85,7 +86,9 @@ def main() -> None:
     """Read, estimate, clean, fit, write."""
     parallel.keep_programs()
     out = Path(_out.value)
+    preview = out.with_name(f"{out.stem}_preview.png")
     files.check_suffix(out)
+    writing.check_apart([out, preview], _inputs(), f"--out={out}")
     pair = _read_pair()
     photo = images.read(_target.value) if _target.value else pair.first
     counts = reading.selection(_frame_mask.value, pair.first) if _frame_mask.value else None
@@ -109,12 +112,17 @@ def main() -> None:
         flow, moved = _within(moves, spreading.spread(flow, moved)), moves
 
     files.write(out, flow)
-    preview = out.with_name(f"{out.stem}_preview.png")
     images.write(preview, _sheet(pair, there, known, photo, flow))
     print(
         f"{out}: {known.mean():.1%} of the pixels are consistent; {moved.mean():.1%} move, by"
         f" {np.linalg.norm(flow[moved], axis=-1).mean():.1f} px in the mean; look at {preview}"
     )
+
+
+def _inputs() -> list[str]:
+    """The files that the flags name."""
+    named = (_first, _second, _video, _frame_mask, _target, _object_mask, _flow_model)
+    return [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
 
 
 def _read_pair() -> _Pair:

@@ -60,6 +60,7 @@ def main() -> None:
     parallel.keep_programs()
     out, settings = Path(_out.value), _settings()
     trajectory.check_name(out)
+    writing.check_apart([out], _inputs(), f"--out={out}")
     writing.folder(out.parent, f"--out={out}")
     folder = Path(_reference_latents.value) if _reference_latents.value else None
     if folder is not None and importlib.util.find_spec("torch") is None:
@@ -93,6 +94,12 @@ def main() -> None:
         f"sampled back, {how}: {fidelity.psnr(back, work):.1f} dB;"
         f" the autoencoder alone: {fidelity.psnr(alone, work):.1f} dB"
     )
+
+
+def _inputs() -> list[str]:
+    """The photo, and the model or, of a folder, all in it."""
+    model = Path(_model.value)
+    return [_image.value, str(model), *map(str, model.rglob("*"))]
 
 
 def _report(bar: Any) -> inverted.Report:

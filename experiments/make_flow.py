@@ -29,11 +29,12 @@ _out = flags.DEFINE_string("out", "out/flow.npz", "Flow file to write; the suffi
 def main() -> None:
     """Read, draw, write."""
     out = Path(_out.value)
+    preview = out.with_name(f"{out.stem}_preview.png")
     files.check_suffix(out)
+    writing.check_apart([out, preview], motion_flags.inputs(), f"--out={out}")
     photo = images.read(motion_flags.image_path())
     flow = motion_flags.read_flow(photo)
     writing.folder(out.parent, f"--out={out}")
-    preview = out.with_name(f"{out.stem}_preview.png")
     files.write(out, flow)
     images.write(preview, draw.preview(photo, flow))
     moving = masks.moving(flow)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import math
+import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,20 @@ def folder(path: Path, flag: str) -> Path:
     except OSError as error:
         raise ValueError(f"{flag}: {error.strerror}; expected a writable folder") from error
     return path
+
+
+def check_apart(written: Iterable[Path], read: Iterable[str], flag: str) -> None:
+    """Find out, before any work, whether a file to write is one to read, by whatever way named.
+
+    Raises:
+        ValueError: it is; the line begins with the flag.
+    """
+    kept = {os.path.realpath(path) for path in read}
+    for path in written:
+        if os.path.realpath(path) in kept:
+            raise ValueError(
+                f"{flag}: would overwrite {path}, which is read; expected another name"
+            )
 
 
 def described(settings: Settings) -> dict[str, Any]:

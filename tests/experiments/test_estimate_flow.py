@@ -124,6 +124,39 @@ for arguments in json.load(sys.stdin):
 """
 
 
+OVER = [
+    {"first": "before.png", "second": "after.png", "out": "before.png"},
+    {"first": "before.png", "second": "after.png", "out": "../pictures/after.png"},
+    {"first": "before.png", "second": "a_preview.png", "out": "a.flo"},
+    {"video": "clip_preview.png", "from_seconds": 0, "to_seconds": 1, "out": "clip.npz"},
+    {"first": "before.png", "second": "after.png", "frame_mask": "mask.png", "out": "mask.png"},
+    {"first": "before.png", "second": "after.png", "target": "mask.png", "out": "mask.png"},
+    {"first": "before.png", "second": "after.png", "object_mask": "mask.png", "out": "mask.png"},
+    {"first": "before.png", "second": "after.png", "flow_model": "raft.npy", "out": "raft.npy"},
+]
+
+
+def test_what_is_read_is_not_overwritten(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    names = {"before.png", "after.png", "a_preview.png", "clip_preview.png", "mask.png", "raft.npy"}
+    for name in names:
+        (folder / name).write_text(name)
+    calls = [
+        [f"--{k}={folder / v if '.' in str(v) else v}" for k, v in flags.items()] for flags in OVER
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", EACH], input=json.dumps(calls), capture_output=True, text=True
+    )
+    lines = done.stderr.splitlines()
+    assert (done.stdout.split(), len(lines)) == (["1"] * len(OVER), len(OVER))
+    for line, call in zip(lines, calls, strict=True):
+        assert line.startswith(f"{call[-1]}: would overwrite ")
+        assert line.endswith(", which is read; expected another name")
+    assert {path.name for path in folder.iterdir()} == names
+    assert all((folder / name).read_text() == name for name in names)
+
+
 def test_bad_input_is_one_line_that_names_it_and_writes_nothing(scene, tmp_path):
     folder, _ = scene
     calls = []

@@ -85,6 +85,18 @@ def test_bad_input_is_one_line_that_names_it(place, tmp_path, flags, line):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("file", ["vae/diffusion_pytorch_model.safetensors", "one.safetensors"])
+def test_the_model_is_not_overwritten(place, tmp_path, file):
+    (tmp_path / "vae").mkdir()
+    (tmp_path / file).write_text("weights")
+    model = tmp_path if file.startswith("vae") else tmp_path / file
+    done = invert(place, model=model, out=tmp_path / file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"--out={tmp_path / file}: would overwrite {tmp_path / file}, ")
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / file).read_text() == "weights"
+
+
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="PyTorch is installed")
 def test_the_references_files_need_pytorch_and_that_is_said_at_once(place, tmp_path):
     done = invert(place, out=tmp_path / "photo.safetensors", reference_latents=tmp_path / "data")

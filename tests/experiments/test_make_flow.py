@@ -101,6 +101,31 @@ def test_a_motion_that_no_edit_could_use_is_refused(work):
     assert not (work / "flow.npz").exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--out={}/photo.png", "--motion=translate dx=1", "--object_mask={}/mask.png"),
+        ("--out={}/mask.png", "--motion=translate dx=1", "--object_mask={}/mask.png"),
+        ("--out={}/folder/../flow.npz", "--flow={}/flow.npz"),
+        ("--out={}/link.npz", "--flow={}/flow.npz"),
+        ("--out={}/a.npz", "--image={}/a_preview.png", "--flow={}/flow.npz"),
+    ],
+)
+def test_what_is_read_is_not_overwritten(work, arguments):
+    for copy in ("mask.png", "a_preview.png"):
+        (work / copy).write_bytes((work / "cutout.png").read_bytes())
+    files.write(work / "flow.npz", motions.field(motions.parse("rotate degrees=9"), MASK))
+    (work / "link.npz").symlink_to(work / "flow.npz")
+    (work / "folder").mkdir()
+    before = {path: path.is_file() and path.read_bytes() for path in work.rglob("*")}
+    done = make_flow(work, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(arguments[0].replace("{}", str(work)))
+    assert "which is read; expected another name" in done.stderr
+    assert {path: path.is_file() and path.read_bytes() for path in work.rglob("*")} == before
+
+
 def test_a_flow_beyond_any_picture_is_refused(work):
     flow = np.full((*images.read(work / "photo.png").shape[:2], 2), 1e30, np.float32)
     np.savez(work / "far.npz", flow=flow)
