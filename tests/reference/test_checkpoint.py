@@ -271,6 +271,16 @@ def test_a_file_cut_short(tmp_path, share):
     assert "\n" not in str(caught.value)
 
 
+def test_a_tensor_that_is_no_array(tmp_path):
+    file, name = tmp_path / "model.ckpt", "first_stage_model.quant_conv.bias"
+    state = tensors(FIRST)
+    torch.save(state | {name: state[name].to_sparse()}, file)
+    with pytest.raises(ValueError, match=r"model\.ckpt: .*expected a dense one") as caught:
+        loading.load(file)
+    assert f"{name}: holds a tensor that is no array" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [torch.zeros(3), [1, 2], {"state_dict": {}}])
 def test_other_content(tmp_path, content):
     file = tmp_path / "model.ckpt"

@@ -16,6 +16,9 @@ import numpy as np
 import safetensors
 from jaxtyping import Shaped
 
+from flows.files import pytorch
+from flows.files.format import FaultError
+
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -154,14 +157,15 @@ def _pickle(path: Path) -> Archive:
         raise ValueError(f"{path}: holds a {type(content).__name__}; expected named arrays")
     arrays = {str(name): value for name, value in content.items() if torch.is_tensor(value)}
     beside |= {str(name): value for name, value in content.items() if str(name) not in arrays}
-    return Archive({name: _of_torch(tensor) for name, tensor in arrays.items()}, beside)
+    return Archive({name: _of_torch(name, tensor) for name, tensor in arrays.items()}, beside)
 
 
-def _of_torch(tensor: Any) -> Stored:
+def _of_torch(name: str, tensor: Any) -> Stored:
     def value() -> Shaped[np.ndarray, "..."]:
-        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-        array: np.ndarray = wide.detach().numpy()
-        return array
+        try:
+            return pytorch.array(tensor)
+        except FaultError as fault:
+            raise ValueError(f"{name}: {fault}") from None
 
     return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), value)
 
