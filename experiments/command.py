@@ -10,6 +10,7 @@ from absl import app, flags
 
 from experiments.alone import SAID
 
+_MAY_BE_EMPTY = ("prompt",)
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
 
 
@@ -44,13 +45,18 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
 
 
 def parse(argv: Sequence[str]) -> list[str]:
-    """Parse the flags; return the rest of the command line."""
+    """Parse the flags, which say something if they are given; return the rest of the line."""
     try:
-        return list(flags.FLAGS(argv))
+        rest = list(flags.FLAGS(argv))
     except flags.Error as error:
         fail(str(error))
     except SystemExit:
         sys.exit(0)  # absl has shown the help, and calls it a fault
+    for name in flags.FLAGS:
+        flag = flags.FLAGS[name]
+        if flag.present and flag.value == "" and name not in _MAY_BE_EMPTY:
+            fail(f"--{name}: empty; expected a value, or no such flag")
+    return rest
 
 
 def fail(line: str) -> NoReturn:

@@ -70,6 +70,8 @@ _guidance_schedule = flags.DEFINE_string(
     "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
 )
 
+_FILES = ("edited.png", "overview.png", "metrics.json", "trace.npz", "config.json")
+
 
 class _Inputs(NamedTuple):
     """What is read, and the file that each argument of `edit` is named after in errors."""
@@ -85,6 +87,8 @@ class _Inputs(NamedTuple):
 def main() -> None:
     """Read, edit, write."""
     parallel.keep_programs()
+    out = Path(_out.value)
+    writing.check_apart([*map(out.joinpath, _FILES), *_samples_in(out)], _inputs(), f"--out={out}")
     with reading.named({}):
         settings = setting_flags.read()
     read = _read_directory(settings) if _reference_dir.value else _read_files(settings)
@@ -103,7 +107,7 @@ def main() -> None:
             "given": read.given,
         }
         editing.check(**request)
-    out = writing.folder(Path(_out.value), f"--out={_out.value}")
+    writing.folder(out, f"--out={out}")
     config = _config(settings)
     _note(read)
     with tqdm(desc="editing", unit="level", disable=None) as bar:
@@ -220,19 +224,24 @@ def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Give
     return given
 
 
-def _config(settings: Settings) -> dict[str, Any]:
+def _inputs() -> list[str]:
+    """The files that are read, but for models."""
     named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
     inputs = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
     else:
         inputs += motion_flags.inputs()
+    return inputs
+
+
+def _config(settings: Settings) -> dict[str, Any]:
     module = flags.FLAGS.find_module_defining_flag(_out.name)
     packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
         "settings": writing.described(settings),
-        "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in inputs},
+        "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in _inputs()},
         "versions": {
             "python": platform.python_version(),
             **{name: importlib.metadata.version(name) for name in packages},
@@ -247,9 +256,8 @@ def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
     An earlier run's samples go, of which there may have been more.
     """
     (out / "metrics.json").unlink(missing_ok=True)
-    for path in out.iterdir():
-        if re.fullmatch(r"edited_\d+\.png", path.name):
-            path.unlink()
+    for path in _samples_in(out):
+        path.unlink()
     pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
         "edited.png": result.image,
         **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},
@@ -262,6 +270,11 @@ def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
     for name, content in (("config.json", config), ("metrics.json", result.metrics)):
         with files.atomic(out / name) as stream:
             stream.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def _samples_in(out: Path) -> list[Path]:
+    """Pictures of further samples that a folder holds."""
+    return [path for path in out.glob("*.png") if re.fullmatch(r"edited_\d+", path.stem)]
 
 
 if __name__ == "__main__":

@@ -18,14 +18,12 @@ Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or l
 diffusion method and for pixels, nothing for the others, and 3 s to measure each picture.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +34,7 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, evaluation, matrix, methods, tables, writing
+from experiments import command, evaluation, matrix, methods, reading, tables, writing
 from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
 from experiments.methods import (
     ABLATIONS,
@@ -96,7 +94,7 @@ def main() -> None:
     folders = cases.find(Path(_cases.value))
     for folder in folders:
         _check(cases.read(folder), folder)
-    with _named():
+    with reading.named({}):
         noise.keys(_seed.value, 1)
     ruler = _ruler()
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
@@ -144,7 +142,7 @@ def _chosen() -> dict[str, Method]:
             settings = _with(PRESETS[preset](), given)
             known[name] = methods.stable_diffusion(_model.value, settings)
             names.append(name)
-            with _named():
+            with reading.named({}):
                 editing.stable_diffusion(_model.value, settings.dtype)
     return methods.chosen(names, known)
 
@@ -165,27 +163,14 @@ def _check_read(internal: bool) -> None:
 
 def _with(settings: _S, given: dict[str, Any]) -> _S:
     """The settings, but for what the flags say."""
-    with _named():
+    with reading.named({}):
         return dataclasses.replace(settings, **given)
-
-
-@contextlib.contextmanager
-def _named() -> Iterator[None]:
-    """Errors that begin with an argument's name begin with its flag instead."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"--{error}") from error
 
 
 def _check(case: Case, folder: Path) -> None:
     """Refuse what no method could edit, naming the file."""
-    try:
+    with reading.named({"image": f"{folder / cases.SOURCE}", "flow": f"{folder / cases.FLOW}"}):
         editing.check(case.source, case.flow)
-    except ValueError as error:
-        argument, _, rest = str(error).partition(": ")
-        file = cases.FLOW if argument == "flow" else cases.SOURCE
-        raise ValueError(f"{folder / file}: {rest}") from error
 
 
 def _ruler() -> Ruler:

@@ -16,6 +16,8 @@ import logging, threading, time
 from absl import flags
 from experiments import command
 number = flags.DEFINE_integer("number", 1, "A number.")
+flags.DEFINE_string("photo", None, "A file.")
+flags.DEFINE_string("prompt", "", "Words, or none.")
 def main():
     logging.getLogger("jax").info("Unable to initialize backend 'tpu'")
     if number.value == 0:
@@ -44,7 +46,7 @@ def run(*arguments):
 
 
 def test_a_good_run_prints_its_own_lines_only():
-    done = run("--number=7")
+    done = run("--number=7", "--prompt=")
     assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
 
 
@@ -59,6 +61,7 @@ def test_a_good_run_prints_its_own_lines_only():
         ),
         ("--number=abc", "flag --number=abc: invalid literal for int() with base 10: 'abc'"),
         ("--numer=1", "Unknown command line flag 'numer'. Did you mean: number ?"),
+        ("--photo=", "--photo: empty; expected a value, or no such flag"),
         ("7", "7: not a flag; expected --name=value"),
     ],
 )
