@@ -136,12 +136,14 @@ def _note(read: _Inputs) -> None:
     moving = masks.moving(read.flow)
     left = motions.leaving(read.flow, moving)
     if left > 0:
-        print(f"note: {left:.0%} of the moved pixels leave the picture", file=sys.stderr)
+        share = writing.percent(left, 0)
+        print(f"note: {share} of the moved pixels leave the picture", file=sys.stderr)
     if read.keep_mask is not None:
         touched = moving | masks.destination(read.flow)
         kept = read.keep_mask[touched].mean()
         if kept > 0:
-            print(f"note: {kept:.0%} of where the motion is stays, by the mask", file=sys.stderr)
+            share = writing.percent(kept, 0)
+            print(f"note: {share} of where the motion is stays, by the mask", file=sys.stderr)
 
 
 def _read_files(settings: Settings) -> _Inputs:

@@ -114,7 +114,8 @@ def main() -> None:
     files.write(out, flow)
     images.write(preview, _sheet(pair, there, known, photo, flow))
     print(
-        f"{out}: {known.mean():.1%} of the pixels are consistent; {moved.mean():.1%} move, by"
+        f"{out}: {writing.percent(known.mean(), 1)} of the pixels are consistent;"
+        f" {writing.percent(moved.mean(), 1)} move, by"
         f" {np.linalg.norm(flow[moved], axis=-1).mean():.1f} px in the mean; look at {preview}"
     )
 

@@ -38,8 +38,9 @@ def main() -> None:
     files.write(out, flow)
     images.write(preview, draw.preview(photo, flow))
     moving = masks.moving(flow)
+    share, left = moving.mean(), motions.leaving(flow, moving)
     print(
-        f"{out}: {moving.mean():.1%} of the picture moves, {motions.leaving(flow, moving):.1%} of"
+        f"{out}: {writing.percent(share, 1)} of the picture moves, {writing.percent(left, 1)} of"
         f" that leaves it; look at {preview}"
     )
 

@@ -1,4 +1,4 @@
-"""Where our programs write, and how settings are written."""
+"""Where our programs write, and how settings and shares are written."""
 
 import dataclasses
 import math
@@ -44,3 +44,9 @@ def described(settings: Settings) -> dict[str, Any]:
     """Settings by name, for a JSON file: that has no number for infinity."""
     values = dataclasses.asdict(settings)
     return {name: "inf" if value == math.inf else value for name, value in values.items()}
+
+
+def percent(share: float, digits: int) -> str:
+    """A share, 0 to 1, as "12%", `digits` after the point; zero only where there is nothing."""
+    least = 10.0 ** -(2 + digits)
+    return f"less than {least:.{digits}%}" if 0 < share < least else f"{share:.{digits}%}"

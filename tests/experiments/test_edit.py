@@ -360,6 +360,17 @@ def test_a_mask_over_the_motion_is_noted(work, capsys):
         assert ("of where the motion is stays, by the mask\n" in capsys.readouterr().err) == note
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_the_least_that_leaves_the_picture_is_not_said_to_be_nothing(work, capsys):
+    field = np.zeros((H, W, 2), np.float32)
+    field[20:40, 20:40] = field[20, -1] = (9, 0)
+    files.write(work / "flow.npz", field)
+    arguments = (f"--image={work / 'photo.png'}", f"--flow={work / 'flow.npz'}")
+    assert call(*SMALL, *arguments, f"--out={work / 'out'}") == 0
+    noted = "note: less than 1% of the moved pixels leave the picture\n"
+    assert capsys.readouterr().err == noted
+
+
 def spoil(work):
     """Broken inputs by name."""
     field = files.read(work / "flow.npz")
