@@ -34,6 +34,10 @@ _LMS_TO_RGB = np.array(
         [-0.0041960863, -0.7034186147, 1.7076147010],
     ]
 )
+# Panels of a sheet, in pixels. Photos of up to 4:1 and 1:4 have what they ask for; longer strips,
+# brought to one height, would make sheets beyond any screen, or leave their titles no room.
+_LOWEST, _HIGHEST, _LONGEST = 240, 720, 4
+_WIDEST = _LONGEST * _HIGHEST
 _SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no jagged edges
 
 
@@ -176,21 +180,22 @@ def preview(
 def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
     """Arrange titled pictures on one white sheet: a row of up to three, else rows of equals.
 
-    All are brought to one height, between 240 and 720 pixels; a title too long for its picture
-    is cut.
+    All are brought to one height, between 240 and 720 pixels, but strips for which that would be
+    wider than 2880 to that width; a title too long for its picture is cut.
 
     Raises:
         ValueError: there is no panel.
     """
     if not panels:
         raise ValueError("sheet: has no panel; expected at least one titled picture")
-    cell_height = min(720, max(240, *(picture.shape[0] for _, picture in panels)))
-    pictures = [_at_height(picture, cell_height) for _, picture in panels]
-    cell_width = max(picture.width for picture in pictures)
+    side = min(_HIGHEST, max(_LOWEST, *(picture.shape[0] for _, picture in panels)))
+    pictures = [_at_height(picture, side) for _, picture in panels]
+    cell_height = max(picture.height for picture in pictures)
+    cell_width = max(side // _LONGEST, *(picture.width for picture in pictures))
     columns = len(panels) if len(panels) <= 3 else math.ceil(math.sqrt(len(panels)))
     rows = math.ceil(len(panels) / columns)
-    font = _font(max(14, cell_height // 22))
-    margin = cell_height // 16
+    font = _font(max(14, side // 22))
+    margin = side // 16
     gap = margin // 2
     strip = _line_height(font) + gap // 2
     paper = Image.new(
@@ -232,8 +237,11 @@ def _fitted(title: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def _at_height(picture: np.ndarray, height: int) -> Image.Image:
+    """Bring a picture to a height; a strip that would be too wide is made as wide as may be."""
     image = Image.fromarray(picture)
     width = max(1, round(image.width * height / image.height))
+    if width > _WIDEST:
+        width, height = _WIDEST, max(1, round(image.height * _WIDEST / image.width))
     return image.resize((width, height), Image.Resampling.BICUBIC)
 
 

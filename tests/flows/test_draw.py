@@ -127,6 +127,26 @@ def test_a_sheet_shows_every_panel_whole():
         )
 
 
+@pytest.mark.parametrize("shape", [(16, 1200), (16, 12000), (1200, 16), (12000, 16), (400, 2000)])
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_strips_make_sheets_that_can_be_looked_at(shape, count):
+    strip = np.zeros((*shape, 3), np.uint8)
+    sheet = draw.sheet([("a title", strip)] * count)
+    height, width = sheet.shape[:2]
+    assert width <= count * 2880 + 300
+    assert height <= count * 720 + 300
+    assert (sheet == 0).all(axis=-1).sum() >= count * min(strip.shape[:2])  # each is there
+    titled = draw.sheet([("", strip)] * count) != sheet
+    assert titled.any(axis=(0, 2)).sum() > 30 * min(count, 2)  # columns of a title
+
+
+def test_a_strip_keeps_its_proportions():
+    strip = np.zeros((16, 1200, 3), np.uint8)
+    black = (draw.sheet([("", strip)]) == 0).all(axis=-1)
+    assert black.any(axis=1).sum() == round(2880 * 16 / 1200)
+    assert black.any(axis=0).sum() == 2880
+
+
 @pytest.mark.parametrize(("count", "columns"), [(1, 1), (2, 2), (3, 3), (4, 2), (5, 3), (9, 3)])
 def test_panels_stand_in_rows(count, columns):
     one = draw.sheet([("a", PHOTO)])
