@@ -85,6 +85,9 @@ class _Pair(NamedTuple):
 def main() -> None:
     """Read, estimate, clean, fit, write."""
     parallel.keep_programs()
+    for flag in (_least_motion, _least_region):
+        if math.isnan(flag.value):  # which absl's bounds let pass
+            raise ValueError(f"--{flag.name}: nan; expected a number from 0")
     out = Path(_out.value)
     preview = out.with_name(f"{out.stem}_preview.png")
     files.check_suffix(out)

@@ -108,6 +108,8 @@ BAD = [
     ({"first": "before.png", "second": "after.png", "object_mask": "bent 1,1"}, "bent 1,1"),
     ({"first": "before.png", "second": "before.png"}, "before.png"),
     ({"first": "before.png", "second": "after.png", "out": "flow.txt"}, "flow.txt"),
+    ({"first": "before.png", "second": "after.png", "least_region": "nan"}, "--least_region: nan"),
+    ({"first": "before.png", "second": "after.png", "least_motion": "nan"}, "--least_motion: nan"),
 ]
 EACH = """
 import json, sys
