@@ -21,9 +21,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from mg_jax import weights
-from mg_jax.models.stable_diffusion import checkpoint
+from mg_jax.models.stable_diffusion import checkpoint, descriptions, stored_config
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Params, Weights
-from mg_jax.models.stable_diffusion.config import Config, TextConfig, UNetConfig, VAEConfig
+from mg_jax.models.stable_diffusion.config import Config
 
 FORMAT = "mg_jax stable diffusion"
 VERSION = 1
@@ -40,7 +40,9 @@ _TOKENIZER_FILES = (
 
 
 def is_one(path: Path) -> bool:
-    """Whether `write` made this folder."""
+    """Whether `write` made this folder; its config.json may be damaged since."""
+    if (path / _CONFIG).is_file() and (path / _PARAMETERS).is_dir():
+        return True
     try:
         content = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -94,35 +96,26 @@ def read(
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
-    content = json.loads((path / _CONFIG).read_text(encoding="utf-8"))
+    content = descriptions.read_json(path / _CONFIG)
+    if content.get("format") != FORMAT:
+        raise ValueError(
+            f"{path / _CONFIG}: format {content.get('format')!r}; expected {FORMAT!r}:"
+            " convert the weights again"
+        )
     if content.get("version") != VERSION:
         raise ValueError(
             f"{path / _CONFIG}: format version {content.get('version')}; expected {VERSION}:"
             " convert the weights again"
         )
     try:
-        config = _config(content["config"])
-    except (KeyError, TypeError, AttributeError) as error:
+        config = stored_config.read(content.get("config"))
+    except ValueError as error:
         raise ValueError(f"{path / _CONFIG}: broken ({error}); convert the weights again") from None
     empty = checkpoint.shapes(config)
     wanted = {name: variable.shape for name, variable in _flat(empty).items()}
     values = weights.restore(path / _PARAMETERS, wanted, dtype=dtype, sharding=sharding)
     words = path / _TOKENIZER
     return config, _nested(empty, values), words if words.is_dir() else None
-
-
-def _config(content: Mapping[str, Any]) -> Config:
-    """Configuration from JSON, whose lists are tuples."""
-
-    def fields(part: Mapping[str, Any]) -> dict[str, Any]:
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in part.items()}
-
-    return Config(
-        UNetConfig(**fields(content["unet"])),
-        VAEConfig(**fields(content["vae"])),
-        TextConfig(**fields(content["text"])),
-        content["prediction"],
-    )
 
 
 def _flat(params: Weights) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def load(
     if converted.is_one(place):
         config, weights, words = converted.read(place, dtype=dtype, sharding=sharding)
         config = replace(config, prediction=prediction or config.prediction)
-        return StableDiffusion(config, weights, read_tokenizer(words, config.text))
+        return StableDiffusion(config, weights, read_tokenizer(words, config.text, str(place)))
     return take(inspect(place, dtype, prediction), dtype=dtype, sharding=sharding)
 
 
@@ -96,21 +96,25 @@ def take(
     sharding: jax.sharding.Sharding | None = None,
 ) -> StableDiffusion:
     """Read what `inspect` found. Raises ValueError that lists all that does not fit."""
+    files = ", ".join(map(str, found.files))
+    words = read_tokenizer(found.tokenizer, found.config.text, files)
     try:
-        words = read_tokenizer(found.tokenizer, found.config.text)
         weights = checkpoint.fill(found, dtype=dtype, sharding=sharding)
     except ValueError as error:
-        raise ValueError(f"{', '.join(map(str, found.files))}: {error}") from None
+        raise ValueError(f"{files}: {error}") from None
     return StableDiffusion(found.config, weights, words)
 
 
-def read_tokenizer(words: Path | None, text: TextConfig) -> Tokenizer:
+def read_tokenizer(words: Path | None, text: TextConfig, weights: str) -> Tokenizer:
     """Read a tokenizer's folder; where there is none, CLIP's own, padded as 1.x or 2.x does.
 
-    Raises ValueError, one line, when the text encoder has another number of tokens.
+    Raises ValueError, one line that names a file of the tokenizer, or `weights` where there is
+    none, when it is broken or the text encoder has another number of tokens.
     """
     if words is not None:
         return tokenizer.read(words, text.vocabulary)
     if text.vocabulary != _CLIP:
-        raise ValueError(f"{text.vocabulary} tokens, without a tokenizer; expected CLIP's {_CLIP}")
+        raise ValueError(
+            f"{weights}: {text.vocabulary} tokens, without a tokenizer; expected CLIP's {_CLIP}"
+        )
     return tokenizer.default("<|endoftext|>" if text.activation == "quick_gelu" else "!")

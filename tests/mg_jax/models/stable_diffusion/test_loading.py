@@ -1,6 +1,7 @@
 """Every kind of source gives the same parameters; whatever is wrong is told in one line."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -203,6 +204,85 @@ def test_a_converted_folder_of_another_version_or_content_is_refused(place, tmp_
     )
     config.write_text(json.dumps(content | {"config": {}}))
     assert "broken" in complaint(tmp_path / "kept")
+
+
+def test_a_tokenizers_fault_is_its_files(own):
+    file = own / "tokenizer" / "vocab.json"
+    change(file, brandnewtoken=49408)
+    assert complaint(own).startswith(f"{file}: holds 49409 tokens; expected 49408")
+    file.write_text("{")
+    assert complaint(own).startswith(f"{file}: broken")
+    shutil.rmtree(own / "tokenizer")
+    assert complaint(own).startswith(f"{file.parent}: no such folder")
+
+
+def test_tokens_that_no_tokenizer_makes_are_the_weights_fault():
+    text = replace(FIRST.text, vocabulary=7)
+    with pytest.raises(ValueError, match=r"^a, b: 7 tokens, without a tokenizer; expected CLIP's"):
+        loading.read_tokenizer(None, text, "a, b")
+
+
+@pytest.fixture(scope="module")
+def kept(place, tmp_path_factory):
+    """A converted folder, whose config.json a test may spoil, and what that holds."""
+    found = loading.inspect(place / "1.x.safetensors")
+    folder = tmp_path_factory.mktemp("converted") / "kept"
+    converted.write(folder, found, loading.take(found).weights)
+    return folder, json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "broken"),
+        (b"{", "broken"),
+        (b'{"\xff": 1}', "broken"),
+        (b"[1]", "holds a list; expected a JSON object"),
+        (b"null", "holds a NoneType; expected a JSON object"),
+        (b"{}", "format None; expected 'mg_jax stable diffusion'"),
+    ],
+)
+def test_a_converted_folder_with_a_broken_description(kept, content, words):
+    folder, _ = kept
+    (folder / "config.json").write_bytes(content)
+    text = complaint(folder)
+    assert text.startswith(f"{folder / 'config.json'}: {words}")
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "words"),
+    [
+        ("unet", "channels", "wide", "config.unet.channels is 'wide'; expected a list, each a"),
+        ("unet", "channels", [], "config.unet.channels is []"),
+        ("unet", "channels", [32, None], "config.unet.channels is missing; expected a whole"),
+        ("unet", "channels", [32, [64]], "config.unet.channels is [64]; expected a whole number"),
+        ("unet", "attention", [1, 0], "config.unet.attention is 1; expected true or false"),
+        ("unet", "attention", [True], "unet.attention has 1 entries; expected 2"),
+        ("unet", "heads", [5, 7], "unet.heads is [5, 7]; expected to divide [32, 64]"),
+        ("unet", "groups", 7, "unet.groups is [7, 7]; expected to divide [32, 64]"),
+        ("unet", "context", 24, "unet.context is 24; expected text.width, "),
+        ("unet", "layers", True, "config.unet.layers is True; expected a whole number above 0"),
+        ("unet", "layers", 0, "config.unet.layers is 0; expected a whole number above 0"),
+        ("vae", "scale", float("nan"), "config.vae.scale is nan; expected a number above 0"),
+        ("vae", "scale", None, "config.vae.scale is missing; expected a number above 0"),
+        ("text", "activation", "relu", "is 'relu'; expected quick_gelu or gelu"),
+        ("text", "activation", ["gelu"], "is ['gelu']; expected quick_gelu or gelu"),
+        ("text", "heads", {}, "config.text.heads is {}; expected a whole number"),
+        ("text", "odd", 1, "config.text.odd is unknown; expected "),
+        (None, "vae", [1], "config.vae is [1]; expected an object"),
+        (None, "prediction", 1, "config.prediction is 1; expected epsilon or v_prediction"),
+    ],
+)
+def test_a_converted_folder_with_a_wrong_description(kept, part, key, value, words):
+    folder, content = kept
+    given = content["config"]
+    wrong = given | ({key: value} if part is None else {part: given[part] | {key: value}})
+    (folder / "config.json").write_text(json.dumps(content | {"config": wrong}))
+    text = complaint(folder)
+    assert text.startswith(f"{folder / 'config.json'}: broken (")
+    assert words in text
+    assert "\n" not in text
 
 
 def test_nothing_is_left_when_the_disk_fails(place, tmp_path, monkeypatch):

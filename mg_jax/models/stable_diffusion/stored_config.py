@@ -1,0 +1,71 @@
+"""A configuration as JSON keeps it, read back with every field checked."""
+
+import dataclasses
+import math
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.descriptions import Description
+
+
+def read(content: object) -> Config:
+    """The configuration whose `dataclasses.asdict` was written as JSON.
+
+    Raises:
+        ValueError: a field is missing, unknown, of another type, or does not go with the others.
+            One line that names it.
+    """
+    config: Config = _field(content, Config, "config")
+    if faults := _disagreements(config):
+        raise ValueError(", ".join(faults))
+    return config
+
+
+def _field(value: Any, kind: Any, name: str) -> Any:
+    """A JSON value as a field's type; numbers are above 0 and finite, lists are tuples."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        if unknown := sorted(value.keys() - hints.keys()):
+            raise ValueError(f"{name}.{unknown[0]} is unknown; expected {', '.join(hints)}")
+        fields = {key: _field(value.get(key), of, f"{name}.{key}") for key, of in hints.items()}
+        return kind(**fields)
+    if get_origin(kind) is tuple and isinstance(value, list) and value:
+        return tuple(_field(one, get_args(kind)[0], name) for one in value)
+    if get_origin(kind) is Literal and value in get_args(kind):
+        return value
+    if type(value) is kind and (kind is bool or 0 < value < math.inf):
+        return value
+    raise ValueError(f"{name} is {_text(value)}; expected {_expected(kind)}")
+
+
+def _expected(kind: Any) -> str:
+    """A field's type in words."""
+    if dataclasses.is_dataclass(kind):
+        return "an object"
+    if get_origin(kind) is tuple:
+        return f"a list, each {_expected(get_args(kind)[0])}"
+    if get_origin(kind) is Literal:
+        return " or ".join(get_args(kind))
+    return {bool: "true or false", int: "a whole number above 0"}.get(kind, "a number above 0.0")
+
+
+def _text(value: Any) -> str:
+    """A value, not at length; null, too, is what is missing."""
+    if value is None:
+        return "missing"
+    written = repr(value)
+    return written if len(written) <= 80 else f"{written[:80]}…"
+
+
+def _disagreements(config: Config) -> list[str]:
+    """What does not go together: numbers of levels, heads and groups, the width of texts."""
+    noted = Description({})
+    unet, vae, text = config.unet, config.vae, config.text
+    noted.divides("unet.attention", unet.channels, (1,) * len(unet.attention))
+    noted.divides("unet.heads", unet.channels, unet.heads)
+    noted.divides("unet.groups", unet.channels, (unet.groups,) * len(unet.channels))
+    noted.divides("vae.groups", vae.channels, (vae.groups,) * len(vae.channels))
+    noted.divides("text.heads", (text.width,), (text.heads,))
+    if unet.context != text.width:
+        noted.faults.append(f"unet.context is {unet.context}; expected text.width, {text.width}")
+    return noted.faults
