@@ -5,7 +5,8 @@
 writes 40 folders with `source.png`, `flow.npz`, `answer.png` and `prompt.txt`, 512 pixels a side,
 in about a minute. A seed gives the same cases on every machine, and the first of many are those of
 few. `--cutouts` and `--photos` name folders of your own; the shipped ones are described in
-`experiments/data/NOTICE.md`. `python -m experiments.evaluate` reads the result.
+`experiments/data/NOTICE.md`. A case that exists already is refused: after a stop remove the folder,
+or name another. `python -m experiments.evaluate` reads the result.
 """
 
 from pathlib import Path

@@ -6,7 +6,8 @@ writes 50 folders with `source.png`, `flow.npz` and `prompt.txt` in seconds: squ
 pixels a side as in the paper, in which a car, a person … that is seen whole is to move, grow,
 shrink, stretch or turn. What is behind it nobody knows: there is no `answer.png`. `--kitti` is the
 unpacked archive `data_semantics.zip` of KITTI's semantic instance benchmark, which is not part of
-this repository. `python -m experiments.evaluate` reads the result.
+this repository. A case that exists already is refused: after a stop remove the folder, or name
+another. `python -m experiments.evaluate` reads the result.
 """
 
 from pathlib import Path

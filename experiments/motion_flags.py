@@ -23,8 +23,9 @@ flow = flags.DEFINE_string(
 motion = flags.DEFINE_multi_string(
     "motion",
     None,
-    'Motion of an object in words, as "translate dx=150 dy=0" or "rotate degrees=20"; given several'
-    " times, of several objects.",
+    f"Motion of an object in words: {', '.join(motions.MOTIONS)}, as"
+    ' "translate dx=150 dy=0" or "rotate degrees=20; translate dx=40", one after the other (a word'
+    " alone tells its parameters); given several times, of several objects.",
 )
 object_mask = flags.DEFINE_multi_string(
     "object_mask",

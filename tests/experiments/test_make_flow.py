@@ -126,6 +126,10 @@ def test_what_is_read_is_not_overwritten(work, arguments):
     assert {path: path.is_file() and path.read_bytes() for path in work.rglob("*")} == before
 
 
+def test_the_help_names_every_motion():
+    assert ", ".join(motions.MOTIONS) in motion_flags.flags.FLAGS["motion"].help
+
+
 def test_a_flow_beyond_any_picture_is_refused(work):
     flow = np.full((*images.read(work / "photo.png").shape[:2], 2), 1e30, np.float32)
     np.savez(work / "far.npz", flow=flow)
