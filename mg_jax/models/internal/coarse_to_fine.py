@@ -7,7 +7,6 @@ full-size picture is copied from the photo by the fine stage's matches.
 """
 
 import functools
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import NamedTuple
@@ -120,8 +119,6 @@ def seen(
     The photo alone, and all of it, where the denoiser is to know nothing of the motion.
     """
     picture = images.to_float(photo)
-    if math.isinf(settings.home_spread):
-        return [(views.whole(flow), picture)]
     behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
     return [(view, views.picture(view, picture)) for view in views.views(picture, flow, behind)]
 
@@ -228,9 +225,7 @@ def snapped(
             iterations=_SNAPS,
             reach=reach,
         )
-        # Without a prior no place is a home.
-        settled = matching.settled(matches, ready.chosen)
-        return image, jnp.where(params.nearness > 0, settled, matches)
+        return image, matching.settled(matches, ready.chosen)
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found

@@ -3,12 +3,12 @@
 For the noisy image z = √ᾱ·x + √(1−ᾱ)·n and its patch P_i(z) at pixel i, the mean of x(i) given
 that patch, over all patches P_j(s) of the photo s with pixel s(j) at their centre:
 
-    logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ) − |h_j − i|² / 2σ² − r_i·rests_j
+    logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ) + log p_i(j)
     x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
 
-The patches are those of two pictures, the photo at rest and pushed along the motion (`views`), and
-the last two terms are the prior of an edit: a patch lies near its home h_j, and where the object
-lands (r_i) none that rests.
+The patches are those of the photo at rest, of its ground and of what moves (`views`), and p_i(j) is
+the prior of an edit: what rests lies near its home h_j, log p = −|h_j − i|² / 2σ²; what moves may lie
+anywhere, log p = −log N − a_i, N its patches, less likely the farther (a_i) from where any lands.
 
 Only pixels of the edit region are asked, in tiles; all others are the photo's own.
 """
@@ -32,14 +32,15 @@ class InternalParams(NamedTuple):
     keys: Float[Array, "radii k d"]
     values: Float[Array, "k 3"]
     half_norms: Float[Array, "radii k"]
-    rests: Bool[Array, " k"]  # patches of the photo as it is, which rest
+    moves: Bool[Array, " k"]  # patches of what moves, which may lie anywhere
     homes: Float[Array, "k 2"]  # (row, column) where each patch lies in its picture
     radius: Int[Array, " levels"]  # which of the radii each level uses
     source: Float[Array, "h w 3"]
     pixels: Int[Array, "tiles q 2"]  # (row, column) of the region; rows past the end are padding
     candidates: Candidates  # patches that each tile of pixels is compared with
-    nearness: Float[Array, ""]  # 1/σ², σ: how far from home a patch is still likely, grid pixels
-    reached: Float[Array, "tiles q"]  # log-likelihood that these lose where the object lands
+    nearness: Float[Array, " k"]  # 1/σ², σ: how far from home it may lie, grid pixels; 0: anywhere
+    prior: Float[Array, " k"]  # log-probability of each patch, wherever it lies
+    away: Float[Array, "tiles q"]  # log-probability that what moves loses there
 
 
 def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
@@ -91,29 +92,34 @@ def _queries(
     features = features - jnp.sqrt(level.alpha) * params.response[radius][None, None]
     scale = jnp.sqrt(level.alpha) / (1.0 - level.alpha)
     ones = jnp.ones((*features.shape[:-1], 1), features.dtype)
+    pixels = params.pixels.astype(features.dtype)
     return jnp.concatenate(
         [
             scale * features,
             -level.alpha / (1.0 - level.alpha) * ones,
-            -params.reached[..., None],
-            params.nearness * params.pixels.astype(features.dtype),
-            -params.nearness * ones,
+            ones,
+            -params.away[..., None],
+            pixels,
+            -0.5 * jnp.sum(jnp.square(pixels), axis=-1, keepdims=True),
         ],
         axis=-1,
     )
 
 
 def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:
-    """Patches, half their square norm, whether they rest, and their homes."""
+    """Patches, half their square norm, then the prior: of the patch, of its kind, of its place."""
     radius = params.radius[level.position]
     keys = params.keys[radius]
+    nearness = params.nearness[:, None]
+    square = jnp.sum(jnp.square(params.homes), axis=-1, keepdims=True)
     return jnp.concatenate(
         [
             keys,
             params.half_norms[radius][:, None],
-            params.rests[:, None].astype(keys.dtype),
-            params.homes,
-            0.5 * jnp.sum(jnp.square(params.homes), axis=-1, keepdims=True),
+            params.prior[:, None] - 0.5 * nearness * square,
+            params.moves[:, None].astype(keys.dtype),
+            nearness * params.homes,
+            nearness,
         ],
         axis=-1,
     )

@@ -21,18 +21,9 @@ class Settings(settings.Settings):
     oracle_flow: bool = False
     gradient_every: int = 1  # of the coarse stage's repetitions
     gradient_through: str = "denoiser"
-    # How far from where the motion brings it a patch may lie, in cells of a 64 x 64 grid; inf: the
-    # denoiser knows nothing of the motion, and guidance alone moves.
-    home_spread: float = 0.15
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
     STEPS: ClassVar[range] = range(4, 501)
-
-    def __post_init__(self) -> None:
-        """Check every range."""
-        super().__post_init__()
-        if not self.home_spread >= 0.05:
-            raise ValueError(f"home_spread: {self.home_spread}; expected at least .05, or inf")
 
 
 class Stage(NamedTuple):

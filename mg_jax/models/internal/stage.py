@@ -1,6 +1,5 @@
 """One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams
 from mg_jax.models.internal.posterior import Candidates
 from mg_jax.models.internal.settings import Settings, Stage
-from mg_jax.models.internal.tiling import bucket, candidates, slots, tiles
+from mg_jax.models.internal.tiling import bucket, candidates, closest, slots, tiles
 from mg_jax.models.internal.views import View
 from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
 
@@ -25,11 +24,12 @@ _COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
-_REACH = 4  # deviations of the prior: no patch with a home beyond is asked
-# Log-likelihood that resting patches lose where the object lands; less on its outermost rim, a
-# share of the picture's size, where a mask drawn by hand has some background.
-_REACHED = 1000.0
-_SOFT = 0.01
+_HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
+_REACH = 4  # deviations: no patch with a home beyond is asked
+# What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
+_AWAY = 3.0
+_NEVER = 12.0  # log-probability so low that patches need not be asked
+_MOST = 4096  # patches of what moves that a tile is compared with: the nearest
 
 
 class Prepared(NamedTuple):
@@ -77,7 +77,7 @@ def prepare(
     source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
     denoiser, pictures, places, chosen = _denoiser(
-        stage, settings.home_spread, flow, inside, views, radius, source
+        stage, flow, inside, views, radius, source
     )
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
@@ -112,7 +112,6 @@ def magnify(
 
 def _denoiser(
     stage: Stage,
-    home_spread: float,
     flow: Float[np.ndarray, "H W 2"],
     inside: Bool[np.ndarray, "h w"],
     views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
@@ -129,14 +128,21 @@ def _denoiser(
     where = [np.argwhere(c) for c in chosen]
     places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
     home = places[:, 1:].astype(np.float32)
+    moves = ~np.array([view.placed for view, _ in views])[places[:, 0]]
     parts = tiles(inside)
     room, side = slots(shape)
-    # Prior on where a patch comes from: where it lies, in the photo where that rests, in the pushed
-    # photo where it moves.
-    spread = home_spread * stage.grid / 64
-    near = candidates(parts, home, _REACH * spread)
+    cell = stage.grid / 64
+    landed = _cover(destination(flow), shape) > 0
+    away = 0.5 * np.square(np.minimum(nearest.distance(landed), max(shape)) / (_AWAY * cell))
+    placed, free = np.nonzero(~moves)[0], np.nonzero(moves)[0]
+    near = [placed[n] for n in candidates(parts, home[placed], _REACH * _HOME * cell)]
+    if len(free):
+        reached = [away[tuple(part.T)].min() < _NEVER for part in parts]
+        near = [
+            np.concatenate([n, free[f]]) if r else n
+            for n, f, r in zip(near, closest(parts, home[free], _MOST), reached, strict=True)
+        ]
     width = bucket([len(found) for found in near])
-    landing = _depth(destination(flow), shape) * math.isfinite(spread)
 
     def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
         rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]
@@ -148,7 +154,7 @@ def _denoiser(
         keys=jnp.asarray(patches.keys),
         values=jnp.asarray(patches.values),
         half_norms=jnp.asarray(patches.half_norms),
-        rests=jnp.asarray(_padded(places[:, 0] == 0, capacity, False)),
+        moves=jnp.asarray(_padded(moves, capacity, False)),
         homes=jnp.asarray(_padded(home, capacity, 0)),
         radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
         source=jnp.asarray(source),
@@ -161,8 +167,9 @@ def _denoiser(
             ),
             jnp.int32(len(parts)),
         ),
-        nearness=jnp.float32(1 / spread**2),
-        reached=jnp.asarray(tiled(_REACHED * landing, 0), jnp.float32),
+        nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
+        prior=jnp.asarray(_padded(np.float32(-np.log(max(1, moves.sum())) * moves), capacity, 0)),
+        away=jnp.asarray(tiled(away, 0), jnp.float32),
     )
     return (
         params,
@@ -178,13 +185,6 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
     steps = np.array(_RADII)
     closest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
     return np.append(closest, _MATCHING_RADIUS)
-
-
-def _depth(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
-    """How deep inside a mask each cell lies: 0 outside, 1 from `_SOFT` of the picture's size in."""
-    way = _SOFT * float(np.sqrt(mask.size))
-    depth = np.clip(nearest.distance(~mask) / way, 0, 1)
-    return images.box(depth[..., None].astype(np.float32), shape)[..., 0]
 
 
 def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:

@@ -33,7 +33,7 @@ def candidates(
     parts: list[Int[np.ndarray, "_ 2"]], homes: Float[np.ndarray, "k 2"], reach: float
 ) -> list[Int[np.ndarray, " _"]]:
     """Each tile's keys: all at home within `reach` cells of it, and the nearest in any case."""
-    middle = np.stack([part[0] for part in parts]) // _SIDE * _SIDE + (_SIDE - 1) / 2
+    middle = _middles(parts)
     tree = cKDTree(homes)
     found = tree.query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
     _, nearest = tree.query(middle, [*range(1, min(_FEWEST, len(homes)) + 1)])
@@ -41,6 +41,20 @@ def candidates(
         np.union1d(np.asarray(own, np.int64), near)
         for own, near in zip(found, nearest, strict=True)
     ]
+
+
+def closest(
+    parts: list[Int[np.ndarray, "_ 2"]], homes: Float[np.ndarray, "k 2"], count: int
+) -> list[Int[np.ndarray, " _"]]:
+    """Each tile's `count` keys with the nearest homes."""
+    if len(homes) <= count:
+        return [np.arange(len(homes))] * len(parts)
+    _, nearest = cKDTree(homes).query(_middles(parts), [*range(1, count + 1)])
+    return list(nearest)
+
+
+def _middles(parts: list[Int[np.ndarray, "_ 2"]]) -> Float[np.ndarray, "tiles 2"]:
+    return np.stack([part[0] for part in parts]) // _SIDE * _SIDE + (_SIDE - 1) / 2
 
 
 def bucket(counts: list[int]) -> int:

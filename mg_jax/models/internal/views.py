@@ -1,7 +1,8 @@
-"""Pictures that the internal denoiser takes its patches from.
+"""Pictures that the patch model takes its patches from.
 
-The photo itself where it rests, and the photo with its object pushed along the motion: an object's
-rim before its new background exists nowhere in the photo, nor do patches of a turned object.
+The photo where it rests; the ground, which is the photo with its background continued behind what
+moves; and the photo with its object pushed along the motion: an object's rim before its new
+background exists nowhere in the photo, nor do patches of a turned object.
 """
 
 from typing import NamedTuple
@@ -28,22 +29,20 @@ class View(NamedTuple):
     origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo
     tone: Float[np.ndarray, "H W 3"]  # added to what is taken from there
     chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
+    placed: bool  # its patches are known to belong where they lie
 
 
 def views(
     photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], behind: Background
-) -> tuple[View, View]:
-    """The photo at rest, and pushed; the photo in [-1, 1], `behind` is it without the object."""
+) -> tuple[View, View, View]:
+    """The photo at rest, its ground, and pushed; the photo in [-1, 1]."""
     moving = solid(flow)
-    positions = _positions(moving.shape)
-    rest = View(positions, np.zeros((*moving.shape, 3), np.float32), ~moving)
-    return rest, _pushed(photo, flow, moving, behind)
-
-
-def whole(flow: Float[np.ndarray, "H W 2"]) -> View:
-    """The photo, all of it."""
-    shape = flow.shape[:2]
-    return View(_positions(shape), np.zeros((*shape, 3), np.float32), np.ones(shape, bool))
+    size = float(np.sqrt(moving.size))
+    nothing = np.zeros((*moving.shape, 3), np.float32)
+    rest = View(_positions(moving.shape), nothing, ~moving, True)
+    uncovered = nearest.distance(behind.left | moving) <= _ROUND * size
+    ground = View(behind.origin, behind.tone, uncovered, True)
+    return rest, ground, _pushed(photo, flow, moving, behind)
 
 
 def picture(view: View, photo: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W 3"]:
@@ -92,9 +91,10 @@ def _pushed(
     opacity, covered = rim.opacity[row, column][..., None], covered[..., None]
     change = covered * (1 - opacity) * (ground - rim.background[row, column])
     change += (1 - covered) * (ground - _taken(photo, origin))
-    changed = nearest.distance(landed | behind.left)
+    near = nearest.distance(landed) <= _ROUND * size
     return View(
         np.where(landed[..., None], origin, behind.origin),
         np.where(landed[..., None], change, behind.tone).astype(np.float32),
-        changed <= _ROUND * size,
+        near,
+        False,
     )
