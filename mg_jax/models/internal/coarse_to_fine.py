@@ -220,12 +220,13 @@ def snapped(
             params,
             ready.pictures,
             ready.places,
+            ready.home,
             z,
             ready.matching,
             iterations=_SNAPS,
             reach=reach,
         )
-        return image, matching.settled(matches, ready.chosen)
+        return image, matches
 
     found: tuple[Array, Array] = jax.lax.map(one, z)
     return found

@@ -41,6 +41,7 @@ class InternalParams(NamedTuple):
     nearness: Float[Array, " k"]  # 1/σ², σ: how far from home it may lie, grid pixels; 0: anywhere
     prior: Float[Array, " k"]  # log-probability of each patch, wherever it lies
     away: Float[Array, "tiles q"]  # log-probability that what moves loses there
+    lands: Float[Array, "tiles q"]  # and that what rests loses
 
 
 def denoise(params: InternalParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
@@ -62,21 +63,32 @@ def clean_estimate(params: InternalParams, z: Latent, level: Schedule) -> Latent
     return estimate
 
 
-def nearest(params: InternalParams, z: Latent, level: Schedule) -> Int[Array, "b tiles q"]:
-    """Index of the likeliest patch for each pixel of the region."""
+def nearest(
+    params: InternalParams, z: Latent, level: Schedule
+) -> tuple[Int[Array, "b tiles q"], Float[Array, "b tiles q"]]:
+    """Index of the likeliest patch for each pixel of the region, and its logit."""
     keys = _keys(params, level)
     order = jnp.arange(params.candidates.keys.shape[1], dtype=jnp.float32)
 
-    def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q 1"]:
+    def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q 2"]:
         likeness = jnp.matmul(queries, keys[chosen].T, precision=jax.lax.Precision.HIGHEST)
         # The first of the best, in two plain reductions: XLA's argmax is slow on CPU.
-        best = likeness == jnp.max(likeness, axis=-1, keepdims=True)
-        return jnp.min(jnp.where(best, order, order.size), axis=-1, keepdims=True)
+        most = jnp.max(likeness, axis=-1)
+        best = jnp.min(jnp.where(likeness == most[..., None], order, order.size), axis=-1)
+        return jnp.stack([best, most], axis=-1)
 
     queries = jax.vmap(lambda z: _queries(params, z, level))(z)
-    found = by_tile(tile, params.candidates, 1, queries)[..., 0].astype(jnp.int32)
+    found = by_tile(tile, params.candidates, 2, queries)
     number = jnp.arange(params.pixels.shape[0], dtype=jnp.int32)[None, :, None]
-    return params.candidates.keys[number, found]
+    return params.candidates.keys[number, found[..., 0].astype(jnp.int32)], found[..., 1]
+
+
+def logits(
+    params: InternalParams, z: Latent, level: Schedule, keys: Int[Array, "tiles q"]
+) -> Float[Array, "b tiles q"]:
+    """Logit of one patch for each pixel of the region."""
+    queries = jax.vmap(lambda z: _queries(params, z, level))(z)
+    return jnp.sum(queries * _keys(params, level)[keys], axis=-1)
 
 
 def _queries(
@@ -99,6 +111,7 @@ def _queries(
             -level.alpha / (1.0 - level.alpha) * ones,
             ones,
             -params.away[..., None],
+            -params.lands[..., None],
             pixels,
             -0.5 * jnp.sum(jnp.square(pixels), axis=-1, keepdims=True),
         ],
@@ -118,6 +131,7 @@ def _keys(params: InternalParams, level: Schedule) -> Float[Array, "k D"]:
             params.half_norms[radius][:, None],
             params.prior[:, None] - 0.5 * nearness * square,
             params.moves[:, None].astype(keys.dtype),
+            1.0 - params.moves[:, None].astype(keys.dtype),
             nearness * params.homes,
             nearness,
         ],

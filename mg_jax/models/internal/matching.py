@@ -9,32 +9,45 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from mg_jax.models.internal.denoiser import InternalParams, nearest
+from mg_jax.models.internal.denoiser import InternalParams, logits, nearest
 from mg_jax.types import Schedule
 
 # Patches compete as if the estimate carried this little noise (ᾱ): near ties go to the one whose
 # home is near.
 _ALPHA = 0.9
 _SLACK = 2  # cells: a match so near home is at home
+# So much likelier must another patch be than the one at home: they differ by a tenth a value.
+_LIKELIER = 7.0
 
 
 def match(
     params: InternalParams,
     places: Int[Array, "k 3"],
+    home: Int[Array, "v h w"],
     image: Float[Array, "h w 3"],
     radius: Int[Array, ""],
 ) -> Int[Array, "h w 3"]:
     """Picture, row and column of the likeliest patch for each pixel; outside the region itself.
 
-    `places` says that of each key; `radius` is the position in the schedule of the radius to use.
+    `places` says that of each key, `home` which key lies at a place; `radius` is the position in
+    the schedule of the radius to use. A patch at home is taken if it is nearly as likely, or if
+    the likeliest lies within two cells of it: that is where the motion wants it, as well as the
+    sampler could tell.
     """
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
-    found = nearest(params, image[None] * jnp.sqrt(level.alpha), level)[0]
+    z = image[None] * jnp.sqrt(level.alpha)
+    best, most = (found[0] for found in nearest(params, z, level))
+    row, column = params.pixels[..., 0], params.pixels[..., 1]
+    here = params.pixels
+    for at_home in home[:, row, column]:
+        alike = logits(params, z, level, at_home)[0] > most - _LIKELIER
+        near = jnp.abs(places[best][..., 1:] - here).max(axis=-1) <= _SLACK
+        beside = near & (places[best][..., 0] == places[at_home][..., 0])
+        best = jnp.where(alike | (beside & (places[at_home][..., 1:] == here).all(axis=-1)), at_home, best)
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
-    row, column = params.pixels[..., 0], params.pixels[..., 1]
-    return itself.at[row, column].set(places[found], mode="drop")
+    return itself.at[row, column].set(places[best], mode="drop")
 
 
 def vote(
@@ -74,6 +87,7 @@ def snap(
     params: InternalParams,
     pictures: Float[Array, "v h w 3"],
     places: Int[Array, "k 3"],
+    home: Int[Array, "v h w"],
     image: Float[Array, "h w 3"],
     radius: Int[Array, ""],
     *,
@@ -85,24 +99,12 @@ def snap(
     region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
 
     def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-        matches = match(params, places, carry[0], radius)
+        matches = match(params, places, home, carry[0], radius)
         voted = vote(pictures, matches, region, reach)
         return (jnp.where(region[..., None], voted, params.source), matches), None
 
     start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
     return jax.lax.scan(once, start, length=iterations)[0]
-
-
-def settled(matches: Int[Array, "h w 3"], chosen: Bool[Array, "v h w"]) -> Int[Array, "h w 3"]:
-    """The matches, those nearly at home brought home; `chosen` says where patches may be taken.
-
-    What is a cell or two off is where the motion wants it, as well as the sampler could tell.
-    """
-    _, height, width = chosen.shape
-    here = jnp.stack(_indices(height, width), axis=-1)
-    off = jnp.abs(matches[..., 1:] - here).max(axis=-1)
-    home = chosen[matches[..., 0], here[..., 0], here[..., 1]] & (off <= _SLACK)
-    return matches.at[..., 1:].set(jnp.where(home[..., None], here, matches[..., 1:]))
 
 
 def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:

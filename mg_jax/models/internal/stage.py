@@ -27,7 +27,7 @@ _MATCHING_RADIUS = 3
 _HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
 _REACH = 4  # deviations: no patch with a home beyond is asked
 # What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
-_AWAY = 3.0
+_AWAY = float(__import__('os').environ.get('AW','3'))
 _NEVER = 12.0  # log-probability so low that patches need not be asked
 _MOST = 4096  # patches of what moves that a tile is compared with: the nearest
 
@@ -40,7 +40,7 @@ class Prepared(NamedTuple):
     matching: Int[Array, ""]  # position of the matching radius in `InternalParams.radius`
     pictures: Float[Array, "v h w 3"]
     places: Int[Array, "k 3"]  # view, row and column of each key
-    chosen: Bool[Array, "v h w"]  # where there are keys
+    home: Int[Array, "v h w"]  # which key lies there
 
 
 def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
@@ -76,7 +76,7 @@ def prepare(
     radius = _radii(np.asarray(rows.alpha), stage.grid)
     source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
-    denoiser, pictures, places, chosen = _denoiser(
+    denoiser, pictures, places, home = _denoiser(
         stage, flow, inside, views, radius, source
     )
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
@@ -92,7 +92,7 @@ def prepare(
     clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
     knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
     problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
-    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, chosen)
+    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, home)
 
 
 def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
@@ -117,7 +117,7 @@ def _denoiser(
     views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
     radius: Int[np.ndarray, " levels"],
     source: Float[np.ndarray, "h w 3"],
-) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"], Bool[Array, "v h w"]]:
+) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"], Int[Array, "v h w"]]:
     shape = inside.shape
     pictures = [images.box(picture, shape) for _, picture in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view, _ in views]
@@ -128,6 +128,8 @@ def _denoiser(
     where = [np.argwhere(c) for c in chosen]
     places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
     home = places[:, 1:].astype(np.float32)
+    numbers = np.full((len(views), *shape), count)
+    numbers[tuple(places.T)] = np.arange(count)
     moves = ~np.array([view.placed for view, _ in views])[places[:, 0]]
     parts = tiles(inside)
     room, side = slots(shape)
@@ -170,12 +172,13 @@ def _denoiser(
         nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
         prior=jnp.asarray(_padded(np.float32(-np.log(max(1, moves.sum())) * moves), capacity, 0)),
         away=jnp.asarray(tiled(away, 0), jnp.float32),
+        lands=jnp.asarray(tiled(float(__import__('os').environ.get('LB','16')) * _cover(destination(flow), shape), 0), jnp.float32),
     )
     return (
         params,
         jnp.asarray(np.stack(pictures)),
         jnp.asarray(_padded(places, capacity, 0), jnp.int32),
-        jnp.asarray(np.stack(chosen)),
+        jnp.asarray(numbers, jnp.int32),
     )
 
 
