@@ -16,10 +16,9 @@ _BEHIND = 1 / 64
 
 
 class Background(NamedTuple):
-    """Where each pixel is copied from in the photo: where nothing moves, from itself."""
+    """What is behind the moving object."""
 
-    origin: Float[np.ndarray, "H W 2"]  # (x, y)
-    tone: Float[np.ndarray, "H W 3"]  # added to what is copied, in units of [-1, 1]
+    picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]; where nothing moves, the photo
     left: Bool[np.ndarray, "H W"]  # where the object has left, and a rim of where it lands
 
 
@@ -33,15 +32,29 @@ def behind(
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
     gone = stained(photo, solid(flow))
     covered = nearest.distance(~destination(flow)) > _BEHIND * size
-    known = images.box(gone[..., None].astype(np.float32), shape)[..., 0] == 0
-    hole = ~known & (images.box(covered[..., None].astype(np.float32), shape)[..., 0] < 1)
+    return continued(photo, gone, ~covered, shape)
+
+
+def continued(
+    photo: Float[np.ndarray, "H W 3"],
+    unknown: Bool[np.ndarray, "H W"],
+    wanted: Bool[np.ndarray, "H W"],
+    shape: tuple[int, int],
+) -> Background:
+    """The known part of a picture in [-1, 1], gone on into what is unknown of it and wanted.
+
+    Cells of the grid of `shape` are copied from the known part, their pixels with them. What is
+    unknown and not wanted stays as it is.
+    """
+    known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
+    hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)
     filling = complete(images.box(photo, shape), known, hole)
     lengths = photo.shape[:2]
     row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
     cell = (row[:, None], column[None])
     offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
     here = np.moveaxis(np.indices(lengths), 0, -1)
-    copied = (hole[cell] & gone)[..., None]
-    origin = np.where(copied, np.clip(here + offset, 0, np.array(lengths) - 1), here)
-    tone = np.where(copied, filling.tone[cell], np.float32(0))
-    return Background(origin[..., ::-1].astype(np.float32), tone, hole[cell])
+    there = np.clip(here + offset, 0, np.array(lengths) - 1)
+    copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
+    picture = np.where((hole[cell] & unknown)[..., None], copied, photo)
+    return Background(picture.astype(np.float32), hole[cell])

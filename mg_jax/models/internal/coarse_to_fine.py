@@ -19,9 +19,10 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 from flows.raft import Raft
 from mg_jax import energies, guiding, images, kernel, noise, parallel, sampling, schedule, tracing
 from mg_jax.kernel import Kernel
-from mg_jax.models.internal import background, matching, views
+from mg_jax.models.internal import matching, views
 from mg_jax.models.internal.copying import copy
 from mg_jax.models.internal.denoiser import denoise
+from mg_jax.models.internal.motion import Motion
 from mg_jax.models.internal.settings import Settings, Stage, stages
 from mg_jax.models.internal.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.models.internal.views import View
@@ -48,7 +49,7 @@ class _Task(NamedTuple):
 
 def run(
     photo: UInt8[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
+    motion: Motion,
     region: Bool[np.ndarray, "H W"],
     raft: Raft,
     keys: Key[Array, " b"],
@@ -62,7 +63,7 @@ def run(
     """
     both = stages(settings)
     levels = [stage.levels for stage in both]
-    pictures = seen(photo, flow, settings)
+    pictures = seen(photo, motion, settings)
 
     def ready(number: int) -> tuple[Prepared, Problem]:
         begin = sum(levels[:number])
@@ -70,7 +71,7 @@ def run(
             both[number],
             settings,
             images.to_float(photo),
-            flow,
+            motion.flow,
             region,
             pictures,
             ramp[begin : begin + levels[number]],
@@ -103,24 +104,17 @@ def run(
                 report(tracing.progress(rows[-1], reached, sum(levels)))
             steps = done.state.steps
             image, matches = snapped(prepared, done.state.z, REACH[number])
-    full = [picture for _, picture in pictures]
-    copied = [
-        copy(photo, [photo, *map(images.to_uint8, full[1:])], region, np.asarray(m))
-        for m in matches
-    ]
+    full = [photo, *(images.to_uint8(view.picture) for view in pictures[1:])]
+    copied = [copy(photo, full, region, np.asarray(m)) for m in matches]
     return np.stack(copied), tracing.joined(rows)
 
 
 def seen(
-    photo: UInt8[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], settings: Settings
-) -> list[tuple[View, Float[np.ndarray, "H W 3"]]]:
-    """The pictures, in [-1, 1], that an edit takes its patches from; the first is the photo.
-
-    The photo alone, and all of it, where the denoiser is to know nothing of the motion.
-    """
-    picture = images.to_float(photo)
-    behind = background.behind(picture, flow, grid_shape(stages(settings)[-1], *flow.shape[:2]))
-    return [(view, views.picture(view, picture)) for view in views.views(picture, flow, behind)]
+    photo: UInt8[np.ndarray, "H W 3"], motion: Motion, settings: Settings
+) -> tuple[View, ...]:
+    """What an edit takes its patches from; the first view is the photo, the last the moved one."""
+    shape = grid_shape(stages(settings)[-1], *photo.shape[:2])
+    return views.views(images.to_float(photo), motion, shape)
 
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:

@@ -26,6 +26,7 @@ _MOST = 60  # offsets
 _BLUR = 1.4  # of the votes for offsets, cells
 _APART = 7  # cells: offsets that are peaks of their own
 _UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
+_NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
 _EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
 
 
@@ -107,6 +108,8 @@ def _choice(
     """Which offset each cell takes."""
     colors, there = copied(picture, known, cells[:, None] + offsets)
     cost = np.where(there, 0.0, _UNKNOWN)
+    beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
+    cost += float(__import__('os').environ.get('NB','0.3')) * np.linalg.norm(colors - beside[:, None], axis=-1)
     index = np.full(known.shape, -1)
     index[tuple(cells.T)] = np.arange(len(cells))
     pairs = []
@@ -122,6 +125,15 @@ def _choice(
         misfit = np.linalg.norm(on - picture[at][:, None], axis=-1)
         cost += _EDGE * (inside & known[at])[:, None] * misfit
     return labels(cost, colors, np.concatenate(pairs))
+
+
+def _smooth(
+    picture: Float[np.ndarray, "h w 3"], known: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """Mean of the known cells round each cell."""
+    share = ndimage.gaussian_filter(known.astype(np.float64), _NEAR)[..., None]
+    seen = np.where(known[..., None], picture, 0).astype(np.float64)
+    return np.asarray(ndimage.gaussian_filter(seen, (_NEAR, _NEAR, 0)) / np.maximum(share, 1e-9))
 
 
 def _compressed(patches: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:

@@ -16,7 +16,7 @@ class Settings(settings.Settings):
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
-    clip: float = 15.0  # for a region as large as the picture, at a 64 x 64 grid
+    clip: float = 40.0  # for a region as large as the picture, at a 64 x 64 grid
     occlusion_masking: bool = True
     oracle_flow: bool = False
     gradient_every: int = 1  # of the coarse stage's repetitions

@@ -60,7 +60,7 @@ def prepare(
     photo: Float[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
     region: Bool[np.ndarray, "H W"],
-    views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
+    views: Sequence[View],
     ramp: Float[np.ndarray, " levels"],
     flow_params: Any,
     features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
@@ -114,13 +114,13 @@ def _denoiser(
     stage: Stage,
     flow: Float[np.ndarray, "H W 2"],
     inside: Bool[np.ndarray, "h w"],
-    views: Sequence[tuple[View, Float[np.ndarray, "H W 3"]]],
+    views: Sequence[View],
     radius: Int[np.ndarray, " levels"],
     source: Float[np.ndarray, "h w 3"],
 ) -> tuple[InternalParams, Float[Array, "v h w 3"], Int[Array, "k 3"], Int[Array, "v h w"]]:
     shape = inside.shape
-    pictures = [images.box(picture, shape) for _, picture in views]
-    chosen = [_cover(view.chosen, shape) > 0.5 for view, _ in views]
+    pictures = [images.box(view.picture, shape) for view in views]
+    chosen = [_cover(view.chosen, shape) > 0.5 for view in views]
     count = sum(int(c.sum()) for c in chosen)
     capacity = _bucket(count + 1, inside.size // 4)
     used = sorted(set(radius.tolist()))
@@ -130,7 +130,7 @@ def _denoiser(
     home = places[:, 1:].astype(np.float32)
     numbers = np.full((len(views), *shape), count)
     numbers[tuple(places.T)] = np.arange(count)
-    moves = ~np.array([view.placed for view, _ in views])[places[:, 0]]
+    moves = ~np.array([view.placed for view in views])[places[:, 0]]
     parts = tiles(inside)
     room, side = slots(shape)
     cell = stage.grid / 64
