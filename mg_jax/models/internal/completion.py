@@ -27,6 +27,7 @@ _BLUR = 1.4  # of the votes for offsets, cells
 _APART = 7  # cells: offsets that are peaks of their own
 _UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
 _NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
+_BESIDE = 0.3  # weight of a difference to what is beside the hole
 _EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
 
 
@@ -109,7 +110,7 @@ def _choice(
     colors, there = copied(picture, known, cells[:, None] + offsets)
     cost = np.where(there, 0.0, _UNKNOWN)
     beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
-    cost += float(__import__('os').environ.get('NB','0.3')) * np.linalg.norm(colors - beside[:, None], axis=-1)
+    cost += _BESIDE * np.linalg.norm(colors - beside[:, None], axis=-1)
     index = np.full(known.shape, -1)
     index[tuple(cells.T)] = np.arange(len(cells))
     pairs = []

@@ -16,7 +16,7 @@ from flows.masks import solid
 from mg_jax import images
 
 _CELL = 4  # pixels a side: the sheet is found on a coarse grid
-_REACH = 2.0  # of the jump at the border: nearer, the sheet would fold ahead of the motion
+_OUTSIDE, _INSIDE = 0.5, 0.7  # the sheet's width on either side of the border, of the jump there
 _FARTHEST = 0.2  # of the picture's size
 _DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are its own
 _EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge
@@ -53,10 +53,10 @@ def faded(
     if not joined.any():
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
-    reach = np.minimum(_REACH * nearest.value(jump, joined), _FARTHEST * size)
-    band = ~held & (nearest.distance(joined) * _CELL < reach)
-    sheet = _sheet(motion, held, joined, band)
-    sheet = np.where(held[..., None], nearest.value(sheet, ~held), sheet)
+    jump = np.minimum(nearest.value(jump, joined), _FARTHEST * size)
+    width = np.where(held, _INSIDE, _OUTSIDE) * jump / _CELL
+    band = nearest.distance(joined) < width
+    sheet = _sheet(motion, held, band)
     large = np.stack(
         [
             ndimage.zoom(one, np.divide(moving.shape, shape), order=1, mode="nearest", grid_mode=True)
@@ -65,7 +65,16 @@ def faded(
         axis=-1,
     )
     large[np.linalg.norm(large, axis=-1) < _STILL] = 0
-    return np.where(moving[..., None], flow, large).astype(np.float32)
+    # Between the sheet's cells and those that are held the sheet is interpolated, too.
+    between = ndimage.binary_dilation(held & band, np.ones((3, 3)))
+    inner = moving & ~_enlarged(between, moving.shape)
+    return np.where(inner[..., None], flow, large).astype(np.float32)
+
+
+def _enlarged(cells: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
+    """The pixels of cells."""
+    rows, columns = (np.arange(n) * m // n for n, m in zip(shape, cells.shape, strict=True))
+    return np.asarray(cells[rows[:, None], columns[None]])
 
 
 def _settled(flow: Float[np.ndarray, "H W 2"]) -> Float32[np.ndarray, "H W 2"]:
@@ -86,11 +95,7 @@ def _joined(
     held: Bool[np.ndarray, "h w"],
     motion: Float[np.ndarray, "h w 2"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the resting cells at joints: beside parts that look like what is round them.
-
-    Whether a part does is asked deep on both sides, as masks are loose; where its border is no edge,
-    close to it.
-    """
+    """Mark the resting cells beside parts that look like what is round them."""
     size = float(np.sqrt(held.size))
     smooth = ndimage.gaussian_filter(photo, (1, 1, 0))
     depth, away = nearest.distance(~held), nearest.distance(held)
@@ -99,26 +104,23 @@ def _joined(
     parts, count = ndimage.label(held)
     part = nearest.value(parts, held)
 
-    def alike(deep: float, far: float, along: float) -> Bool[np.ndarray, "h w"]:
-        inner = (depth >= deep) & (depth < deep + 2)
-        outer = (away >= far) & (away < far + 2)
-        if not (inner.any() and outer.any()):
-            return np.zeros_like(held)
-        apart = np.linalg.norm(nearest.value(smooth, inner) - nearest.value(smooth, outer), axis=-1)
-        share = ndimage.gaussian_filter(np.where(ring, apart < _EDGE, 0.0), along)
-        return ring & (share > 0.5 * ndimage.gaussian_filter(ring.astype(float), along))
-
-    seen = alike(_DEEP * size, _DEEP * size / 2, _ALONG)
+    # Deep on both sides, as masks are loose.
+    inner = (depth >= _DEEP * size) & (depth < _DEEP * size + 2)
+    outer = (away >= _DEEP * size / 2) & (away < _DEEP * size / 2 + 2)
+    if not (inner.any() and outer.any()):
+        return np.zeros_like(held)
+    apart = np.linalg.norm(nearest.value(smooth, inner) - nearest.value(smooth, outer), axis=-1)
+    alike = ndimage.gaussian_filter(np.where(ring, apart < _EDGE, 0.0), _ALONG)
+    seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
     whole = np.bincount(part[ring], jump[ring], count + 1)
     share = np.bincount(part[seen], jump[seen], count + 1) / np.maximum(whole, 1e-9)
     _joined.share = share[1:]
-    return alike(1, 1, 2 * _ALONG) & (jump > _LEAST) & (share > _FEW)[part]
+    return ring & (jump > _LEAST) & (share > _FEW)[part]
 
 
 def _sheet(
     motion: Float[np.ndarray, "h w 2"],
     held: Bool[np.ndarray, "h w"],
-    joined: Bool[np.ndarray, "h w"],
     band: Bool[np.ndarray, "h w"],
 ) -> Float[np.ndarray, "h w 2"]:
     """The sheet's displacement at every cell."""
@@ -134,9 +136,9 @@ def _sheet(
         inside = ((beside >= 0) & (beside < held.shape)).all(axis=-1)
         beside = np.where(inside[:, None], beside, cells)
         here, there = tuple(cells.T), tuple(beside.T)
-        stiff = np.where(inside & ~(held[there] & ~joined[here]), 1.0, 0)
+        stiff = inside.astype(float)
         diagonal += stiff
-        wanted += (stiff * held[there])[:, None] * motion[there]
+        wanted += (stiff * (held & ~band)[there])[:, None] * motion[there]
         linked = np.nonzero(inside & band[there])[0]
         rows.append(linked)
         columns.append(index[there][linked])

@@ -27,7 +27,8 @@ _MATCHING_RADIUS = 3
 _HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
 _REACH = 4  # deviations: no patch with a home beyond is asked
 # What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
-_AWAY = float(__import__('os').environ.get('AW','3'))
+_AWAY = 3.0
+_LANDS = 16.0  # log-probability that what rests loses where something lands
 _NEVER = 12.0  # log-probability so low that patches need not be asked
 _MOST = 4096  # patches of what moves that a tile is compared with: the nearest
 
@@ -172,7 +173,7 @@ def _denoiser(
         nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
         prior=jnp.asarray(_padded(np.float32(-np.log(max(1, moves.sum())) * moves), capacity, 0)),
         away=jnp.asarray(tiled(away, 0), jnp.float32),
-        lands=jnp.asarray(tiled(float(__import__('os').environ.get('LB','16')) * _cover(destination(flow), shape), 0), jnp.float32),
+        lands=jnp.asarray(tiled(_LANDS * _cover(destination(flow), shape), 0), jnp.float32),
     )
     return (
         params,
