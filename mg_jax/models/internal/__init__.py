@@ -1,1 +1,1 @@
-"""The internal denoiser: a diffusion prior made of the photo itself, with no weights to load."""
+"""The patch model: a diffusion prior made of the photo itself, with no weights to load."""

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flows import nearest
-from flows.masks import destination, solid
 from mg_jax import images
 from mg_jax.models.internal.completion import complete
 from mg_jax.models.internal.matting import stained
+from mg_jax.models.internal.motion import Motion
 
 # As a share of the picture's size: so far behind where the object lands the background goes on.
 _BEHIND = 1 / 64
@@ -23,16 +23,20 @@ class Background(NamedTuple):
 
 
 def behind(
-    photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"], shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"],
+    motion: Motion,
+    shape: tuple[int, int],
+    drawn: np.random.Generator | None = None,
 ) -> Background:
-    """The background of a flow's object; the photo in [-1, 1].
+    """The background of what moves; the photo in [-1, 1].
 
-    `shape` is of the grid in whose cells it is found: coarse ones are found sooner.
+    `shape` is of the grid in whose cells it is found: coarse ones are found sooner. The likeliest
+    one, or one that is `drawn`.
     """
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
-    gone = stained(photo, solid(flow))
-    covered = nearest.distance(~destination(flow)) > _BEHIND * size
-    return continued(photo, gone, ~covered, shape)
+    gone = stained(photo, motion.moving)
+    covered = nearest.distance(~motion.landed) > _BEHIND * size
+    return continued(photo, gone, ~covered, shape, drawn)
 
 
 def continued(
@@ -40,6 +44,7 @@ def continued(
     unknown: Bool[np.ndarray, "H W"],
     wanted: Bool[np.ndarray, "H W"],
     shape: tuple[int, int],
+    drawn: np.random.Generator | None = None,
 ) -> Background:
     """The known part of a picture in [-1, 1], gone on into what is unknown of it and wanted.
 
@@ -48,7 +53,7 @@ def continued(
     """
     known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)
-    filling = complete(images.box(photo, shape), known, hole)
+    filling = complete(images.box(photo, shape), known, hole, drawn)
     lengths = photo.shape[:2]
     row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
     cell = (row[:, None], column[None])

@@ -71,7 +71,7 @@ def run(
             both[number],
             settings,
             images.to_float(photo),
-            motion.flow,
+            motion,
             region,
             pictures,
             ramp[begin : begin + levels[number]],
@@ -115,6 +115,15 @@ def seen(
     """What an edit takes its patches from; the first view is the photo, the last the moved one."""
     shape = grid_shape(stages(settings)[-1], *photo.shape[:2])
     return views.views(images.to_float(photo), motion, shape)
+
+
+def preview(
+    photo: UInt8[np.ndarray, "H W 3"], motion: Motion, region: Bool[np.ndarray, "H W"]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """The motion carried out at once, as layers over a continued ground: no diffusion."""
+    shape = grid_shape(stages(Settings())[-1], *photo.shape[:2])
+    picture = views.preview(images.to_float(photo), motion, shape)
+    return np.where(region[..., None], images.to_uint8(picture), photo)
 
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:

@@ -27,6 +27,7 @@ _BLUR = 1.4  # of the votes for offsets, cells
 _APART = 7  # cells: offsets that are peaks of their own
 _UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
 _NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
+_CHANCE = 0.15  # mean of what an offset costs more by chance, a cell
 _BESIDE = 0.3  # weight of a difference to what is beside the hole
 _EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
 
@@ -42,8 +43,12 @@ def complete(
     picture: Float[np.ndarray, "h w 3"],
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
+    drawn: np.random.Generator | None = None,
 ) -> Filling:
     """Continue the known cells into a hole; the picture is in [-1, 1].
+
+    The best way, or with `drawn` one that is drawn: some offsets cost more than others by chance
+    (perturb and MAP, Papandreou & Yuille 2011).
 
     Only known cells are copied; known cells copy themselves. A hole wider than the offsets is
     filled from its rim inwards: what has been filled counts as known. Cells that are neither known
@@ -60,7 +65,7 @@ def complete(
         if not served.any():
             break
         now, cells = cells[served], cells[~served]
-        chosen = offsets[_choice(picture, known, now, offsets)]
+        chosen = offsets[_choice(picture, known, now, offsets, drawn)]
         at, source = tuple(now.T), tuple((now + chosen).T)
         step = np.zeros_like(offset)
         step[at] = chosen
@@ -105,12 +110,15 @@ def _choice(
     known: Bool[np.ndarray, "h w"],
     cells: Int[np.ndarray, "n 2"],
     offsets: Int[np.ndarray, "o 2"],
+    drawn: np.random.Generator | None,
 ) -> Int[np.ndarray, " n"]:
     """Which offset each cell takes."""
     colors, there = copied(picture, known, cells[:, None] + offsets)
     cost = np.where(there, 0.0, _UNKNOWN)
     beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
     cost += _BESIDE * np.linalg.norm(colors - beside[:, None], axis=-1)
+    if drawn is not None:
+        cost += _CHANCE * drawn.exponential(size=len(offsets))
     index = np.full(known.shape, -1)
     index[tuple(cells.T)] = np.arange(len(cells))
     pairs = []

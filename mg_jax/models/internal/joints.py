@@ -16,7 +16,7 @@ from flows.masks import solid
 from mg_jax import images
 
 _CELL = 4  # pixels a side: the sheet is found on a coarse grid
-_OUTSIDE, _INSIDE = 0.5, 0.7  # the sheet's width on either side of the border, of the jump there
+_OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width on either side of the border, of the jump there
 _FARTHEST = 0.2  # of the picture's size
 _DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are its own
 _EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 
 from flows import nearest
-from flows.masks import TEAR, solid
+from flows.masks import TEAR
 
 # Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
 _EDGE = 0.25, 0.75
@@ -22,6 +22,7 @@ _NEARER = 2.0  # pixels: what moves so much farther counts e times as much
 _SMOOTH = 0.8  # pixels: deviation of the blur that takes the steps from an enlarged outline
 _ENLARGED = 1.5  # layers magnified by more have their outline smoothed
 _SHRUNK = 0.8  # layers made smaller than this are averaged, not sampled
+_AT_ONCE = 1 << 19  # points
 _FARTHEST = 0.5  # of the picture's size: so far beyond the frame a layer may go on
 
 
@@ -33,12 +34,11 @@ class Landed(NamedTuple):
     mean: Float[np.ndarray, "H W 3"] | None  # colour, averaged, of a layer that shrinks
 
 
-def order(flow: Float[np.ndarray, "H W 2"]) -> Int[np.ndarray, "H W"]:
+def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
     """Which layer each pixel belongs to, 0 the ground; later layers lie on top.
 
     Parts that hang together are layers. On top is the larger: it is what the picture is about.
     """
-    moving = solid(flow)
     parts, count = ndimage.label(moving, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     rank = np.zeros(count + 1, np.int64)
@@ -112,18 +112,20 @@ def _land(
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
     dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
     for fine in np.unique(dense):
-        some = dense == fine
+        some = np.nonzero(dense == fine)[0]
         places = (np.arange(fine) + 0.5) / fine - 0.5
-        for offset_y in places:
-            for offset_x in places:
-                by_x = change[int(offset_x > 0), some, :, 0]
-                by_y = change[int(offset_y > 0), some, :, 1]
-                goal = moved[some] + offset_x * by_x + offset_y * by_y
-                area = (1 + by_x[:, 0]) * (1 + by_y[:, 1]) - by_x[:, 1] * by_y[:, 0]
-                share = np.maximum(-area if turned else area, 0) / fine**2
-                x, y = columns[some] + offset_x, rows[some] + offset_y
-                values = [x, y, *(_read(photo, x, y).T if shrunk else ())]
-                sums.add(x + goal[:, 0], y + goal[:, 1], share, share * nearer[some], values)
+        offsets = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
+        for part in np.array_split(offsets, -(-len(offsets) * some.size // _AT_ONCE)):
+            offset_x, offset_y = part[:, :1], part[:, 1:]
+            by_x = np.where((offset_x > 0)[..., None], change[1, some, :, 0], change[0, some, :, 0])
+            by_y = np.where((offset_y > 0)[..., None], change[1, some, :, 1], change[0, some, :, 1])
+            goal = moved[some] + offset_x[..., None] * by_x + offset_y[..., None] * by_y
+            area = (1 + by_x[..., 0]) * (1 + by_y[..., 1]) - by_x[..., 1] * by_y[..., 0]
+            share = (np.maximum(-area if turned else area, 0) / fine**2).ravel()
+            x, y = (columns[some] + offset_x).ravel(), (rows[some] + offset_y).ravel()
+            values = [x, y, *(_read(photo, x, y).T if shrunk else ())]
+            weight = share * np.tile(nearer[some], len(part))
+            sums.add(x + goal[..., 0].ravel(), y + goal[..., 1].ravel(), share, weight, values)
     covered, mean = sums.weight, sums.means()
     covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     hit = covered > 0

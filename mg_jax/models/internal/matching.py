@@ -39,12 +39,15 @@ def match(
     z = image[None] * jnp.sqrt(level.alpha)
     best, most = (found[0] for found in nearest(params, z, level))
     row, column = params.pixels[..., 0], params.pixels[..., 1]
-    here = params.pixels
-    for at_home in home[:, row, column]:
-        alike = logits(params, z, level, at_home)[0] > most - _LIKELIER
-        near = jnp.abs(places[best][..., 1:] - here).max(axis=-1) <= _SLACK
-        beside = near & (places[best][..., 0] == places[at_home][..., 0])
-        best = jnp.where(alike | (beside & (places[at_home][..., 1:] == here).all(axis=-1)), at_home, best)
+    at_home = home[:, row, column]
+    likely = jnp.stack([logits(params, z, level, keys)[0] for keys in at_home])
+    near = jnp.abs(places[best][..., 1:] - params.pixels).max(axis=-1) <= _SLACK
+    same = (places[at_home] == jnp.insert(params.pixels, 0, places[best][..., 0], axis=-1)).all(-1)
+    likely = jnp.where(near & same, jnp.maximum(likely, most), likely)
+    # The first of the best, as in `nearest`.
+    first = jnp.argmax(likely, axis=0)
+    own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
+    best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
     return itself.at[row, column].set(places[best], mode="drop")

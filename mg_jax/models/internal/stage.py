@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from flows import nearest
-from flows.masks import destination
 from flows.raft import SMALLEST
 from mg_jax import guiding, images, schedule
 from mg_jax.models.internal import library
 from mg_jax.models.internal.denoiser import InternalParams
+from mg_jax.models.internal.motion import Motion
 from mg_jax.models.internal.posterior import Candidates
 from mg_jax.models.internal.settings import Settings, Stage
 from mg_jax.models.internal.tiling import bucket, candidates, closest, slots, tiles
@@ -29,6 +29,7 @@ _REACH = 4  # deviations: no patch with a home beyond is asked
 # What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
 _AWAY = 3.0
 _LANDS = 16.0  # log-probability that what rests loses where something lands
+_DRAWN = 2.0  # log-probability that a ground drawn by chance loses
 _NEVER = 12.0  # log-probability so low that patches need not be asked
 _MOST = 4096  # patches of what moves that a tile is compared with: the nearest
 
@@ -59,14 +60,14 @@ def prepare(
     stage: Stage,
     settings: Settings,
     photo: Float[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
+    motion: Motion,
     region: Bool[np.ndarray, "H W"],
     views: Sequence[View],
     ramp: Float[np.ndarray, " levels"],
     flow_params: Any,
     features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
 ) -> Prepared:
-    """Bring photo, flow, edit region and views to the stage's grid.
+    """Bring photo, motion, edit region and views to the stage's grid.
 
     `photo` and the views' pictures are in [-1, 1]; `features_of` is the flow network's view of
     the source.
@@ -78,12 +79,13 @@ def prepare(
     source = images.box(photo, shape)
     inside = _cover(region, shape) > 0
     denoiser, pictures, places, home = _denoiser(
-        stage, flow, inside, views, radius, source
+        stage, motion.landed, inside, views, radius, source
     )
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
     one = jnp.ones(1)
-    target = guiding.target(seen, flow, stage.grid * stage.zoom, settings, flow_params, features_of)
+    size = stage.grid * stage.zoom
+    target = guiding.target(seen, motion.flow, size, settings, flow_params, features_of)
     edit = Edit(
         source=jnp.asarray(source)[None],
         keep=jnp.asarray(~inside)[None, ..., None],
@@ -113,7 +115,7 @@ def magnify(
 
 def _denoiser(
     stage: Stage,
-    flow: Float[np.ndarray, "H W 2"],
+    landed: Bool[np.ndarray, "H W"],
     inside: Bool[np.ndarray, "h w"],
     views: Sequence[View],
     radius: Int[np.ndarray, " levels"],
@@ -132,11 +134,14 @@ def _denoiser(
     numbers = np.full((len(views), *shape), count)
     numbers[tuple(places.T)] = np.arange(count)
     moves = ~np.array([view.placed for view in views])[places[:, 0]]
+    prior = -np.log(max(1, moves.sum())) * moves
+    prior -= _DRAWN * np.array([view.drawn for view in views])[places[:, 0]]
     parts = tiles(inside)
     room, side = slots(shape)
     cell = stage.grid / 64
-    landed = _cover(destination(flow), shape) > 0
-    away = 0.5 * np.square(np.minimum(nearest.distance(landed), max(shape)) / (_AWAY * cell))
+    lands = _cover(landed, shape)
+    away = np.minimum(nearest.distance(lands > 0), max(shape)) / (_AWAY * cell)
+    away = 0.5 * np.square(away)
     placed, free = np.nonzero(~moves)[0], np.nonzero(moves)[0]
     near = [placed[n] for n in candidates(parts, home[placed], _REACH * _HOME * cell)]
     if len(free):
@@ -171,9 +176,9 @@ def _denoiser(
             jnp.int32(len(parts)),
         ),
         nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
-        prior=jnp.asarray(_padded(np.float32(-np.log(max(1, moves.sum())) * moves), capacity, 0)),
+        prior=jnp.asarray(_padded(np.float32(prior), capacity, 0)),
         away=jnp.asarray(tiled(away, 0), jnp.float32),
-        lands=jnp.asarray(tiled(_LANDS * _cover(destination(flow), shape), 0), jnp.float32),
+        lands=jnp.asarray(tiled(_LANDS * lands, 0), jnp.float32),
     )
     return (
         params,

@@ -8,11 +8,10 @@ exists nowhere in the photo, nor do patches of a turned object.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy import ndimage
 
 from flows import nearest
-from flows.masks import solid
 from mg_jax.models.internal import layers
 from mg_jax.models.internal.background import behind, continued
 from mg_jax.models.internal.matting import matte
@@ -20,6 +19,7 @@ from mg_jax.models.internal.motion import Motion
 
 # So far round what the motion changes patches of that may be taken; a share of the picture's size.
 _ROUND = 0.03
+_OTHERS = 2  # grounds that are drawn
 _GROUND = 0.05  # a picture of which less than this share rests moves as a whole
 
 
@@ -29,51 +29,69 @@ class View(NamedTuple):
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]
     chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
     placed: bool  # its patches are known to belong where they lie
+    drawn: bool = False  # by chance, one of several ways: less likely than the others
 
 
 def views(
-    photo: Float[np.ndarray, "H W 3"],
-    motion: Motion,
-    shape: tuple[int, int],
-) -> tuple[View, View, View]:
-    """The photo at rest, its ground, and with its layers moved; the photo in [-1, 1].
+    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+) -> tuple[View, ...]:
+    """The photo at rest, its ground in several ways, and with its layers moved, in this order.
 
-    `shape` is of the grid in whose cells the ground is continued. Where next to nothing rests there
-    is no ground: what lands goes on.
+    The photo is in [-1, 1], `shape` is of the grid in whose cells the ground is continued. Which
+    ground is behind what moves, the photo leaves open: the first is the likeliest, the others are
+    drawn, and each place of the edit takes one of them.
     """
-    flow, order = motion.flow, motion.order
-    moving = solid(flow)
-    size = float(np.sqrt(moving.size))
-    if moving.mean() > 1 - _GROUND:
-        moved, covered = composed(photo, flow, order, photo)
-        moved = nearest.value(moved, covered)
-        moved = continued(moved, ~covered, ~covered, shape).picture
-        everywhere = np.ones_like(moving)
-        return View(photo, ~moving, True), View(moved, ~everywhere, True), View(moved, everywhere, False)
-    ground, left = behind(photo, flow, shape)
-    uncovered = nearest.distance(left | moving) <= _ROUND * size
-    moved, covered = composed(photo, flow, order, ground)
+    size = float(np.sqrt(motion.moving.size))
+    rest = View(photo, ~motion.moving, True)
+    if not _rests(motion):
+        return rest, View(_moved(photo, motion, shape), np.ones_like(motion.moving), False)
+    chance = np.random.default_rng(0)
+    likeliest = behind(photo, motion, shape)
+    grounds = [likeliest, *(behind(photo, motion, shape, chance) for _ in range(_OTHERS))]
+    uncovered = nearest.distance(likeliest.left | motion.moving) <= _ROUND * size
+    moved, covered = composed(photo, motion, likeliest.picture)
     near = nearest.distance(covered) <= _ROUND * size
     return (
-        View(photo, ~moving, True),
-        View(ground, uncovered, True),
+        rest,
+        *(View(one.picture, uncovered, True, i > 0) for i, one in enumerate(grounds)),
         View(moved, near, False),
     )
 
 
+def preview(
+    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+) -> Float[np.ndarray, "H W 3"]:
+    """The photo with its layers moved over its likeliest ground, in [-1, 1]."""
+    if not _rests(motion):
+        return _moved(photo, motion, shape)
+    return composed(photo, motion, behind(photo, motion, shape).picture)[0]
+
+
+def _rests(motion: Motion) -> bool:
+    """Whether enough rests to be the ground of what moves."""
+    return bool(motion.moving.mean() <= 1 - _GROUND)
+
+
+def _moved(
+    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+) -> Float[np.ndarray, "H W 3"]:
+    """The whole picture moved; what lands goes on where nothing does."""
+    moved, covered = composed(photo, motion, photo)
+    return continued(nearest.value(moved, covered), ~covered, ~covered, shape).picture
+
+
 def composed(
     photo: Float[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
-    order: Int[np.ndarray, "H W"],
+    motion: Motion,
     ground: Float[np.ndarray, "H W 3"],
 ) -> tuple[Float[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
     """The layers laid over the ground, and where any lies.
 
     What was behind a layer's rim gives way to what is behind it now.
     """
-    rim = matte(photo, solid(flow))
-    picture, covered = ground, np.zeros(order.shape, bool)
-    for layer in layers.landed(photo, flow, order):
+    rim = matte(photo, motion.moving)
+    picture, covered = ground, np.zeros_like(motion.moving)
+    for layer in layers.landed(photo, motion.flow, motion.order):
         column, row = np.moveaxis(np.rint(layer.origin).astype(np.int64), -1, 0)
         there = layer.covered > 0
         own = _taken(photo, layer.origin) if layer.mean is None else layer.mean
