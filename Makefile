@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: edit test coverage lint test-reference clean
+.PHONY: edit test coverage lint test-reference benchmark clean
 
 edit: $(VENV)/.run  ## edit the photo that ships with the repository
 	$(BIN)/python -m experiments.edit --out=out/edit
@@ -23,6 +23,9 @@ test-reference: $(VENV)/.reference  ## parity with PyTorch, and the tests that t
 	$(BIN)/python -m pytest -q -o addopts="--strict-markers --import-mode=importlib" tests/reference
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m long
 
+benchmark: $(VENV)/.sintel  ## times on the device at hand, all that needs no clone; tiny networks
+	$(BIN)/python -m experiments.benchmark --out=out/benchmark
+
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "make: PYTHON=$(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12" >&2; exit 1; }
@@ -35,6 +38,10 @@ $(VENV)/.run: $(VENV)/.venv setup.cfg
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.sintel: $(VENV)/.run
+	$(BIN)/python -m experiments.fetch_weights --name=raft-sintel
 	@touch $@
 
 $(VENV)/.reference: $(VENV)/.test

@@ -85,11 +85,20 @@ _precision = flags.DEFINE_list(
 _remat = flags.DEFINE_list(
     "remat", ["blocks"], "What gradients of UNet and autoencoder recompute: blocks, nothing."
 )
+_tensorfloat = flags.DEFINE_boolean(
+    "tensorfloat",
+    False,
+    "Let guided steps in float32 multiply as TensorFloat-32 on a GPU: ours, and PyTorch done well, "
+    "in all products; the reference in convolutions, as PyTorch does by default.",
+)
 _repetitions = flags.DEFINE_integer(
     "repetitions", 3, "Of all that is timed but guided steps.", lower_bound=1
 )
 _batches = flags.DEFINE_list("batches", ["1", "2", "4"], "Samples, for scaling.")
 _sizes = flags.DEFINE_list("sizes", ["128", "256"], "Sides of the picture, for scaling.")
+_lengths = flags.DEFINE_list(
+    "lengths", ["2", "4", "8"], "Levels, and repetitions of a level, for scaling."
+)
 _out = flags.DEFINE_string("out", "out/benchmark", "Folder for the table; made if missing.")
 _FLAGS = (
     _measure,
@@ -100,9 +109,11 @@ _FLAGS = (
     _flow_model,
     _precision,
     _remat,
+    _tensorfloat,
     _repetitions,
     _batches,
     _sizes,
+    _lengths,
 )
 
 
@@ -115,7 +126,7 @@ def main() -> None:
         for precision in precisions
         for remat in _chosen(_remat, _REMATS)
     ]
-    batches, sizes = _numbers(_batches, 1), _numbers(_sizes, 128)
+    batches, sizes, lengths = _numbers(_batches, 1), _numbers(_sizes, 128), _numbers(_lengths, 2)
     clone, ways = _others(job, sections)
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
     repetitions = _repetitions.value
@@ -135,7 +146,9 @@ def main() -> None:
         if {"step", "networks"} & set(sections):
             measure("agreement", step.agreement(job, clone, ways))
         machine.update(alone(hardware.machine))
-        rates: dict[str, Rate] = {one: alone(hardware.matrix_rate, one) for one in precisions}
+        rates: dict[str, Rate] = {
+            one: alone(hardware.matrix_rate, one, job.tensorfloat) for one in precisions
+        }
         measure("hardware", hardware.figures(rates))
         limits: dict[str, float] = {one: rate.operations for one, rate in rates.items()}
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
@@ -150,7 +163,9 @@ def main() -> None:
             "internal": partial(
                 internal.measure, internal.cases(), InternalSettings(), repetitions
             ),
-            "scaling": partial(scaling.measure, jobs[0], batches, sizes, limits[precisions[0]]),
+            "scaling": partial(
+                scaling.measure, jobs[0], batches, sizes, lengths, limits[precisions[0]]
+            ),
             "compiling": partial(compiling.measure, jobs, repetitions),
         }
         for name in sections:
@@ -175,6 +190,7 @@ def _job() -> Job:
         stored=True,
         flow_model=_flow_model.value,
         precision="float32",
+        tensorfloat=_tensorfloat.value,
     )
 
 

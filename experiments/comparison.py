@@ -74,6 +74,7 @@ class Job(NamedTuple):
     batch: int = 1  # samples of the one edit, each with its own noise
     remat: Literal["blocks", "nothing"] = "blocks"  # what gradients recompute; not the reference's
     compiled: bool = False  # whether the well-done PyTorch is compiled
+    tensorfloat: bool = False  # whether products of float32 on a GPU may be TensorFloat-32's
 
     @property
     def evaluations(self) -> int:
@@ -84,6 +85,12 @@ class Job(NamedTuple):
     def sampling(self) -> Literal["float32", "float64"]:
         """Precision of all but the networks."""
         return "float64" if self.precision == "float64" else "float32"
+
+    @property
+    def products(self) -> str:
+        """What the networks multiply in, in words."""
+        tensorfloat = self.tensorfloat and self.precision == "float32"
+        return "float32 as TensorFloat-32" if tensorfloat else self.precision
 
 
 class Data(NamedTuple):

@@ -29,7 +29,8 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     In a process that should end after it: JAX's precision is set for good.
     """
     jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
-    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    if not job.tensorfloat:
+        jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
     network = _raft(job)
     given, before = data(job), resident()
     config = architecture(SIZES[job.network_size])

@@ -19,7 +19,7 @@ def prepare(job: Job, packages: tuple[str, ...]) -> tuple[Any, Any]:
     """PyTorch, and the device at hand. For good: the process should end after the job.
 
     - JAX, which reads RAFT's weights, leaves the accelerator alone.
-    - TensorFloat-32 is off, as on our side.
+    - TensorFloat-32 is off, as on our side, or as PyTorch has it by default: in convolutions only.
     - PyTorch gets a thread for each core, as XLA has, unless $OMP_NUM_THREADS says how many.
     - For a job in float64, `torch.float32` names float64, `Tensor.float` is `Tensor.double`, and
       the default dtype is float64, so that casts to float32 in others' code are none.
@@ -36,7 +36,8 @@ def prepare(job: Job, packages: tuple[str, ...]) -> tuple[Any, Any]:
     jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
     jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
     warnings.simplefilter("ignore")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if not job.tensorfloat:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(os.cpu_count() or 1)
     if job.precision == "float64":

@@ -53,6 +53,7 @@ def run(job: Job) -> Run:
     torch, device = pytorch_setup.prepare(job, ("torch", "torchvision", "diffusers"))
     torch.set_default_device(device)  # torchvision's RAFT makes some tensors anew in each call
     torch.set_grad_enabled(False)
+    torch.backends.cuda.matmul.allow_tf32 = job.tensorfloat  # by default in convolutions alone
     given = data(job)
     before = resident()
     networks = pytorch_networks.build(job, device)

@@ -18,13 +18,14 @@ _CPU_SIZES = (512, 1024, 2048)
 _ACCELERATOR_SIZES = (2048, 4096, 8192, 16384)
 
 
-def matrix_rate(precision: str) -> Rate:
+def matrix_rate(precision: str, tensorfloat: bool = False) -> Rate:
     """Operations a second of the fastest square matrix product of several sizes.
 
-    float32 is multiplied as such, not as TensorFloat-32; bfloat16 is summed in float32. In a
+    float32 is multiplied as such, or may be as TensorFloat-32; bfloat16 is summed in float32. In a
     process that should end after it: JAX's precision is set for good.
     """
-    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    if not tensorfloat:
+        jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
     accelerated = jax.default_backend() != "cpu"
     product = jax.jit(products.matmul)
     rates = []

@@ -44,6 +44,7 @@ BAD = [
     (["--remat=all"], "--remat: all"),
     (["--batches=1,zero"], "--batches: zero"),
     (["--sizes=128,200"], "--sizes: 200"),
+    (["--lengths=1"], "--lengths: 1"),
     (["--steps=1"], "--steps: 1"),
     (["--repetitions=0"], "repetitions"),
     (["--flow_model=nowhere.pth"], "nowhere.pth: no such weights"),
@@ -139,8 +140,8 @@ def test_the_operations_of_a_step_grow_with_the_batch_and_not_with_the_schedule(
 
 def test_one_factor_is_changed_at_a_time():
     base = JOB._replace(precision="float32")
-    jobs = scaling.jobs(base, batches=[1, 2], sizes=[128, 256])
-    assert len(jobs) == 2 + 2 + 2 * len(scaling.LENGTHS)
+    jobs = scaling.jobs(base, batches=[1, 2], sizes=[128, 256], lengths=[2, 4, 8])
+    assert len(jobs) == 2 + 2 + 2 * 3
     for job in jobs.values():
         changed = [a for a, b in zip(job, base, strict=True) if a != b]
         assert len(changed) <= 1
@@ -201,6 +202,20 @@ def test_programs_that_disagree_are_not_timed(monkeypatch):
         list(step.agreement(JOB, None, ["eager"]))
 
 
+def test_a_program_without_numbers_is_not_timed_even_alone(monkeypatch):
+    stand_in(monkeypatch, made_up([math.nan], [1.0]), None)
+    with pytest.raises(ValueError, match=r"ours, bfloat16, first energy: nan apart"):
+        list(step.measure([JOB._replace(precision="bfloat16")], None, [], {"bfloat16": 1.0}))
+
+
+def test_float32_that_may_be_multiplied_as_tensorfloat_is_told_so_and_judged_as_half(monkeypatch):
+    stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.2], [1.0]))
+    job = JOB._replace(precision="float32", tensorfloat=True)
+    found = list(step.measure([job], None, ["eager"], {"float32": 1.0}))
+    assert all("float32 as TensorFloat-32" in one.what for one in found)
+    assert job._replace(precision="bfloat16").products == "bfloat16"
+
+
 def test_with_nobody_to_agree_with_nothing_is_run(monkeypatch):
     stand_in(monkeypatch, None, None)
     assert list(step.agreement(JOB, None, [])) == []
@@ -213,7 +228,7 @@ def test_memory_that_does_not_suffice_is_told_and_the_rest_goes_on(monkeypatch):
         return made_up([1.0], [1.0]) if function is step.jax_run.run else 10
 
     monkeypatch.setattr(scaling, "alone", run)
-    found = list(scaling.measure(JOB, [1, 2], [128], limit=1.0))
+    found = list(scaling.measure(JOB, [1, 2], [128], [2], limit=1.0))
     assert [figure.values for figure in found[:3]] == [(1.0, 3.0), (), (1.0, 3.0)]
     assert found[1].note == "not enough memory"
 

@@ -44,7 +44,7 @@ def test_its_gradients_are_products(dtype):
 def test_on_cpu_half_precision_is_summed_in_float32():
     def dots(dtype):
         shapes = [jax.ShapeDtypeStruct(shape, dtype) for shape in ((8, 8), (8, 8))]
-        text = jax.jit(products.matmul).lower(*shapes).as_text()
+        text = jax.jit(products.matmul).trace(*shapes).lower(lowering_platforms=("cpu",)).as_text()
         return [line.rpartition("->")[2] for line in text.splitlines() if "dot_general" in line]
 
     assert ["xf32" in line for line in dots(jnp.bfloat16)] == [True]

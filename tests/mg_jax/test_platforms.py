@@ -144,6 +144,19 @@ def test_attention_without_cudnn_is_not_fused(monkeypatch):
     assert fused_calls(export(program, [x, x, x], "tpu")) == PALLAS
 
 
+@pytest.mark.usefixtures("pretended_cudnn")
+def test_lengths_that_cudnn_has_no_gradient_for_are_not_fused():
+    """2.x's innermost grid of a picture of 1088 px has 17 rows and columns."""
+
+    def slopes(given):
+        out, pull = jax.vjp(attend, *given)
+        return pull(out)
+
+    for n, fused in ((288, CUDNN), (289, set())):
+        x = jax.ShapeDtypeStruct((2, n, 2, 64), jnp.bfloat16)
+        assert fused_calls(export(jax.jit(slopes), [x, x, x], "cuda")) == fused
+
+
 @pytest.mark.parametrize("model", ["internal", "diffusion"])
 def test_a_level_exported_for_all_platforms_runs_on_this_one(model):
     program, arguments = internal_level() if model == "internal" else diffusion_level("float32")

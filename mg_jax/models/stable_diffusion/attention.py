@@ -39,7 +39,7 @@ def attend(
         "default": partial(attention_blocked.attend, block=-(-m // count)),
     }
     if min(n, m) >= _FUSED:
-        if attention_cudnn.suits(query):
+        if attention_cudnn.suits(query, key):
             forms["cuda"] = attention_cudnn.attend
         if attention_tpu.suits(query, key):
             forms["tpu"] = attention_tpu.attend

@@ -62,10 +62,11 @@ def test_blocks_of_any_length_give_the_same(block):
 
 @pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-6), ("bfloat16", 2**-8)])
 def test_on_cpu_it_is_done_in_small_blocks(dtype, apart):
-    *inputs, slope = (one.astype(dtype) for one in draw(256, 256, 2, 40))
     in_blocks = partial(attention_blocked.attend, block=BLOCK)
-    expected = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
-    found = jax.jit(partial(with_gradient, attend))(*inputs, slope=slope)
+    with jax.default_device(jax.devices("cpu")[0]):
+        *inputs, slope = (one.astype(dtype) for one in draw(256, 256, 2, 40))
+        expected = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
+        found = jax.jit(partial(with_gradient, attend))(*inputs, slope=slope)
     for one, other in zip(found, expected, strict=True):
         assert relative(one, other) <= apart
 
@@ -131,6 +132,47 @@ def test_the_form_for_tpus_is_the_softmax_mean(shape):
         assert relative(one, other) <= 2**-7
 
 
+def has_cudnn():
+    return jax.default_backend() == "gpu" and attention_cudnn._found()
+
+
+# Stable Diffusion's grids and widths at 512 px, a grid that is no square, and the widest head taken
+@pytest.mark.skipif(not has_cudnn(), reason="needs an NVIDIA GPU as JAX's default device")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "shape",
+    [(4096, 4096, 2, 40), (1024, 1024, 2, 80), (1120, 1120, 2, 64), (258, 256, 1, 128)],
+)
+def test_the_form_for_nvidia_gpus_is_the_softmax_mean(shape, dtype):
+    *inputs, slope = (one.astype(dtype) for one in draw(*shape))
+    assert attention_cudnn.suits(*inputs[:2])
+    exact = [one.astype(jnp.float32) for one in inputs]
+    with jax.default_matmul_precision("highest"):
+        expected = with_gradient(formula, *exact, slope=slope.astype(jnp.float32))
+    program = jax.jit(partial(with_gradient, attend))
+    assert "__cudnn$fmhaSoftmaxBackward" in program.lower(*inputs, slope=slope).as_text()
+    found = program(*inputs, slope=slope)
+    in_blocks = partial(attention_blocked.attend, block=BLOCK)
+    others = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
+    for one, other, blocks in zip(found, expected, others, strict=True):
+        assert one.dtype == dtype
+        assert relative(one, other) <= 2**-6
+        assert relative(one, other) <= 2 * relative(blocks, other)
+
+
+@pytest.mark.skipif(not has_cudnn(), reason="needs an NVIDIA GPU as JAX's default device")
+@pytest.mark.parametrize("shape", [(256, 256, 2, 160), (289, 289, 2, 64)])
+def test_what_cudnn_does_not_take_is_done_in_blocks_on_gpus(shape):
+    *inputs, slope = (one.astype(jnp.bfloat16) for one in draw(*shape))
+    exact = [one.astype(jnp.float32) for one in inputs]
+    with jax.default_matmul_precision("highest"):
+        expected = with_gradient(formula, *exact, slope=slope.astype(jnp.float32))
+    program = jax.jit(partial(with_gradient, attend))
+    assert "__cudnn" not in program.lower(*inputs, slope=slope).as_text()
+    for one, other in zip(program(*inputs, slope=slope), expected, strict=True):
+        assert relative(one, other) <= 2**-6
+
+
 @pytest.mark.parametrize(
     ("dtype", "n", "width", "cudnn", "tpu"),
     [
@@ -139,6 +181,7 @@ def test_the_form_for_tpus_is_the_softmax_mean(shape):
         ("bfloat16", 256, 160, False, True),  # too wide for cuDNN on all GPUs
         ("bfloat16", 4096, 512, False, True),
         ("bfloat16", 1120, 64, True, False),  # no multiple of a TPU's registers
+        ("bfloat16", 289, 64, False, False),  # 2.x's innermost grid of a picture of 1088 px
         ("bfloat16", 4096, 36, False, True),
         ("float16", 4096, 64, True, False),
         ("float32", 4096, 64, False, False),
@@ -147,5 +190,5 @@ def test_the_form_for_tpus_is_the_softmax_mean(shape):
 def test_what_the_fused_forms_take(monkeypatch, dtype, n, width, cudnn, tpu):
     monkeypatch.setattr(attention_cudnn, "_found", lambda: True)
     x = jnp.zeros((1, n, 1, width), dtype)
-    assert attention_cudnn.suits(x) == cudnn
+    assert attention_cudnn.suits(x, x) == cudnn
     assert attention_tpu.suits(x, x) == tpu
