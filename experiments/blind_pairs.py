@@ -1,11 +1,11 @@
-"""Ask people which of two edits is better, without telling them whose they are; count the answers.
+r"""Ask people which of two edits is better, without telling them whose they are; count the answers.
 
     python -m experiments.blind_pairs make --cases=cases --out=out/study \
         --results=internal,pixels=out/evaluation --results=reference=cases
     python -m experiments.blind_pairs tally --key=out/study.key.json \
-        --answers=answers-ann.json,answers-bob.csv --out=out/study_outcome
+        --answers=answers-ann.json,answers-bob.csv --out=out/study_tally
 
-The first makes a pair of each two methods on each case: the source with the motion's arrows, and
+The first makes a pair for every two methods on every case: the source with the motion's arrows, and
 the two results as A and B, in an order drawn from --seed. Hand out the folder --out, all of it:
 viewers open study.html, offline, answer with the keys A, B and 0 (no difference), and send back
 what "save answers" writes. Keep the key (--key, or OUT.key.json beside the folder) to yourself.

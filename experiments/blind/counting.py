@@ -27,7 +27,7 @@ class Record(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Wilson's 95 % confidence interval of `rate`."""
+        """Wilson's 95% confidence interval of `rate`."""
         if self.rate is None:
             return None
         found = stats.binomtest(self.wins, self.wins + self.losses).proportion_ci(method="wilson")
@@ -90,7 +90,7 @@ class Agreement(NamedTuple):
 
 
 def contests(key: Key, viewers: Sequence[Viewer]) -> list[Contest]:
-    """Count the answers for each two methods, in the key's order of methods."""
+    """Count the answers for every two methods, in the key's order of methods."""
     found = []
     for first, second in itertools.combinations(key.methods, 2):
         votes: dict[str, Votes] = {}

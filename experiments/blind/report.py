@@ -10,7 +10,7 @@ from experiments.blind.key import Key
 
 _NOTE = (
     "By case: what more than half of its viewers say; by answer: each one counts, though those to"
-    " one case are not independent. Win rate: of those decided, with Wilson's 95 % interval."
+    " one case are not independent. Win rate: of those decided, with Wilson's 95% interval."
 )
 
 
@@ -29,20 +29,20 @@ def content(key: Key, viewers: Sequence[Viewer]) -> dict[str, Any]:
 
 
 def summary(key: Key, viewers: Sequence[Viewer]) -> str:
-    """Wins of each two methods, cases that all viewers agree on, agreement and bias."""
+    """Wins of every two methods, cases that all viewers agree on, agreement and bias."""
     contests = counting.contests(key, viewers)
     parts = [
         f"# Blind comparison: {_many(len(key.pairs), 'pair')}, {_many(len(viewers), 'viewer')}",
         _NOTE,
         _wins(contests),
-        *(_clear(contest) for contest in contests),
+        "\n".join(_clear(contest) for contest in contests),
         _viewers(key, viewers),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def cases(key: Key, viewers: Sequence[Viewer]) -> str:
-    """How each case went, a table for each two methods."""
+    """How each case went, a table for every two methods."""
     parts = []
     for contest in counting.contests(key, viewers):
         rows = [["case", contest.first, contest.second, "no difference", "outcome"]]
@@ -57,7 +57,7 @@ def cases(key: Key, viewers: Sequence[Viewer]) -> str:
 
 
 def _wins(contests: Sequence[Contest]) -> str:
-    rows = [["", "counted", "won", "lost", "neither", "win rate", "95 %"]]
+    rows = [["", "counted", "won", "lost", "neither", "win rate", "95%"]]
     for contest in contests:
         for how, record in (("by case", contest.by_case), ("by answer", contest.by_answer)):
             title = f"{contest.first} against {contest.second}"
@@ -90,7 +90,7 @@ def _viewers(key: Key, viewers: Sequence[Viewer]) -> str:
         f" {'–' if agreement.kappa is None else f'{agreement.kappa:.2f}'}"
     )
     lines.append(
-        f"- A among answers A and B: {rate} ({interval}); without a bias 50 % lies in the interval"
+        f"- A among answers A and B: {rate} ({interval}); without a bias 50% lies in the interval"
     )
     return "\n".join(lines)
 

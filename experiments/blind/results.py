@@ -19,7 +19,7 @@ class Results(NamedTuple):
 
     folders: dict[str, Path]  # case -> its folder
     pictures: dict[str, dict[str, Path]]  # case -> method -> file
-    asked: list[Comparison]  # each two methods on each case
+    asked: list[Comparison]  # every two methods on every case
     equal: list[Comparison]  # those whose pictures are bit-identical
 
 
