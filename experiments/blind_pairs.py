@@ -9,7 +9,8 @@ The first makes a pair for every two methods on every case: the source with the 
 the two results as A and B, in an order drawn from --seed. Hand out the folder --out, all of it:
 viewers open study.html, offline, answer with the keys A, B and 0 (no difference), and send back
 what "save answers" writes. Keep the key (--key, or OUT.key.json beside the folder) to yourself.
-Pictures that are bit-identical are not asked about.
+Where viewers know this program, give a --seed of your own: from the same flags anyone can draw the
+same order. Pictures that are bit-identical are not asked about.
 
 The second counts wins, by case and by answer, with Wilson's intervals, and how far viewers agree;
 it prints a summary and writes it with all cases to tally.md and tally.json in --out.
