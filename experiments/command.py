@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from absl import app, flags
@@ -20,8 +20,20 @@ def run(main: Callable[[], None]) -> None:
     A ValueError, a failing disk, a bad flag or too little memory ends in one line on standard error
     and status 1; Ctrl-C in one line and status 130.
     """
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
-    app.run(lambda rest: attempt(main, rest), flags_parser=parse)
+    _start(lambda rest: attempt(main, rest))
+
+
+def run_one_of(mains: Mapping[str, Callable[[], None]]) -> None:
+    """As `run`, for a program of several tasks: the first word of its line says which."""
+    flags.FLAGS.set_gnu_getopt(True)  # else no flag could come after the word
+
+    def chosen(rest: Sequence[str]) -> None:
+        task = rest[1] if len(rest) > 1 else ""
+        if task not in mains:
+            fail(f"{task or 'no task'}: expected {' or '.join(mains)}, then flags")
+        attempt(mains[task], [rest[0], *rest[2:]])
+
+    _start(chosen)
 
 
 def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
@@ -42,6 +54,11 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(_INTERRUPTED)  # Python would wait for threads that compile, which nothing stops
+
+
+def _start(begin: Callable[[Sequence[str]], None]) -> None:
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
+    app.run(begin, flags_parser=parse)
 
 
 def parse(argv: Sequence[str]) -> list[str]:

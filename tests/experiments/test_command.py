@@ -78,6 +78,30 @@ def test_a_defect_keeps_its_traceback(number, words):
     assert words in done.stderr
 
 
+TASKS = """
+from absl import flags
+from experiments import command
+number = flags.DEFINE_integer("number", 1, "A number.")
+command.run_one_of({"show": lambda: print(number.value), "fall": lambda: command.fail("fell")})
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["show", "--number=7"], (0, "7\n", "")),
+        (["--number=7", "show"], (0, "7\n", "")),
+        (["fall"], (1, "", "fell\n")),
+        ([], (1, "", "no task: expected show or fall, then flags\n")),
+        (["sing"], (1, "", "sing: expected show or fall, then flags\n")),
+        (["show", "more"], (1, "", "more: not a flag; expected --name=value\n")),
+    ],
+)
+def test_the_first_word_says_which_task(arguments, expected):
+    done = subprocess.run([sys.executable, "-c", TASKS, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == expected
+
+
 def test_help_is_no_fault():
     done = run("--help")
     assert "--number: A number." in done.stdout
