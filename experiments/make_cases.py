@@ -49,12 +49,15 @@ def main() -> None:
 
 
 def _kinds() -> list[str]:
-    for kind in _KINDS.value or []:
+    """Read the kinds that are asked for, each once. Raises ValueError."""
+    if _KINDS.value is None:
+        return []
+    for kind in _KINDS.value or [""]:
         if kind not in hard_cases.KINDS:
             raise ValueError(
                 f"--kinds: unknown {kind!r}; expected some of {', '.join(hard_cases.KINDS)}"
             )
-    return list(dict.fromkeys(_KINDS.value or []))
+    return list(dict.fromkeys(_KINDS.value))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def test_without_kinds_the_bytes_are_as_ever(tmp_path):
     [
         ("--count=0", "--count"),
         ("--size=16", "--size"),
+        ("--kinds=", "--kinds: unknown ''; expected some of crossing, "),
         ("--kinds=crossing,flying", "--kinds: unknown 'flying'; expected some of crossing, "),
         ("--photos=nowhere", "nowhere"),
         ("--cutouts=nowhere", "nowhere"),
