@@ -152,7 +152,7 @@ def _read_files(settings: Settings) -> _Inputs:
     keep = reading.selection(_keep_mask.value, image) if _keep_mask.value else None
     return _Inputs(
         image,
-        motion_flags.read_flow(image),
+        motion_flags.read_flow(image).flow,
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
         _given(image, settings),

@@ -33,7 +33,7 @@ def main() -> None:
     files.check_suffix(out)
     writing.check_apart([out, preview], motion_flags.inputs(), f"--out={out}")
     photo = images.read(motion_flags.image_path())
-    flow = motion_flags.read_flow(photo)
+    flow = motion_flags.read_flow(photo).flow
     writing.folder(out.parent, f"--out={out}")
     files.write(out, flow)
     images.write(preview, draw.preview(photo, flow))

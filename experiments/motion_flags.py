@@ -1,10 +1,11 @@
 """The flags of a photo and its motion, and what they mean: for programs that take both."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from absl import flags
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
 from experiments import reading
 from flows import files, motions, selections
@@ -31,9 +32,21 @@ object_mask = flags.DEFINE_multi_string(
     "object_mask",
     None,
     "What --motion moves: a picture, white or opaque there, or words, as"
-    ' "rectangle 10,20 100,200", "polygon 10,20 100,20 50,80" or "click 300,220"; one for each'
-    " --motion, in their order: later ones lie on top.",
+    ' "rectangle 10,20 100,200", "polygon 10,20 100,20 50,80", "click 300,220" or "everything"; one'
+    " for each --motion, in their order: later ones lie on top.",
 )
+
+
+class LayeredFlow(NamedTuple):
+    """What is to move, and what lies on top.
+
+    Attributes:
+        flow: where each pixel of the photo goes, in pixels.
+        order: as `motions.order`; None for a flow file, which does not say.
+    """
+
+    flow: Float32[np.ndarray, "h w 2"]
+    order: Int32[np.ndarray, "h w"] | None
 
 
 def image_path() -> Path:
@@ -41,8 +54,8 @@ def image_path() -> Path:
     return Path(image.value) if image.value else IMAGE
 
 
-def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]:
-    """Read the flow file, or draw the motions of the masks.
+def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> LayeredFlow:
+    """Read the flow file, or draw the motions of the masks, the later on top.
 
     Raises:
         ValueError: flags that exclude or miss one another, or whatever they name is at fault, or
@@ -51,7 +64,7 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]
     if flow.value and motion.value:
         raise ValueError("--flow, --motion: both given; expected one of them")
     if flow.value:
-        return _flow_file(flow.value, photo.shape[:2])
+        return LayeredFlow(_flow_file(flow.value, photo.shape[:2]), None)
     if image.value and not motion.value:
         raise ValueError("--flow, --motion: none given; expected one of them with --image")
     if image.value and not object_mask.value:
@@ -65,12 +78,11 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 2"]
             " for each motion"
         )
     parsed = [motions.parse(text) for text in texts]  # its faults first: a click takes seconds
-    drawn = motions.together(
-        [(m, reading.selection(n, photo)) for m, n in zip(parsed, names, strict=True)]
-    )
+    objects = [(m, reading.selection(n, photo)) for m, n in zip(parsed, names, strict=True)]
+    drawn = motions.together(objects)
     with reading.named({"flow": "--motion"}):
         checking.flow(drawn, photo.shape[:2])
-    return drawn
+    return LayeredFlow(drawn, motions.order(objects))
 
 
 def inputs() -> list[str]:

@@ -1,8 +1,11 @@
 """Random motions of an object, in the words of `flows.motions`."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from experiments.chance import Chance
+from flows import motions
+from flows.motions.types import Points
 
 
 class Extent(NamedTuple):
@@ -36,6 +39,16 @@ class Extent(NamedTuple):
 def draw(chance: Chance, kind: str, extent: Extent) -> str:
     """Draw a motion of a kind (a key of `KINDS`) for an object. It may leave the picture."""
     return KINDS[kind](chance, extent)
+
+
+def asked(kind: str, picture: float) -> Callable[[Chance, Points], motions.Motion]:
+    """Return what draws a motion of a kind for the points of an object in a picture this wide."""
+
+    def ask(chance: Chance, points: Points) -> motions.Motion:
+        low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        return motions.parse(draw(chance, kind, Extent(low, high, picture)))
+
+    return ask
 
 
 def translate(chance: Chance, extent: Extent) -> str:
@@ -94,6 +107,22 @@ def grow(chance: Chance, extent: Extent) -> str:
     return f"grow factor={chance.between(1.5, 2.2):g} along={_end(chance, extent)}"
 
 
+def enlarge(chance: Chance, extent: Extent) -> str:
+    """Enlarge three to five times; perhaps move on."""
+    return _moved_on(chance, extent, f"scale factor={chance.between(3, 5):g}")
+
+
+def shrink(chance: Chance, extent: Extent) -> str:
+    """Shrink to a fifth to a third; perhaps move on."""
+    return _moved_on(chance, extent, f"scale factor={chance.between(0.2, 0.35):g}")
+
+
+def half_turn(chance: Chance, extent: Extent) -> str:
+    """Turn by 120 to 180 degrees; perhaps move on."""
+    degrees = chance.between(120, 180) * _side(chance)
+    return _moved_on(chance, extent, f"rotate degrees={degrees:g}")
+
+
 KINDS = {
     "translate": translate,
     "rotate": rotate,
@@ -102,6 +131,9 @@ KINDS = {
     "homography": homography,
     "bend": bend,
     "grow": grow,
+    "enlarge": enlarge,
+    "shrink": shrink,
+    "half_turn": half_turn,
 }
 
 

@@ -29,15 +29,15 @@ def named(origins: Mapping[str, str]) -> Iterator[None]:
 
 
 def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """Read a selection of a part of a picture of this height and width.
+    """Read a selection of a picture of this height and width.
 
-    Raises ValueError when it is none, or selects nothing or everything.
+    Raises ValueError when it is none, or selects nothing.
     """
-    return selections.a_part(images.read_mask(path, shape), path)
+    return selections.something(images.read_mask(path, shape), path)
 
 
 def selection(text: str, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """Select a part of a photo by words, or read the mask of this name. Raises ValueError."""
+    """Select of a photo by words, or read the mask of this name. Raises ValueError."""
     if selections.is_words(text):
         return selections.select(text, photo)
     return mask(text, photo.shape[:2])

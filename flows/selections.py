@@ -1,4 +1,4 @@
-"""Selections of a photo's object in words: `rectangle 10,20 100,200`, `click 300,220`.
+"""Selections of an object in words: `rectangle 10,20 100,200`, `click 300,220`, `everything`.
 
 The first word says how, the others are points `x,y`: pixels, x right, y down. Adding a way of
 selecting is adding a function to the registry.
@@ -47,18 +47,40 @@ def polygon(image: Image, points: Points) -> Mask:
 
 
 def click(image: Image, points: Points) -> Mask:
-    """Select the object, or the objects, under one or several points; see `flows.clicks`."""
-    return clicks.select(image, points)
+    """Select the object, or the objects, under one or several points; see `flows.clicks`.
+
+    Raises:
+        ValueError: no point, too small a picture, or no object there: all that is found is the
+            whole picture.
+    """
+    if not len(points):
+        raise ValueError("has no point; expected one on the object, as 300,220")
+    selected = clicks.select(image, points)
+    if selected.all():
+        raise ValueError("finds no object, selects everything; expected a click on one")
+    return selected
+
+
+def everything(image: Image, points: Points) -> Mask:
+    """Select the whole picture.
+
+    Raises:
+        ValueError: there are points.
+    """
+    if len(points):
+        raise ValueError(f"has {len(points)} points; expected none")
+    return np.ones(image.shape[:2], bool)
 
 
 SELECTIONS: dict[str, Callable[[Image, Points], Mask]] = {
     "rectangle": rectangle,
     "polygon": polygon,
     "click": click,
+    "everything": everything,
 }
 
 _POINT = re.compile(r"[-+.\d]+,[-+.\d]+")
-_USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ..."
+_USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ...; everything"
 
 
 def is_words(text: str) -> bool:
@@ -72,13 +94,11 @@ def select(text: str, image: Image) -> Mask:
 
     Raises:
         ValueError: unknown words, points that are none or lie outside the picture, too few or too
-            many of them, or a selection of nothing or everything. One line.
+            many of them, or a selection of nothing. One line.
     """
     name, *words = text.split() or [""]
     if name not in SELECTIONS:
         raise ValueError(f"selection {text!r}: unknown {name!r}; expected {_USAGE}")
-    if not words:
-        raise ValueError(f"selection {text!r}: has no point; expected {_USAGE}")
     points = wording.points(words, f"selection {text!r}: point")
     height, width, _ = image.shape
     outside = ((points < 0) | (points > [width - 1, height - 1])).any(axis=-1)
@@ -92,16 +112,15 @@ def select(text: str, image: Image) -> Mask:
         selected = SELECTIONS[name](image, points)
     except ValueError as error:
         raise ValueError(f"selection {text!r}: {error}") from error
-    return a_part(selected, f"selection {text!r}")
+    return something(selected, f"selection {text!r}")
 
 
-def a_part(selected: Mask, name: str) -> Mask:
-    """Return a selection, if it selects neither nothing nor everything.
+def something(selected: Mask, name: str) -> Mask:
+    """Return a selection, if it selects something.
 
     Raises:
-        ValueError: it does; the line begins with `name`.
+        ValueError: it selects nothing; the line begins with `name`.
     """
-    if selected.all() or not selected.any():
-        covered = "everything" if selected.all() else "nothing"
-        raise ValueError(f"{name}: selects {covered}; expected a part of the picture")
+    if not selected.any():
+        raise ValueError(f"{name}: selects nothing; expected a part of the picture, or all of it")
     return selected

@@ -1,8 +1,10 @@
 """A case: a photo, the motion asked for, and what is known of the edit that should come out.
 
 On disk a case is a folder: `source.png`, `flow.npz` (key `flow`) and, where known, `reference.png`
-(another program's result), `answer.png` (the true edited picture), `prompt.txt` (UTF-8). Every
-fault is a `ValueError` of one line: FILE: what is wrong; expected what.
+(another program's result), `answer.png` (the true edited picture), `prompt.txt` (UTF-8). Where it
+is known which object a pixel is of, `flow.npz` has it, too (key `order`), and `mask_1.png`, … show
+it, one for each object, the later on top. Every fault is a `ValueError` of one line: FILE: what is
+wrong; expected what.
 """
 
 import tempfile
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from flows import files, masks
 from mg_jax import images
@@ -20,6 +22,7 @@ FLOW = "flow.npz"
 REFERENCE = "reference.png"
 ANSWER = "answer.png"
 PROMPT = "prompt.txt"
+MASK = "mask_{}.png"
 
 
 class Case(NamedTuple):
@@ -31,6 +34,7 @@ class Case(NamedTuple):
     reference: UInt8[np.ndarray, "h w 3"] | None  # another program's result
     answer: UInt8[np.ndarray, "h w 3"] | None  # the true edited picture
     prompt: str  # "" where there is none
+    order: Int32[np.ndarray, "h w"] | None = None  # as `flows.motions.order`, where it is known
 
 
 def read(folder: Path) -> Case:
@@ -49,6 +53,7 @@ def read(folder: Path) -> Case:
         _picture(folder / REFERENCE, source),
         _picture(folder / ANSWER, source),
         _prompt(folder / PROMPT),
+        _order(folder / FLOW, source),
     )
 
 
@@ -72,7 +77,11 @@ def write(folder: Path, case: Case) -> None:
                     _check_size(folder / name, picture, case.source)
                     images.write(whole / name, picture)
             _check_size(folder / FLOW, case.flow, case.source)
-            files.write(whole / FLOW, case.flow)
+            if case.order is None:
+                files.write(whole / FLOW, case.flow)
+            else:
+                _check_size(folder / FLOW, case.order, case.source)
+                _write_layered(whole, case.flow, case.order)
             if case.prompt:
                 (whole / PROMPT).write_text(case.prompt + "\n", encoding="utf-8")
             whole.rename(folder)
@@ -107,6 +116,29 @@ def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | Non
     picture = images.read(path)
     _check_size(path, picture, source)
     return picture
+
+
+def _order(path: Path, source: np.ndarray) -> Int32[np.ndarray, "h w"] | None:
+    with np.load(path, allow_pickle=False) as archive:  # sound: its flow has been read
+        if "order" not in archive:
+            return None
+        order = archive["order"]
+    if order.ndim != 2 or order.dtype.kind not in "iu":
+        raise ValueError(
+            f"{path}: order is {order.dtype} {order.shape}; expected whole numbers [height, width]"
+        )
+    _check_size(path, order, source)
+    return np.asarray(order, np.int32)
+
+
+def _write_layered(
+    folder: Path, flow: Float32[np.ndarray, "h w 2"], order: Int32[np.ndarray, "h w"]
+) -> None:
+    """Write the flow with its order, and for people, and for `--object_mask`, a mask an object."""
+    np.savez_compressed(folder / FLOW, flow=flow, order=order)
+    for layer in range(1, int(order.max()) + 1):
+        white = np.where((order == layer)[..., None], np.uint8(255), np.uint8(0))
+        images.write(folder / MASK.format(layer), np.repeat(white, 3, axis=-1))
 
 
 def _prompt(path: Path) -> str:

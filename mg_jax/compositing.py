@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from flows.motions import Motion, field
+from flows.motions.types import Displacement
 from mg_jax import images
 
 _GRAIN = 1024  # displacements are multiples of a pixel over this
@@ -75,12 +76,12 @@ class Layer(NamedTuple):
         cutout: its picture; the fourth channel is opacity.
         place: where it lies in the source; all of it inside the picture.
         motion: how it moves, one-to-one; its ends and middle are those of the upright box around
-            the object. None: it rests.
+            the object. Points of that box are all that a displacement is asked for. None: it rests.
     """
 
     cutout: UInt8[np.ndarray, "H W 4"]
     place: Place
-    motion: Motion | None = None
+    motion: Motion | Displacement | None = None
 
 
 class Scene(NamedTuple):
@@ -90,12 +91,14 @@ class Scene(NamedTuple):
         source: the photo with the objects at their places.
         flow: an object's motion where it covers more than half of a pixel of the source and no
             other object covers it, 0 elsewhere; multiples of 2⁻¹⁰ pixels.
-        answer: the photo with the objects where their motions take them.
+        answer: the photo with the objects where their motions take them, the last in front.
+        order: i + 1 where the flow is that of the i-th object that moves, 0 elsewhere.
     """
 
     source: UInt8[np.ndarray, "h w 3"]
     flow: Float32[np.ndarray, "h w 2"]
     answer: UInt8[np.ndarray, "h w 3"]
+    order: Int32[np.ndarray, "h w"]
 
 
 def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene:
@@ -109,17 +112,21 @@ def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene
     still = np.broadcast_to(np.eye(2), (height, width, 2, 2))
     source = answer = photo.astype(np.float64)
     flow = np.zeros((height, width, 2), np.float32)
+    order = np.zeros((height, width), np.int32)
+    movers = 0
     for layer in layers:
         drawn = draw(layer.cutout, layer.place, pixels, still)
         solid = drawn[..., 3] > 0.5
         source = _over(drawn, source)
-        flow[solid] = 0
+        flow[solid] = order[solid] = 0
         if layer.motion is not None:
             if not solid.any():
                 raise ValueError(f"{layer.place}: nothing to move; expected it in the picture")
             box = _box(np.argwhere(drawn[..., 3] > 0), (height, width))
             motion = _field(layer.motion, box, (height, width))
             flow[solid] = motion[solid]
+            movers += 1
+            order[solid] = movers
             # Of the whole box: soft rims, too, reach as far as the motion enlarges them.
             goals = (pixels + motion)[box].reshape(-1, 2)[:, ::-1]
             window = _box(goals, (height, width))
@@ -127,7 +134,7 @@ def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene
             seen = origins(motion, box, solid, pixels[window])
             drawn[window] = draw(layer.cutout, layer.place, *seen)
         answer = _over(drawn, answer)
-    return Scene(_rounded(source), flow, _rounded(answer))
+    return Scene(_rounded(source), flow, _rounded(answer), order)
 
 
 def steady(flow: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:
@@ -274,12 +281,16 @@ def _rounded(scene: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _field(
-    motion: Motion, box: tuple[slice, slice], shape: tuple[int, int]
+    motion: Motion | Displacement, box: tuple[slice, slice], shape: tuple[int, int]
 ) -> Float32[np.ndarray, "h w 2"]:
     """Draw the motion of a box."""
     mask = np.zeros(shape, bool)
     mask[box] = True
-    return steady(field(motion, mask))
+    if isinstance(motion, Motion):
+        return steady(field(motion, mask))
+    flow = np.zeros((*shape, 2), np.float32)
+    flow[mask] = motion(np.argwhere(mask)[:, ::-1].astype(np.float64))
+    return steady(flow)
 
 
 def _box(

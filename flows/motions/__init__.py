@@ -8,8 +8,8 @@ other. Values are numbers, or points `x,y/x,y/...`. Positions and lengths are pi
 down; angles are degrees, counter-clockwise as seen on the screen.
 """
 
-from flows.motions.fields import field, leaving, together
+from flows.motions.fields import field, leaving, order, together
 from flows.motions.registry import MOTIONS
 from flows.motions.words import Motion, Step, parse
 
-__all__ = ["MOTIONS", "Motion", "Step", "field", "leaving", "parse", "together"]
+__all__ = ["MOTIONS", "Motion", "Step", "field", "leaving", "order", "parse", "together"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int32
 
 from flows.motions.words import Motion
 from flows.wording import LIMIT
@@ -19,8 +19,7 @@ def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, 
         ValueError: the mask selects nothing, the motion does not suit the object (a horizon
             crosses it, a bend folds it), or moves it by more than a million pixels.
     """
-    if not mask.any():
-        raise ValueError("motion: the mask selects no pixel; expected an object to move")
+    _check_selects(mask)
     y, x = np.nonzero(mask)
     start = np.stack([x, y], axis=-1).astype(np.float64)
     points = start
@@ -44,28 +43,45 @@ def together(
 ) -> Float32[np.ndarray, "h w 2"]:
     """Draw one flow of several objects, each with its own motion.
 
-    Where masks overlap, the later lies on top: the pixel moves with it. An object's own middle and
-    ends are those of its whole mask.
+    Where masks overlap, the later lies on top: the pixel moves with it, as `order` says. An
+    object's own middle and ends are those of its whole mask.
 
     Raises:
-        ValueError: there is no object, masks differ in size, a later one covers one whole, or as
-            `field`.
+        ValueError: as `order` and `field`.
+    """
+    layers = order(objects)
+    flow = np.zeros((*layers.shape, 2), np.float32)
+    for layer, (motion, mask) in enumerate(objects, start=1):
+        flow = np.where((layers == layer)[..., None], field(motion, mask), flow)
+    return flow
+
+
+def order(
+    objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
+) -> Int32[np.ndarray, "h w"]:
+    """Say which object each pixel is of: i + 1 for the i-th of the objects, 0 where all rests.
+
+    The higher lies on top, where masks overlap and where the objects land on one another.
+
+    Raises:
+        ValueError: there is no object, a mask selects nothing, masks differ in size, or later ones
+            cover one whole.
     """
     if not objects:
         raise ValueError("motion: none given; expected at least one, with its mask")
     shape = objects[0][1].shape
-    flow = np.zeros((*shape, 2), np.float32)
-    owner = np.full(shape, -1)
-    for index, (motion, mask) in enumerate(objects):
+    layers = np.zeros(shape, np.int32)
+    for layer, (_, mask) in enumerate(objects, start=1):
+        _check_selects(mask)
         if mask.shape != shape:
             raise ValueError(f"motion: masks of {mask.shape} and {shape}; expected one size")
-        flow[mask] = field(motion, mask)[mask]
-        owner[mask] = index
-    for index in set(range(len(objects))) - set(np.unique(owner).tolist()):
-        raise ValueError(
-            f"motion: masks after mask {index + 1} cover it whole; expected it to show"
-        )
-    return flow
+        layers[mask] = layer
+    for layer in range(1, len(objects) + 1):
+        if not (layers == layer).any():
+            raise ValueError(
+                f"motion: masks after mask {layer} cover it whole; expected it to show"
+            )
+    return layers
 
 
 def leaving(flow: Float[np.ndarray, "h w 2"], mask: Bool[np.ndarray, "h w"]) -> float:
@@ -79,3 +95,8 @@ def leaving(flow: Float[np.ndarray, "h w 2"], mask: Bool[np.ndarray, "h w"]) -> 
     last = np.array([width - 1, height - 1])
     outside = (end < -slack) | (end > last + slack)
     return float(outside.any(axis=-1).mean())
+
+
+def _check_selects(mask: Bool[np.ndarray, "h w"]) -> None:
+    if not mask.any():
+        raise ValueError("motion: the mask selects no pixel; expected an object to move")

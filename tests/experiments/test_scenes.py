@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from experiments import scenes
+from experiments.material import read
 from flows import masks, motions
 from mg_jax import cases
 
@@ -17,7 +18,7 @@ SHIPPED_SEED, SHIPPED_SIZE = 4, 256
 
 @pytest.fixture(scope="module")
 def material():
-    return scenes.read(DATA / "backgrounds", DATA / "cutouts")
+    return read(DATA / "backgrounds", DATA / "cutouts")
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -79,7 +80,7 @@ def own(tmp_path):
 
 
 def test_own_photos_and_cutouts_serve(own):
-    case = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+    case = scenes.draw(read(own / "photos", own / "cutouts"), 0, 0, 128)
     assert case.source.shape == (128, 128, 3)
     assert case.prompt.startswith("a photo of a ")
     assert masks.moving(case.flow).any()
@@ -89,19 +90,19 @@ def test_own_photos_and_cutouts_serve(own):
 def test_something_moves_however_few_the_cutouts(own, count):
     for path in sorted((own / "cutouts").iterdir())[count:]:
         path.unlink()
-    material = scenes.read(own / "photos", own / "cutouts")
+    material = read(own / "photos", own / "cutouts")
     for index in range(6):
         assert masks.moving(scenes.draw(material, 2, index, 128).flow).any()
 
 
 def test_what_is_empty_round_a_cutout_changes_nothing(own):
-    before = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+    before = scenes.draw(read(own / "photos", own / "cutouts"), 0, 0, 128)
     for path in (own / "cutouts").iterdir():
         canvas = Image.new("RGBA", (900, 1200))
         with Image.open(path) as cutout:
             canvas.paste(cutout, (611, 83))
         canvas.save(path)
-    after = scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+    after = scenes.draw(read(own / "photos", own / "cutouts"), 0, 0, 128)
     np.testing.assert_array_equal(after.source, before.source)
     np.testing.assert_array_equal(after.answer, before.answer)
 
@@ -110,7 +111,7 @@ def test_cutouts_that_do_not_show_are_refused(own):
     for path in (own / "cutouts").iterdir():
         Image.new("RGBA", (50, 40), (90, 160, 90, 255)).save(path)  # the lawn's own colour
     with pytest.raises(ValueError, match="cutouts: cannot be placed"):
-        scenes.draw(scenes.read(own / "photos", own / "cutouts"), 0, 0, 128)
+        scenes.draw(read(own / "photos", own / "cutouts"), 0, 0, 128)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_cutouts_that_do_not_show_are_refused(own):
 def test_bad_folders_are_one_line_that_names_the_fault(own, spoil, named):
     spoil(own)
     with pytest.raises(ValueError, match=named) as caught:
-        scenes.read(own / "photos", own / "cutouts")
+        read(own / "photos", own / "cutouts")
     assert "\n" not in str(caught.value)
 
 

@@ -46,6 +46,13 @@ def test_a_polygon_is_what_lies_inside_its_outline():
     assert not triangle[outside].any()
 
 
+@pytest.mark.parametrize("text", ["everything", "rectangle 0,0 79,59"])
+def test_the_whole_picture_may_be_selected(text):
+    selected = selections.select(text, PHOTO)
+    assert selected.shape == (H, W)
+    assert selected.all()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -92,6 +99,7 @@ def test_a_narrow_picture_is_large_enough(height):
 def test_words_are_told_from_files():
     assert selections.is_words("click 3,4")
     assert selections.is_words("rectangle")
+    assert selections.is_words("everything")
     assert selections.is_words("circle 3,4 10.5,-2")  # for `select` to say which there are
     assert not selections.is_words("click.png")
     assert not selections.is_words("photos of 3,4 cups.png")
@@ -112,7 +120,7 @@ def test_words_are_told_from_files():
         ("rectangle 3,4", "has 1 points; expected 2"),
         ("rectangle 3,4 5,6 7,8", "has 3 points; expected 2"),
         ("rectangle 3.2,4 3.8,9", "selects nothing"),
-        ("rectangle 0,0 79,59", "selects everything"),
+        ("everything 3,4", "has 1 points; expected none"),
         ("polygon 3,4 5,6", "has 2 points; expected 3 or more"),
         ("polygon 3.2,4.2 3.4,4.4 3.6,4.6", "selects nothing"),
     ],
@@ -131,8 +139,8 @@ def test_a_picture_too_small_for_a_click_is_refused():
         selections.select("click 3,4", PHOTO[:9])
 
 
-def test_a_click_where_there_is_no_object_selects_everything_which_is_refused():
-    with pytest.raises(ValueError, match="selects everything"):
+def test_a_click_where_there_is_no_object_is_refused():
+    with pytest.raises(ValueError, match="finds no object, selects everything; expected a click"):
         selections.select("click 30,25", np.full((H, W, 3), 127, np.uint8))
 
 

@@ -51,6 +51,17 @@ def test_what_is_written_is_read(tmp_path, changed):
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["one"]
 
 
+def test_the_order_is_kept_beside_the_flow_and_shown_as_masks(tmp_path):
+    order = np.zeros((H, W), np.int32)
+    order[8:16, 8:16], order[9:12, 9:12] = 1, 2
+    cases.write(tmp_path / "one", case(order=order))
+    np.testing.assert_array_equal(cases.read(tmp_path / "one").order, order)
+    np.testing.assert_array_equal(files.read(tmp_path / "one" / "flow.npz"), flow())
+    for layer in (1, 2):
+        mask = images.read_mask(tmp_path / "one" / f"mask_{layer}.png")
+        np.testing.assert_array_equal(mask, order == layer)
+
+
 def test_the_folder_names_the_case(tmp_path):
     cases.write(tmp_path / "other", case())
     assert cases.read(tmp_path / "other").name == "other"
@@ -110,6 +121,14 @@ def small_flow(folder):
     files.write(folder / "flow.npz", flow()[:-1])
 
 
+def small_order(folder):
+    np.savez(folder / "flow.npz", flow=flow(), order=np.ones((H, W - 1), int))
+
+
+def soft_order(folder):
+    np.savez(folder / "flow.npz", flow=flow(), order=np.ones((H, W)))
+
+
 def small_answer(folder):
     images.write(folder / "answer.png", picture(H, W - 1))
 
@@ -129,6 +148,8 @@ def latin_prompt(folder):
         (no_flow, r"flow\.npz: no such file"),
         (cut_flow, r"flow\.npz: broken or cut short"),
         (small_flow, r"flow\.npz: 32x23 pixels; expected 32x24"),
+        (small_order, r"flow\.npz: 31x24 pixels; expected 32x24"),
+        (soft_order, r"flow\.npz: order is float64 \(24, 32\); expected whole numbers"),
         (small_answer, r"answer\.png: 31x24 pixels; expected 32x24"),
         (broken_reference, r"reference\.png: is no picture"),
         (latin_prompt, r"prompt\.txt: cannot be read as text"),

@@ -49,6 +49,18 @@ def test_an_object_beneath_another_keeps_its_own_middle():
     np.testing.assert_array_equal(flow[LEFT & ~RIGHT], alone[LEFT & ~RIGHT])
 
 
+def test_the_order_is_that_of_the_objects_and_the_flow_moves_with_it():
+    middle = block(columns=(13, 14))
+    objects = [pair(f"translate dx={3 + i}", mask) for i, mask in enumerate((LEFT, RIGHT, middle))]
+    order = motions.order(objects)
+    assert order.shape == (H, W)
+    assert (order[LEFT & ~RIGHT] == 1).all()
+    assert (order[RIGHT & ~middle] == 2).all()
+    assert (order[middle] == 3).all()
+    assert not order[~(LEFT | RIGHT)].any()
+    np.testing.assert_array_equal(motions.together(objects)[..., 0], np.where(order, 2 + order, 0))
+
+
 def test_one_object_together_is_its_field():
     alone = motions.together([pair("bend degrees=20 along=0", LEFT)])
     np.testing.assert_array_equal(alone, field("bend degrees=20 along=0", LEFT))
@@ -60,11 +72,13 @@ def test_one_object_together_is_its_field():
         ([], "none given"),
         ([pair("translate dx=1", LEFT), pair("translate dx=2", LEFT)], "after mask 1 cover it"),
         ([pair("translate dx=1", LEFT), pair("translate dx=2", LEFT.T)], "expected one size"),
+        ([pair("translate dx=1", LEFT), pair("translate dx=2", LEFT & False)], "selects no pixel"),
     ],
 )
-def test_objects_that_do_not_go_together_are_refused(objects, complaint):
+@pytest.mark.parametrize("draw", [motions.together, motions.order])
+def test_objects_that_do_not_go_together_are_refused(draw, objects, complaint):
     with pytest.raises(ValueError, match=complaint):
-        motions.together(objects)
+        draw(objects)
 
 
 @pytest.mark.parametrize(
