@@ -35,7 +35,7 @@ from tqdm import tqdm
 import mg_jax
 from experiments import command, motion_flags, reading, setting_flags, writing
 from flows import files, masks, motions, selections
-from mg_jax import editing, images, parallel, reference, schedule, trajectory
+from mg_jax import editing, images, metrics, parallel, reference, schedule, trajectory
 from mg_jax.models.stable_diffusion.given import in_pixels
 from mg_jax.models.stable_diffusion.inputs import work_shape
 from mg_jax.settings import Settings
@@ -125,7 +125,7 @@ def main() -> None:
     _write(out, result, config)
     scores = result.metrics
     print(
-        f"{out / 'edited.png'}: flow {scores['flow_l1_px']:.2f} px off in the mean,"
+        f"{out / 'edited.png'}: {metrics.verdict(scores)},"
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / 'overview.png'}"
     )

@@ -15,7 +15,8 @@ with more methods or cases, or another judge. What was made from another source,
 or setting is made again; to make a picture again for another reason, remove CASE/METHOD.json.
 
 Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or less for each
-diffusion method and for pixels, nothing for the others, and 3 s to measure each picture.
+diffusion method and for pixels, nothing for the others, 3 s to measure each picture, and 3 s a case
+to find out what the judge can tell of its motion.
 """
 
 import dataclasses
@@ -218,7 +219,8 @@ def _write(
     }
     head = (
         f"# Cases: {len(table)}, judged by {_judge.value}, seed {_seed.value}\n\n"
-        "Flow and colour errors: less is better; PSNR, SSIM, CLIP: more. Row "
+        "Flow and colour errors: less is better; PSNR, SSIM, CLIP: more. Judged: share of what"
+        " moves whose motion the judge can tell; below one half the flow cannot be judged (–). Row "
         f"{REFERENCE}: another program's result; {ANSWER}: the truth, with the judge's own error."
         "\n\n"
     )

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 import flows
 import mg_jax
@@ -24,7 +25,7 @@ from experiments import methods
 from experiments.methods import Method, Picture
 from flows import files, masks
 from flows.raft import Raft
-from mg_jax import cases, fidelity, images, metrics, parallel
+from mg_jax import cases, fidelity, filling, images, metrics, parallel
 from mg_jax.cases import Case, edit_region
 from mg_jax.models import clip, stable_diffusion, transformer
 
@@ -35,7 +36,7 @@ REFERENCE, ANSWER = "reference", "answer"
 """Rows of pictures that a case brings: another program's, and the truth, the judge's own error."""
 
 # What measures, and all of ours that it rests on: CLIP is made of Stable Diffusion's parts.
-_RULER = (flows, metrics, fidelity, images, cases, transformer, clip, stable_diffusion)
+_RULER = (flows, metrics, filling, fidelity, images, cases, transformer, clip, stable_diffusion)
 
 
 class Ruler(NamedTuple):
@@ -98,11 +99,15 @@ def brought(case: Case, name: str, ruler: Ruler, folder: Path) -> Row | None:
 def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
     """Measure a picture: see `mg_jax.metrics` and `mg_jax.fidelity`; clip: cosine with the prompt.
 
-    None: fidelity without an answer, clip without a prompt or weights, a mean over no pixel.
+    None: fidelity without an answer, clip without a prompt or weights, a mean over no pixel, errors
+    of a flow that the judge cannot tell.
     """
     region = edit_region(case)
     estimate = metrics.flow_between(ruler.judge, case.source, picture)
-    found: Scores = {**metrics.measure(case.source, picture, case.flow, region, estimate)}
+    judged = _judgeable(
+        ruler.judge, case.flow.shape[:2], case.source.tobytes(), case.flow.tobytes()
+    )
+    found: Scores = metrics.measure(case.source, picture, case.flow, region, estimate, judged)
     del found["kept_l1"]  # no business of methods that keep another region
     if not masks.background(case.flow).any():
         found["background_l1"] = None
@@ -113,6 +118,18 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
     if ruler.similarity is not None and case.prompt:
         by_clip["clip"] = ruler.similarity(picture, case.prompt)
     return {**found, **truth, **by_clip}
+
+
+@functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
+def _judgeable(
+    judge: Raft, shape: tuple[int, int], source: bytes, flow: bytes
+) -> Bool[np.ndarray, "h w"]:
+    """What the judge can tell of a case's motion, known by the bytes of its arrays."""
+    return metrics.judgeable(
+        judge,
+        np.frombuffer(source, np.uint8).reshape(*shape, 3),
+        np.frombuffer(flow, np.float32).reshape(*shape, 2),
+    )
 
 
 @functools.cache

@@ -34,9 +34,11 @@ def main() -> None:
     with reading.named({"image": _source.value, "flow": _asked.value}):
         checking.image(source)
         checking.flow(flow, source.shape[:2])
-    estimate = metrics.flow_between(raft.load(_judge.value), source, result)
+    judge = raft.load(_judge.value)
+    estimate = metrics.flow_between(judge, source, result)
+    judged = metrics.judgeable(judge, source, flow)
     everywhere = np.ones(flow.shape[:2], bool)
-    scores = metrics.measure(source, result, flow, everywhere, estimate)
+    scores = metrics.measure(source, result, flow, everywhere, estimate, judged)
     del scores["kept_l1"]  # of an edit region that a picture does not tell
     print(json.dumps(scores))
 

@@ -21,6 +21,7 @@ class Metric(NamedTuple):
 METRICS = {
     "flow_l1_px": Metric("flow L1 px", 2, -1),
     "flow_epe_moved_px": Metric("EPE moved px", 2, -1),
+    "judged_moved": Metric("judged", 2, 0),
     "color_l1": Metric("colour L1", 4, -1),
     "color_l1_moved": Metric("… moved", 4, -1),
     "color_l1_visible": Metric("… visible", 4, -1),
@@ -33,6 +34,9 @@ METRICS = {
     "seconds": Metric("s", 1, 0),
     "seconds_compile": Metric("s compiling", 1, 0),
 }
+
+FLOW = ("flow_l1_px", "flow_epe_moved_px")
+"""Of every picture: where none has them, the judge cannot tell, and that is said."""
 
 
 class Means(NamedTuple):
@@ -71,7 +75,7 @@ def markdown(table: Table, beside: frozenset[str]) -> str:
             fewer = (
                 f"{METRICS[key].title.strip('… ')} over {count}"
                 for key, count in group.counts.items()
-                if 0 < count < len(group.cases)
+                if count < len(group.cases) and (count or key in FLOW)
             )
             which += "".join(f"; {one}" for one in dict.fromkeys(fewer))
         parts.append(f"## {which}\n\n{_lines(group.rows, beside)}")
@@ -95,8 +99,12 @@ def _means(table: Table, cases: list[str], rows: list[str]) -> Means:
 
 
 def _lines(rows: Mapping[str, Scores], beside: frozenset[str]) -> str:
-    """A Markdown table of the metrics that any row has."""
-    shown = [key for key in METRICS if any(row.get(key) is not None for row in rows.values())]
+    """A Markdown table of the flow's errors and the metrics that any row has."""
+    shown = [
+        key
+        for key in METRICS
+        if key in FLOW or any(row.get(key) is not None for row in rows.values())
+    ]
     methods = [scores for row, scores in rows.items() if row not in beside]
     best = {key: _best(methods, key) for key in shown}
     lines = [

@@ -37,7 +37,7 @@ class Result:
     flow: Float32[np.ndarray, "h w 2"]  # asked for
     region: Bool[np.ndarray, "h w"]  # where the picture might change
     estimate: Float32[np.ndarray, "h w 2"] = field(repr=False)  # F(source, image)
-    metrics: dict[str, float | str | list[dict[str, float]]]
+    metrics: dict[str, float | str | list[dict[str, float | None]] | None]
     trace: Trace = field(repr=False)
 
     def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
@@ -46,13 +46,12 @@ class Result:
         asked, found = (
             draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
         )
-        error = self.metrics["flow_l1_px"]
         return draw.sheet(
             [
                 ("source and motion", draw.arrows(self.source, self.flow)),
                 ("flow asked for", asked),
                 ("edited", self.image),
-                (f"flow found, {error:.2f} px off in the mean", found),
+                (metrics.verdict(self.metrics), found),
             ]
         )
 
@@ -119,8 +118,9 @@ def edit(
             image, flow, region, keys=noise.keys(seed, samples), ramp=ramp, report=report
         )
         estimates = [metrics.flow_between(judge, image, one) for one in edited]
+        judged = metrics.judgeable(judge, image, flow)
         scores = [
-            metrics.measure(image, one, flow, region, estimate)
+            metrics.measure(image, one, flow, region, estimate, judged)
             for one, estimate in zip(edited, estimates, strict=True)
         ]
     return Result(

@@ -1,21 +1,36 @@
-"""The ruler: how far an edit is from the motion asked for, and what else it changed."""
+"""The ruler: how far an edit is from the motion asked for, and what else it changed.
+
+The motion is found by a flow network, the judge, which has limits: it does not see a half turn, nor
+a mirror image, however right the picture. What it cannot tell of a motion is measured before any
+result is looked at, and there the flow's errors are None.
+"""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
 
-from flows import masks
+from flows import masks, nearest, warping
 from flows.geometry import occlusion_mask, warp
 from flows.raft import SMALLEST, Params, Raft
 from mg_jax import images
+from mg_jax.filling import fill
 
 JUDGING_UPDATES = 12
 # RAFT's memory grows with the square of the area: larger pictures are measured at this area.
 LARGEST_AREA = 768 * 768
+
+# What a judge finds counts as right within the bound of the KITTI benchmark (Menze & Geiger, CVPR
+# 2015), and within half of the motion: a judge that sees nothing move is not right about 3 pixels.
+_PIXELS, _SHARE, _HALF = 3.0, 0.05, 0.5
+# An object's soft rim lies this many pixels around it, and would be smeared over what it leaves.
+_RIM = 3.0
+# A judge that tells less than this share of what moves gives no error of the flow.
+_ENOUGH = 0.5
 
 
 def flow_between(
@@ -26,8 +41,7 @@ def flow_between(
     Pictures above 768² pixels, or with a side below 128, are measured at a size within these.
     """
     height, width, _ = source.shape
-    shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
-    h, w = (max(SMALLEST, round(side * shrink)) for side in (height, width))
+    h, w = _size_judged(height, width)
     pair = [
         jnp.asarray(images.to_float(images.resize(picture, h, w)))[None]
         for picture in (source, result)
@@ -39,17 +53,42 @@ def flow_between(
     return images.resize(scaled, height, width)
 
 
+def judgeable(
+    raft: Raft, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+) -> Bool[np.ndarray, "h w"]:
+    """Mark the moved pixels whose motion the judge can tell.
+
+    Shown the photo moved by the flow itself (forward warp, its holes filled), it must find the flow
+    within 3 pixels or 5 %, and within half of the motion; large pictures are tried at the size that
+    they are measured at. This hangs on photo and flow alone: no result, however wrong, is excused.
+    """
+    height, width, _ = source.shape
+    h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
+    # A mean would blur where the motion ends.
+    small = _nearest(flow, h, w) * np.array([w / width, h / height], np.float32)
+    photo = images.resize(source, h, w)
+    estimate = flow_between(raft, photo, _carried_out(photo, small))
+    errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
+    told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
+    return np.asarray(masks.moving(flow) & _nearest(told, height, width))
+
+
 def measure(
     source: UInt8[np.ndarray, "h w 3"],
     result: UInt8[np.ndarray, "h w 3"],
     flow: Float[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
     estimate: Float[np.ndarray, "h w 2"],
-) -> dict[str, float]:
-    """Score a result against the flow asked for; `estimate` is the judge's F(source, result).
+    judged: Bool[np.ndarray, "h w"],
+) -> dict[str, float | None]:
+    """Score a result against the flow asked for.
+
+    `estimate` is the judge's F(source, result), `judged` what it can tell (`judgeable`).
 
     flow_l1_px: mean |estimate − flow| over all pixels and both components.
     flow_epe_moved_px: mean end-point error on moved pixels.
+    judged_moved: share of the moved pixels whose motion the judge can tell. Below one half the two
+        errors above are None: they would be the judge's.
     color_l1: mean |source − warp(result, flow)| where the target lies inside the picture, [0, 1].
     color_l1_moved: the same on moved pixels (the paper's occlusion mask uses them all).
     color_l1_visible: the same on the pixels that the paper's occlusion mask uses.
@@ -68,15 +107,51 @@ def measure(
     back = np.asarray(_warp(jnp.asarray(after), jnp.asarray(flow, jnp.float32)))
     colors = np.abs(before - back).mean(axis=-1)
     changes = np.abs(before - after).mean(axis=-1)
-    return {
+    told = _mean(judged.astype(np.float32), moved)
+    errors: dict[str, float | None] = {
         "flow_l1_px": float(np.abs(estimate - flow).mean()),
         "flow_epe_moved_px": _mean(np.linalg.norm(estimate - flow, axis=-1), moved),
+    }
+    return {
+        **(errors if told >= _ENOUGH else dict.fromkeys(errors)),
+        "judged_moved": told,
         "color_l1": _mean(colors, inside),
         "color_l1_moved": _mean(colors, inside & moved),
         "color_l1_visible": _mean(colors, inside & visible),
         "background_l1": _mean(changes, masks.background(flow)),
         "kept_l1": _mean(changes, ~region),
     }
+
+
+def verdict(scores: Mapping[str, Any]) -> str:
+    """Say in words how far off the flow is, or why that cannot be said."""
+    if scores["flow_l1_px"] is not None:
+        return f"flow found is {scores['flow_l1_px']:.2f} px off in the mean"
+    return f"flow cannot be judged: the judge sees {scores['judged_moved']:.0%} of it"
+
+
+def _size_judged(height: int, width: int) -> tuple[int, int]:
+    shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
+    return max(SMALLEST, round(height * shrink)), max(SMALLEST, round(width * shrink))
+
+
+def _nearest(
+    values: Shaped[np.ndarray, "_ _ *rest"], height: int, width: int
+) -> Shaped[np.ndarray, "{height} {width} *rest"]:
+    row, column = (
+        (2 * np.arange(to) + 1) * of // (2 * to)
+        for to, of in zip((height, width), values.shape[:2], strict=True)
+    )
+    return np.asarray(values[row][:, column])
+
+
+def _carried_out(
+    source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Move the photo by the flow, over what rests, which is filled where content has left."""
+    rests = fill(source, nearest.distance(masks.solid(flow)) <= _RIM)
+    landed = masks.destination(flow)[..., None]
+    return np.where(landed, warping.forward(source, flow).picture, rests)
 
 
 def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> float:

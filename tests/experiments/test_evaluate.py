@@ -23,10 +23,10 @@ def case(name, **changed):
     coarse = RNG.integers(0, 256, (H // 8, W // 8, 3), dtype=np.uint8)
     source = images.resize(coarse, H, W)
     flow = np.zeros((H, W, 2), np.float32)
-    flow[40:80, 40:80] = (DX, 0)
+    flow[32:96, 32:96] = (DX, 0)
     answer = source.copy()
-    answer[40:80, 40:56] = 128
-    answer[40:80, 56:96] = source[40:80, 40:80]
+    answer[32:96, 32:48] = 128
+    answer[32:96, 48:112] = source[32:96, 32:96]
     return Case(name, source, flow, None, answer, "")._replace(**changed)
 
 

@@ -13,7 +13,7 @@ import mg_jax
 from experiments import evaluation
 from experiments.evaluation import Ruler
 from experiments.methods import Method
-from flows import raft
+from flows import masks, raft
 from mg_jax import fidelity, images, metrics, parallel
 from mg_jax.cases import Case
 from mg_jax.models import clip
@@ -33,6 +33,7 @@ CASE = Case("one", SOURCE, FLOW, SOURCE, ANSWER, "a cup")
 
 
 SEEN = []  # what the judge was shown
+TRIED = []  # the motions that it was tried on
 
 
 @pytest.fixture
@@ -43,8 +44,15 @@ def ruler(monkeypatch):
         SEEN.append(result)
         return FLOW
 
+    def judgeable(_judge, _source, flow):
+        TRIED.append(flow)
+        return masks.moving(flow)
+
     SEEN.clear()
+    TRIED.clear()
+    evaluation._judgeable.cache_clear()
     monkeypatch.setattr(metrics, "flow_between", flow_between)
+    monkeypatch.setattr(metrics, "judgeable", judgeable)
     return Ruler(None, None, {"judge": "fixed"})
 
 
@@ -87,6 +95,25 @@ def test_what_is_not_defined_is_none(ruler):
     undefined = {key for key, value in scores.items() if value is None}
     assert undefined == {"psnr", "psnr_region", "ssim", "ssim_region", "clip", "background_l1"}
     json.dumps(scores, allow_nan=False)
+
+
+def test_the_judge_is_tried_once_a_case(tmp_path, ruler):
+    for name in "ab":
+        evaluation.edited(CASE, name, Method(Counting(), {}), 0, ruler, tmp_path)
+    evaluation.brought(CASE, evaluation.ANSWER, ruler, tmp_path)
+    assert (len(SEEN), len(TRIED)) == (3, 1)
+    np.testing.assert_array_equal(TRIED[0], FLOW)
+    evaluation.score(CASE._replace(flow=2 * FLOW), ANSWER, ruler)
+    assert len(TRIED) == 2
+
+
+def test_a_flow_that_cannot_be_judged_has_no_error(tmp_path, ruler, monkeypatch):
+    nowhere = np.zeros((H, W), bool)
+    monkeypatch.setattr(metrics, "judgeable", lambda *_: nowhere)
+    scores = edited(tmp_path, ruler, Counting()).scores
+    assert scores["flow_l1_px"] is scores["flow_epe_moved_px"] is None
+    assert scores["judged_moved"] == 0
+    assert scores["color_l1_moved"] == pytest.approx(0, abs=1e-6)
 
 
 def test_clip_sees_picture_and_prompt(ruler):

@@ -20,7 +20,7 @@ def folder(tmp_path):
     images.write(tmp_path / "photo.png", photo)
     images.write(tmp_path / "small.png", photo[: H // 2])
     flow = np.zeros((H, W, 2), np.float32)
-    flow[40:80, 40:80] = (8, 0)
+    flow[30:100, 40:120] = (8, 0)
     files.write(tmp_path / "flow.npz", flow)
     return tmp_path
 
@@ -41,6 +41,7 @@ def test_doing_nothing_changes_no_background_and_misses_the_motion(folder):
     scores = json.loads(done.stdout)
     assert scores["background_l1"] == 0
     assert scores["flow_epe_moved_px"] == pytest.approx(8, abs=0.5)
+    assert scores["judged_moved"] > 0.5
     assert scores["color_l1_moved"] > 0
 
 

@@ -59,6 +59,19 @@ def test_a_metric_that_nobody_has_has_no_mean():
     assert "CLIP" not in tables.markdown(given, frozenset())
 
 
+def test_a_flow_that_cannot_be_judged_is_shown_as_such():
+    unknown = dict.fromkeys(tables.FLOW) | {"judged_moved": 0.1}
+    given = {case: {row: scores(**(unknown if case == "b" else {})) for row in ROWS}
+             for case in CASES}  # fmt: skip
+    lines = tables.markdown(given, frozenset()).splitlines()
+    assert lines[0] == "## Means over 3 cases; flow L1 px over 2; EPE moved px over 2"
+    row = next(x for x in lines[lines.index("## b") :] if x.startswith("| ours"))
+    assert [cell.strip() for cell in row.split("|")][2:5] == ["–", "–", "0.10"]
+    alone = tables.markdown({"b": given["b"]}, frozenset()).splitlines()
+    assert alone[0] == "## Means over 1 case; flow L1 px over 0; EPE moved px over 0"
+    assert "flow L1 px" in alone[2]
+
+
 def test_zero_is_a_value():
     given = {case: {row: scores(background_l1=0.0) for row in ROWS} for case in CASES}
     (group,) = tables.means(given)

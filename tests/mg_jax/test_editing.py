@@ -64,14 +64,16 @@ def test_a_result_is_a_picture_of_the_photos_size(first):
 
 def test_the_edit_moves_the_object(first):
     result, _ = first
-    nothing = metrics.measure(photo(), photo(), flow(), result.region, np.zeros_like(flow()))
+    moved, still = masks.moving(flow()), np.zeros_like(flow())
+    nothing = metrics.measure(photo(), photo(), flow(), result.region, still, moved)
     for name in ("flow_l1_px", "flow_epe_moved_px", "color_l1_moved"):
         assert result.metrics[name] < 0.6 * nothing[name]
 
 
 def test_its_metrics_are_the_rulers(first):
     result, _ = first
-    again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate)
+    judged = metrics.judgeable(editing.flow_network("raft-small"), photo(), flow())
+    again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate, judged)
     assert {name: result.metrics[name] for name in again} == again
     assert result.metrics["samples"] == [again]
     assert 0 <= result.metrics["seconds_compile"] < result.metrics["seconds"]
@@ -141,6 +143,14 @@ def test_the_overview_shows_source_flow_result_and_flow_found(first):
     for name, value in others.items():
         changed_sheet = dataclasses.replace(result, **{name: value}).overview()
         assert (changed_sheet != sheet).any(axis=-1).mean() > 0.03
+
+
+def test_the_overview_says_when_the_flow_cannot_be_judged(first):
+    result, _ = first
+    unknown = result.metrics | {"flow_l1_px": None, "judged_moved": 0.1}
+    said = dataclasses.replace(result, metrics=unknown).overview()
+    differs = np.argwhere((said != result.overview()).any(axis=-1))
+    assert 0 < np.ptp(differs[:, 0]) < H / 4  # a line of text
 
 
 def test_a_notebook_shows_the_picture(first):

@@ -1,13 +1,18 @@
-"""The ruler: closed forms, and large pictures measured small."""
+"""The ruler: closed forms, what the judge can tell, and large pictures measured small."""
+
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import masks, motions, raft
-from mg_jax import metrics
+from flows import masks, motions, nearest, raft, warping
+from mg_jax import images, metrics
+from mg_jax.filling import fill
 
 H, W, DX = 40, 56, 12
+DATA = Path(__file__).parents[2] / "experiments" / "data"
+RAFT = raft.load("raft-small")
 RNG = np.random.default_rng(0)
 SOURCE = RNG.integers(0, 256, (H, W, 3), dtype=np.uint8)
 OBJECT = np.zeros((H, W), bool)
@@ -18,6 +23,7 @@ ZERO = np.zeros_like(FLOW)
 KEYS = {
     "flow_l1_px",
     "flow_epe_moved_px",
+    "judged_moved",
     "color_l1",
     "color_l1_moved",
     "color_l1_visible",
@@ -34,9 +40,11 @@ def perfect():
     return result
 
 
-def measure(result, flow=FLOW, region=None, estimate=None, source=SOURCE):
+def measure(result, flow=FLOW, region=None, estimate=None, source=SOURCE, judged=None):
     region = masks.edit_region(flow, 2.0) if region is None else region
-    return metrics.measure(source, result, flow, region, flow if estimate is None else estimate)
+    estimate = flow if estimate is None else estimate
+    judged = masks.moving(flow) if judged is None else judged
+    return metrics.measure(source, result, flow, region, estimate, judged)
 
 
 def mean_change(one, other, where):
@@ -121,8 +129,113 @@ def test_a_mean_over_nothing_is_zero():
     everywhere = np.ones((H, W), bool)
     whole = motions.field(motions.parse("translate dx=500 dy=0"), everywhere)
     scores = measure(255 - SOURCE, flow=whole, region=everywhere)
-    for name in KEYS - {"flow_l1_px", "flow_epe_moved_px"}:
+    for name in KEYS - {"flow_l1_px", "flow_epe_moved_px", "judged_moved"}:
         assert scores[name] == 0
+
+
+@pytest.mark.parametrize("rows", [0, 7, 8, 16])
+def test_the_flow_has_no_error_where_the_judge_tells_less_than_half_of_it(rows):
+    judged = OBJECT & (np.arange(H) < 10 + rows)[:, None]  # of 16 rows that move
+    usual, scores = (measure(SOURCE, estimate=ZERO, judged=one) for one in (None, judged))
+    assert scores["judged_moved"] == rows / 16
+    unknown = dict.fromkeys(("flow_l1_px", "flow_epe_moved_px")) if rows < 8 else {}
+    assert scores == usual | unknown | {"judged_moved": rows / 16}
+    says = metrics.verdict(scores)
+    if rows < 8:
+        assert says == f"flow cannot be judged: the judge sees {rows / 16:.0%} of it"
+    else:
+        assert says == f"flow found is {usual['flow_l1_px']:.2f} px off in the mean"
+
+
+class Scripted:
+    """A judge that finds a flow that is given, and notes the pictures that it is shown."""
+
+    def __init__(self, monkeypatch):
+        self.finds, self.shown = ZERO, []
+        monkeypatch.setattr(metrics, "flow_between", self)
+
+    def __call__(self, _raft, *pictures):
+        self.shown.append(pictures)
+        return self.finds
+
+
+@pytest.fixture
+def scripted(monkeypatch):
+    return Scripted(monkeypatch)
+
+
+def test_the_judge_is_tried_on_the_photo_moved_by_the_flow_itself(scripted):
+    metrics.judgeable(RAFT, SOURCE, FLOW)
+    ((source, moved),) = scripted.shown
+    np.testing.assert_array_equal(source, SOURCE)
+    np.testing.assert_array_equal(moved[LANDED], SOURCE[OBJECT])
+    far = ~(OBJECT | LANDED) & (nearest.distance(OBJECT) > 3)
+    np.testing.assert_array_equal(moved[far], SOURCE[far])
+
+
+def test_of_an_object_that_has_left_no_rim_stays(scripted):
+    rim = (nearest.distance(OBJECT) <= 2) & ~OBJECT
+    source = np.where(OBJECT, 250, np.where(rim, 130, 10)).astype(np.uint8)[..., None].repeat(3, -1)
+    metrics.judgeable(RAFT, source, FLOW)
+    ((_, moved),) = scripted.shown
+    assert (moved[LANDED] == 250).all()
+    np.testing.assert_allclose(moved[~LANDED], 10, atol=4)  # filling rounds as it goes on
+
+
+@pytest.mark.parametrize("dx", [1, 3, 12])
+def test_a_judge_that_sees_nothing_move_tells_no_motion(scripted, dx):
+    flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), OBJECT)
+    assert not metrics.judgeable(RAFT, SOURCE, flow).any()
+    scripted.finds = flow
+    np.testing.assert_array_equal(metrics.judgeable(RAFT, SOURCE, flow), OBJECT)
+
+
+@pytest.mark.parametrize(
+    ("dx", "off", "told"),
+    [(4, 1.9, True), (4, 2.1, False), (30, 2.9, True), (30, 3.1, False), (200, 9.9, True),
+     (200, 10.1, False)],
+)  # fmt: skip
+def test_it_may_be_off_by_3_pixels_or_5_percent_but_not_by_half_the_motion(scripted, dx, off, told):
+    flow = OBJECT[..., None] * np.array([dx, 0], np.float32)
+    scripted.finds = flow + np.array([0, off], np.float32)
+    assert metrics.judgeable(RAFT, SOURCE, flow)[OBJECT].all() == told
+    assert not metrics.judgeable(RAFT, SOURCE, flow)[~OBJECT].any()
+
+
+@pytest.mark.parametrize(("off", "told"), [(2.9, True), (3.1, False)])
+def test_a_large_picture_is_tried_at_the_size_that_it_is_measured_at(
+    scripted, monkeypatch, off, told
+):
+    monkeypatch.setattr(metrics, "LARGEST_AREA", 128 * 160)
+    photo = RNG.integers(0, 256, (256, 320, 3), dtype=np.uint8)
+    where = np.zeros((256, 320), bool)
+    where[60:140, 50:170] = True
+    scripted.finds = np.zeros((128, 160, 2), np.float32)
+    scripted.finds[30:70, 25:85] = (20, off)
+    judged = metrics.judgeable(RAFT, photo, where[..., None] * np.array([40, 0], np.float32))
+    np.testing.assert_array_equal(judged, where & told)
+    ((source, moved),) = scripted.shown
+    assert source.shape == moved.shape == (128, 160, 3)
+    np.testing.assert_array_equal(moved[30:70, 45:105], source[30:70, 25:85])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [("translate dx=30 dy=0", True), ("rotate degrees=180", False), ("scale factor=5", False)],
+)
+def test_raft_tells_a_cup_that_is_moved_but_not_one_that_is_turned_round(words, told):
+    height, width = 128, 152
+    photo = images.resize(images.read(DATA / "coffee.png"), height, width)
+    cup = images.read_mask(DATA / "coffee_mask.png").astype(np.uint8)[..., None] * 255
+    flow = motions.field(motions.parse(words), images.resize(cup, height, width)[..., 0] > 127)
+    judged = metrics.judgeable(RAFT, photo, flow)
+    for result in (photo, fill(*warping.forward(photo, flow))):
+        estimate = metrics.flow_between(RAFT, photo, result)
+        scores = measure(result, flow, estimate=estimate, source=photo, judged=judged)
+        assert (scores["flow_epe_moved_px"] is not None) == told
+        if told:  # an edit that failed is not excused
+            failed = result is photo
+            assert (scores["flow_epe_moved_px"] > 20) == failed
 
 
 SHOWN = []
@@ -140,9 +253,8 @@ class Fixed(raft.Raft):
 
 @pytest.fixture
 def judge():
-    real = raft.load("raft-small")
     SHOWN.clear()
-    return Fixed(real.config, real.graph, real.params)
+    return Fixed(RAFT.config, RAFT.graph, RAFT.params)
 
 
 @pytest.mark.parametrize("shape", [(128, 150), (300, 200), (768, 768)])
