@@ -1,7 +1,7 @@
 r"""Time, memory and share of the hardware's limit, ours beside PyTorch's, in one table.
 
     python -m experiments.benchmark
-    python -m experiments.benchmark --measure=internal
+    python -m experiments.benchmark --measure=patch
     git clone https://github.com/dangeng/motion_guidance CLONE
     pip install torch einops torchvision diffusers
     python -m experiments.benchmark --reference_dir=CLONE
@@ -14,7 +14,7 @@ Five sections, on the device that JAX finds, each measurement in a process of it
 - step: one guided step with Stable Diffusion's networks, against the reference's own code from a
   clone and against the same in PyTorch done well (diffusers, torchvision);
 - networks: UNet, decoder and RAFT alone, forward and gradient, against diffusers and torchvision;
-- internal: the default edit, in new processes, and again in one that has compiled it;
+- patch: the default edit, in new processes, and again in one that has compiled it;
 - scaling: a guided step against batch, picture, levels and repetitions, one at a time;
 - compiling: a guided step, with nothing on disk and with its program kept there.
 
@@ -46,8 +46,8 @@ from experiments.alone import alone
 from experiments.benchmarks import (
     compiling,
     hardware,
-    internal,
     networks,
+    patch,
     pytorch_parts,
     scaling,
     step,
@@ -56,9 +56,9 @@ from experiments.benchmarks.figures import Figure, Rate, contents, table
 from experiments.comparison import SIZES, Job
 from flows import files
 from flows.raft.weights import SHIPPED, find
-from mg_jax import InternalSettings
+from mg_jax import PatchSettings
 
-SECTIONS = ("step", "networks", "internal", "scaling", "compiling")
+SECTIONS = ("step", "networks", "patch", "scaling", "compiling")
 T = TypeVar("T", bound=str)
 
 _PRECISIONS: Sequence[Literal["float32", "bfloat16"]] = ("float32", "bfloat16")
@@ -160,9 +160,7 @@ def main() -> None:
                 repetitions,
                 limits,
             ),
-            "internal": partial(
-                internal.measure, internal.cases(), InternalSettings(), repetitions
-            ),
+            "patch": partial(patch.measure, patch.cases(), PatchSettings(), repetitions),
             "scaling": partial(
                 scaling.measure, jobs[0], batches, sizes, lengths, limits[precisions[0]]
             ),
@@ -208,7 +206,7 @@ def _others(job: Job, sections: Sequence[str]) -> tuple[Path | None, Sequence[st
             raise ValueError(f"--pytorch: needs {missing[0]}; pip install {' '.join(missing)}")
     if (clone or ways) and job.flow_model in SHIPPED:
         raise ValueError(f"--flow_model={job.flow_model}: small; expected a large RAFT, as theirs")
-    if set(sections) != {"internal"}:
+    if set(sections) != {"patch"}:
         find(job.flow_model)
     absent = [name for name in ("torch", "einops") if find_spec(name) is None]
     if clone is not None and absent:

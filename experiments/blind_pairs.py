@@ -1,7 +1,7 @@
 r"""Ask people which of two edits is better, without telling them whose they are; count the answers.
 
     python -m experiments.blind_pairs make --cases=cases --out=out/study \
-        --results=internal,pixels=out/evaluation --results=reference=cases
+        --results=patch,pixels=out/evaluation --results=reference=cases
     python -m experiments.blind_pairs tally --key=out/study.key.json \
         --answers=answers-ann.json,answers-bob.csv --out=out/study_tally
 

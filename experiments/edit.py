@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from absl import flags
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Int32, UInt8
 from tqdm import tqdm
 
 import mg_jax
@@ -78,6 +78,7 @@ class _Inputs(NamedTuple):
 
     image: UInt8[np.ndarray, "h w 3"]
     flow: Float32[np.ndarray, "h w 2"]
+    order: Int32[np.ndarray, "h w"] | None
     keep_mask: Bool[np.ndarray, "h w"] | None
     ramp: Float[np.ndarray, " levels"] | None
     given: mg_jax.Given
@@ -101,6 +102,7 @@ def main() -> None:
             "seed": _seed.value,
             "samples": _samples.value,
             "keep_mask": read.keep_mask,
+            "order": read.order,
             "flow_model": _flow_model.value,
             "settings": settings,
             "ramp": read.ramp,
@@ -150,9 +152,12 @@ def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
     image = images.read(motion_flags.image_path())
     keep = reading.selection(_keep_mask.value, image) if _keep_mask.value else None
+    layered = motion_flags.read_flow(image)
+    diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
     return _Inputs(
         image,
-        motion_flags.read_flow(image).flow,
+        layered.flow,
+        None if diffusion else layered.order,
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
         _given(image, settings),
@@ -184,7 +189,7 @@ def _read_directory(settings: Settings) -> _Inputs:
     if not diffusion:
         keep = None if found.keep is None else in_pixels(found.keep, found.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, keep, ramp, given, origins)
+        return _Inputs(found.image, found.flow, None, keep, ramp, given, origins)
     if found.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
@@ -194,7 +199,7 @@ def _read_directory(settings: Settings) -> _Inputs:
         keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
     )
     ramp = reading.ramp(own) if own else found.ramp
-    return _Inputs(found.image, found.flow, None, ramp, given, origins)
+    return _Inputs(found.image, found.flow, None, None, ramp, given, origins)
 
 
 def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Given:

@@ -2,8 +2,8 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
 
     python -m experiments.fetch_weights --name=raft-sintel
     python -m experiments.evaluate --cases=cases --out=out/evaluation
-    python -m experiments.evaluate --cases=cases --out=out/ablations --home_spread=inf \
-        --methods=internal,no_flow_loss,no_color_loss,no_occlusion_mask,no_recursion,no_guidance
+    python -m experiments.evaluate --cases=cases --out=out/ablations \
+        --methods=patch,no_flow_loss,no_color_loss,no_occlusion_mask,no_recursion,no_guidance
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
         --model=weights/sd14 --presets=paper,fast --clip=weights/clip-vit-large-patch14
 
@@ -83,9 +83,6 @@ _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area.")
 _steps = flags.DEFINE_integer("steps", None, "Noise levels.")
 _recursions = flags.DEFINE_integer("recursions", None, "Repetitions of each guided level.")
-_home_spread = flags.DEFINE_float(
-    "home_spread", None, "Of the internal model's methods, as for experiments.edit (0.15)."
-)
 
 
 def main() -> None:
@@ -127,10 +124,9 @@ def _chosen() -> dict[str, Method]:
         flag.name: flag.value for flag in (_size, _steps, _recursions) if flag.value is not None
     }
     names = list(_methods.value)
-    internal = any(name not in PLAIN and not name.startswith(STABLE_DIFFUSION) for name in names)
-    _check_read(internal)
-    own = {} if _home_spread.value is None else {"home_spread": _home_spread.value}
-    known = methods.known(_with(mg_jax.InternalSettings(), {**given, **own} if internal else {}))
+    patch = any(name not in PLAIN and not name.startswith(STABLE_DIFFUSION) for name in names)
+    _check_read(patch)
+    known = methods.known(_with(mg_jax.PatchSettings(), given if patch else {}))
     if _model.value:
         if _dtype.value:
             given["dtype"] = _dtype.value
@@ -148,14 +144,12 @@ def _chosen() -> dict[str, Method]:
     return methods.chosen(names, known)
 
 
-def _check_read(internal: bool) -> None:
-    """Refuse settings that no method reads; `internal`: some read the internal model's."""
+def _check_read(patch: bool) -> None:
+    """Refuse settings that no method reads; `patch`: some read the patch model's."""
     unread: list[flags.FlagHolder[Any]] = []
-    if not internal:
-        unread += [_home_spread]
     if not _model.value:
         unread += [_dtype, _presets]
-    if not (internal or _model.value):
+    if not (patch or _model.value):
         unread += [_size, _steps, _recursions]
     for flag in unread:
         if flag.present:

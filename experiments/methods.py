@@ -1,20 +1,16 @@
 """Methods that `experiments.evaluate` compares, by name: a new one is a function and a line here.
 
-ours       internal (as `mg_jax.edit` with nothing set), stable_diffusion
-baselines  nothing, forward_warp, forward_warp_fill, sdedit, repaint, pixels: `mg_jax.baselines`
-ablations  no_flow_loss, no_color_loss, no_occlusion_mask, no_edit_mask, no_recursion, no_guidance,
-           no_home (patches from anywhere: the denoiser knows nothing of the motion): internal with
-           one ingredient less
+ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
+baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
+           repaint, pixels: `mg_jax.baselines`
+ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_edit_mask:
+           patch with one ingredient less
 economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the
-           denoiser): internal with cheaper gradients
-
-By default the denoiser knows the motion and little is left to the guidance: what its ingredients do
-shows with --home_spread=inf.
+           denoiser): patch with cheaper gradients
 """
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -29,15 +25,17 @@ from mg_jax import editing, noise
 from mg_jax.baselines import pixels, repaint, sdedit
 from mg_jax.cases import Case, edit_region
 from mg_jax.filling import fill
-from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.settings import stages
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.settings import stages
 from mg_jax.settings import Settings
 
 Picture = UInt8[np.ndarray, "h w 3"]
 
 COMPARED = (
-    "internal",
+    "patch",
     "nothing",
+    "layered_warp",
     "forward_warp",
     "forward_warp_fill",
     "sdedit",
@@ -45,9 +43,9 @@ COMPARED = (
     "pixels",
 )
 ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
-             "no_guidance", "no_home")  # fmt: skip
+             "no_guidance")  # fmt: skip
 ECONOMIES = ("shared_gradients", "estimate_gradients")
-PLAIN = ("nothing", "forward_warp", "forward_warp_fill")  # read no settings
+PLAIN = ("nothing", "layered_warp", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 
 
@@ -58,26 +56,26 @@ class Method(NamedTuple):
     settings: dict[str, Any]
 
 
-def known(settings: mg_jax.InternalSettings) -> dict[str, Method]:
+def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
     """Every method that needs no weights but those that ship."""
     without = functools.partial(dataclasses.replace, settings)
     return {
-        "internal": _guided(editing.INTERNAL, settings),
+        "patch": _guided(editing.PATCH, settings),
         "nothing": Method(_nothing, {"method": "nothing"}),
+        "layered_warp": Method(_layered_warp, {"method": "layered_warp"}),
         "forward_warp": Method(_forward_warp, {"method": "forward_warp"}),
         "forward_warp_fill": Method(_forward_warp_fill, {"method": "forward_warp_fill"}),
         "sdedit": _with(settings, _sdedit),
         "repaint": _with(settings, _repaint),
         "pixels": _with(settings, _pixels),
-        "no_flow_loss": _guided(editing.INTERNAL, without(flow_weight=0.0)),
-        "no_color_loss": _guided(editing.INTERNAL, without(color_weight=0.0)),
-        "no_occlusion_mask": _guided(editing.INTERNAL, without(occlusion_masking=False)),
+        "no_flow_loss": _guided(editing.PATCH, without(flow_weight=0.0)),
+        "no_color_loss": _guided(editing.PATCH, without(color_weight=0.0)),
+        "no_occlusion_mask": _guided(editing.PATCH, without(occlusion_masking=False)),
         "no_edit_mask": _with(settings, _no_edit_mask),
-        "no_recursion": _guided(editing.INTERNAL, without(recursions=1)),
-        "no_guidance": _guided(editing.INTERNAL, without(guidance_weight=0.0)),
-        "no_home": _guided(editing.INTERNAL, without(home_spread=math.inf)),
-        "shared_gradients": _guided(editing.INTERNAL, without(gradient_every=2)),
-        "estimate_gradients": _guided(editing.INTERNAL, without(gradient_through="estimate")),
+        "no_recursion": _guided(editing.PATCH, without(recursions=1)),
+        "no_guidance": _guided(editing.PATCH, without(guidance_weight=0.0)),
+        "shared_gradients": _guided(editing.PATCH, without(gradient_every=2)),
+        "estimate_gradients": _guided(editing.PATCH, without(gradient_through="estimate")),
     }
 
 
@@ -106,18 +104,22 @@ def stable_diffusion(model: str, settings: mg_jax.StableDiffusionSettings) -> Me
 
 
 def _guided(model: str, settings: Settings) -> Method:
-    reads = model != editing.INTERNAL
+    reads = model != editing.PATCH
 
     def edit(case: Case, seed: int) -> Picture:
         prompt = case.prompt if reads else ""
-        return mg_jax.edit(case.source, case.flow, prompt, model, seed, settings=settings).image
+        order = None if reads else case.order
+        result = mg_jax.edit(
+            case.source, case.flow, prompt, model, seed, order=order, settings=settings
+        )
+        return result.image
 
     return Method(edit, {"method": "edit", "model": model, **writing.described(settings)})
 
 
 def _with(
-    settings: mg_jax.InternalSettings,
-    of: Callable[[Case, int, mg_jax.InternalSettings], Picture],
+    settings: mg_jax.PatchSettings,
+    of: Callable[[Case, int, mg_jax.PatchSettings], Picture],
 ) -> Method:
     def edit(case: Case, seed: int) -> Picture:
         return of(case, seed, settings)
@@ -129,6 +131,10 @@ def _nothing(case: Case, _seed: int) -> Picture:
     return case.source
 
 
+def _layered_warp(case: Case, _seed: int) -> Picture:
+    return mg_jax.preview(case.source, case.flow, case.order)
+
+
 def _forward_warp(case: Case, _seed: int) -> Picture:
     return warping.forward(case.source, case.flow).picture
 
@@ -137,23 +143,23 @@ def _forward_warp_fill(case: Case, _seed: int) -> Picture:
     return fill(*warping.forward(case.source, case.flow))
 
 
-def _sdedit(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+def _sdedit(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
     return sdedit.sdedit(case.source, case.flow, edit_region(case), _key(seed), settings)
 
 
-def _repaint(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+def _repaint(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
     return repaint.repaint(case.source, case.flow, _key(seed), settings)
 
 
-def _pixels(case: Case, _seed: int, settings: mg_jax.InternalSettings) -> Picture:
+def _pixels(case: Case, _seed: int, settings: mg_jax.PatchSettings) -> Picture:
     picture, _ = pixels.descend(case.source, case.flow, edit_region(case), _guide(), settings)
     return picture
 
 
-def _no_edit_mask(case: Case, seed: int, settings: mg_jax.InternalSettings) -> Picture:
+def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
     edited, _ = coarse_to_fine.run(
         case.source,
-        case.flow,
+        understood(case.source, case.flow, case.order),
         np.ones(case.flow.shape[:2], bool),
         _guide(),
         noise.keys(seed, 1),

@@ -12,22 +12,22 @@ from mg_jax.settings import Settings
 
 model = flags.DEFINE_string(
     "model",
-    editing.INTERNAL,
-    "internal, or Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file,"
-    " a folder by experiments.convert_weights, or a hub id.",
+    editing.PATCH,
+    "patch, preview (the motion carried out at once, without diffusion), or Stable Diffusion 1.x or"
+    " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by experiments.convert_weights, or a hub id.",
 )
 # What is not given is the model's own: see the two classes in mg_jax.
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
 _steps = flags.DEFINE_integer(
-    "steps", None, "Noise levels (internal: 12, and half as many fine ones; paper: 500)."
+    "steps", None, "Noise levels (patch: 12, and half as many fine ones; paper: 500)."
 )
 _recursions = flags.DEFINE_integer(
-    "recursions", None, "Repetitions of a level (internal: 2; paper: 10)."
+    "recursions", None, "Repetitions of a level (patch: 2; paper: 10)."
 )
 _guidance_weight = flags.DEFINE_float("guidance_weight", None, "Weight of the energy (300).")
 _color_weight = flags.DEFINE_float("color_weight", None, "Weight of the colour loss (100).")
 _flow_weight = flags.DEFINE_float("flow_weight", None, "Weight of the flow loss (3).")
-_clip = flags.DEFINE_float("clip", None, "Largest push (internal: 15; paper: 200).")
+_clip = flags.DEFINE_float("clip", None, "Largest push (patch: 40; paper: 200).")
 _cfg_scale = flags.DEFINE_float(
     "cfg_scale", None, "Classifier-free guidance, for models that read a prompt (7.5)."
 )
@@ -85,12 +85,6 @@ _gradient_through = flags.DEFINE_enum(
     ["denoiser", "estimate"],
     "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
 )
-_home_spread = flags.DEFINE_float(
-    "home_spread",
-    None,
-    "How far from where the motion brings it the internal model may take a patch, in cells of a"
-    " 64 x 64 grid; inf: guidance alone moves (0.15).",
-)
 _guided_from = flags.DEFINE_float(
     "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."
 )
@@ -129,7 +123,6 @@ _SETTINGS = (
     _oracle_flow,
     _gradient_every,
     _gradient_through,
-    _home_spread,
     _guided_from,
     _guided_until,
     _warm_start,
@@ -150,7 +143,8 @@ def read() -> Settings:
     elif _preset.value:
         raise ValueError(f"--preset: not for the model {model.value}; expected none")
     given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
-    for name in given.keys() - {field.name for field in dataclasses.fields(settings)}:
+    unread = given if model.value == editing.PREVIEW else {}
+    for name in unread or given.keys() - {field.name for field in dataclasses.fields(settings)}:
         raise ValueError(f"--{name}: not for the model {model.value}; expected none")
     settings = dataclasses.replace(settings, **given)
     if isinstance(settings, mg_jax.StableDiffusionSettings) and settings.source == "noised":

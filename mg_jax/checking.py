@@ -71,6 +71,21 @@ def keep_mask(given: np.ndarray, shape: tuple[int, ...]) -> None:
         raise ValueError(f"keep_mask: covers {covered}; expected a part of the picture")
 
 
+def order(given: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Check the order of layers in pictures of `shape`, (h, w): whole numbers, 0 and above.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not np.issubdtype(given.dtype, np.integer) or given.shape != shape:
+        raise ValueError(
+            f"order: {given.dtype} of shape {given.shape};"
+            f" expected whole numbers of shape {shape}, the image's"
+        )
+    if given.min() < 0:
+        raise ValueError(f"order: holds {given.min()}; expected 0, what rests, and above")
+
+
 def ramp(given: np.ndarray, levels: int) -> None:
     """Check what multiplies the guidance weight at each level: finite floats >= 0.
 

@@ -8,21 +8,23 @@ from dataclasses import dataclass, field
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 from PIL import Image as Pillow
 
 from flows import draw, masks, raft
 from mg_jax import checking, metrics, noise, parallel
-from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.settings import Settings as InternalSettings
-from mg_jax.models.internal.settings import stages
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.motion import Motion, understood
+from mg_jax.models.patch.settings import Settings as PatchSettings
+from mg_jax.models.patch.settings import stages
 from mg_jax.models.stable_diffusion import guided, loading
 from mg_jax.models.stable_diffusion.given import NOTHING, Given, in_pixels
 from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
 from mg_jax.settings import Settings
 from mg_jax.tracing import Progress, Trace
 
-INTERNAL = "internal"
+PATCH = "patch"
+PREVIEW = "preview"
 
 _MOST_SAMPLES = 1000
 
@@ -65,11 +67,12 @@ def edit(
     image: UInt8[np.ndarray, "h w 3"],
     flow: Float[np.ndarray, "h w 2"],
     prompt: str = "",
-    model: str = "internal",
+    model: str = "patch",
     seed: int = 0,
     *,
     samples: int = 1,
     keep_mask: Bool[np.ndarray, "h w"] | None = None,
+    order: Int[np.ndarray, "h w"] | None = None,
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: Float[np.ndarray, " levels"] | None = None,
@@ -80,13 +83,16 @@ def edit(
 
     `flow` says in pixels (dx, dy) where each pixel of `image` goes. `keep_mask` marks pixels that
     must stay as they are; by default all but the motion's source and destination and a margin
-    round them. Sample i draws the noise of seed `seed` + i. `ramp` multiplies the guidance
+    round them. `order` numbers the pixels of several objects, 0 what rests: where two land on each
+    other, the one of the larger number lies on top (default: of parts that hang together, the
+    larger). Sample i draws the noise of seed `seed` + i. `ramp` multiplies the guidance
     weight at each level (default: ones). `report` is called after each level.
 
-    `model` is "internal", or Stable Diffusion 1.x or 2.x: a diffusers folder, an original
-    .safetensors or .ckpt, a folder by `experiments.convert_weights`, or a hub id. `settings` are
-    the model's own: `InternalSettings`, `StableDiffusionSettings`; `prompt` is for the latter, and
-    `given`: start, trajectory, latent mask or noise of another run, at the size worked at.
+    `model` is "patch", "preview" (see `preview`; it reads no settings), or Stable Diffusion 1.x or
+    2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
+    `experiments.convert_weights`, or a hub id. `settings` are the model's own: `PatchSettings`,
+    `StableDiffusionSettings`; `prompt` is for the latter, and `given`: start, trajectory, latent
+    mask or noise of another run, at the size worked at.
 
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
@@ -101,6 +107,7 @@ def edit(
         seed,
         samples=samples,
         keep_mask=keep_mask,
+        order=order,
         flow_model=flow_model,
         settings=settings,
         ramp=ramp,
@@ -108,14 +115,17 @@ def edit(
     )
     ramp = np.ones(_levels(settings)) if ramp is None else ramp
     flow = flow.astype(np.float32)
+    motion = understood(image, flow, order) if model in (PATCH, PREVIEW) else None
     if given.keep is not None:
         region = ~in_pixels(given.keep, image.shape[:2])
+    elif keep_mask is not None:
+        region = ~keep_mask
     else:
-        region = masks.edit_region(flow, masks.margin(flow)) if keep_mask is None else ~keep_mask
+        region = motion.region if motion else masks.edit_region(flow, masks.margin(flow))
     judge = flow_network(flow_model, "running")
     with parallel.compile_time() as compiling:
         edited, trace = _sampler(model, prompt, flow_model, settings, given)(
-            image, flow, region, keys=noise.keys(seed, samples), ramp=ramp, report=report
+            image, motion or flow, region, keys=noise.keys(seed, samples), ramp=ramp, report=report
         )
         estimates = [metrics.flow_between(judge, image, one) for one in edited]
         judged = metrics.judgeable(judge, image, flow)
@@ -148,11 +158,12 @@ def check(
     image: np.ndarray,
     flow: np.ndarray,
     prompt: str = "",
-    model: str = "internal",
+    model: str = "patch",
     seed: int = 0,
     *,
     samples: int = 1,
     keep_mask: np.ndarray | None = None,
+    order: np.ndarray | None = None,
     flow_model: str = "raft-small",
     settings: Settings | None = None,
     ramp: np.ndarray | None = None,
@@ -167,10 +178,16 @@ def check(
     checking.flow(flow, image.shape[:2])
     settings = settings or defaults(model)
     if type(settings) is not type(defaults(model)):
-        wanted = "InternalSettings" if model == INTERNAL else "StableDiffusionSettings"
+        wanted = "PatchSettings" if model in (PATCH, PREVIEW) else "StableDiffusionSettings"
         raise ValueError(f"settings: not for the model {model}; expected {wanted}")
-    if model == INTERNAL and prompt:
-        raise ValueError("prompt: the internal model reads no text; expected none")
+    if model == PREVIEW and settings != defaults(PREVIEW):
+        raise ValueError("settings: the preview reads none; expected none")
+    if model in (PATCH, PREVIEW) and prompt:
+        raise ValueError(f"prompt: the {model} model reads no text; expected none")
+    if order is not None:
+        checking.order(order, image.shape[:2])
+        if model not in (PATCH, PREVIEW):
+            raise ValueError("order: Stable Diffusion reads none; expected none")
     if not 1 <= samples <= _MOST_SAMPLES:
         raise ValueError(f"samples: {samples}; expected 1 to {_MOST_SAMPLES}")
     noise.keys(seed, samples)
@@ -178,8 +195,8 @@ def check(
         checking.keep_mask(keep_mask, image.shape[:2])
     if ramp is not None:
         checking.ramp(ramp, _levels(settings))
-    if model == INTERNAL and any(one is not None for one in given):
-        raise ValueError("given: not for the internal model; expected nothing")
+    if model in (PATCH, PREVIEW) and any(one is not None for one in given):
+        raise ValueError(f"given: not for the {model} model; expected nothing")
     _sampler(model, prompt, flow_model, settings, given)
 
 
@@ -214,14 +231,16 @@ def stable_diffusion(source: str, dtype: str) -> loading.StableDiffusion:
 
 def defaults(model: str) -> Settings:
     """The settings that a model is run with when nothing else is asked."""
-    return InternalSettings() if model == INTERNAL else StableDiffusionSettings()
+    return PatchSettings() if model in (PATCH, PREVIEW) else StableDiffusionSettings()
 
 
 def _sampler(
     model: str, prompt: str, flow_model: str, settings: Settings, given: Given
 ) -> Callable[..., tuple[UInt8[np.ndarray, "b h w 3"], Trace]]:
     match settings:
-        case InternalSettings():
+        case PatchSettings() if model == PREVIEW:
+            return _previewed
+        case PatchSettings():
             return functools.partial(
                 coarse_to_fine.run, raft=flow_network(flow_model), settings=settings
             )
@@ -240,7 +259,43 @@ def _sampler(
     raise TypeError(settings)
 
 
+def preview(
+    image: UInt8[np.ndarray, "h w 3"],
+    flow: Float[np.ndarray, "h w 2"],
+    order: Int[np.ndarray, "h w"] | None = None,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """The motion carried out at once: layers moved over a continued ground, without diffusion.
+
+    For interactive use, and as the baseline "layered warp": no sampling, no flow network, nothing
+    to compile. Arguments are those of `edit`.
+
+    Raises:
+        ValueError: one line that names the argument, what is wrong with it, what is expected.
+    """
+    checking.image(image)
+    checking.flow(flow, image.shape[:2])
+    if order is not None:
+        checking.order(order, image.shape[:2])
+    motion = understood(image, flow, order)
+    return coarse_to_fine.preview(image, motion, motion.region)
+
+
+def _previewed(
+    image: UInt8[np.ndarray, "h w 3"],
+    motion: Motion,
+    region: Bool[np.ndarray, "h w"],
+    keys: Key[Array, " b"],
+    ramp: Float[np.ndarray, " levels"],  # noqa: ARG001
+    report: Callable[[Progress], None],  # noqa: ARG001
+) -> tuple[UInt8[np.ndarray, "b h w 3"], Trace]:
+    """The preview, once for each key, as the result of a run without levels."""
+    picture = coarse_to_fine.preview(image, motion, region)
+    none, nothing = np.zeros(0, np.int64), np.zeros((0, keys.size))
+    trace = Trace(none, none, none, nothing, nothing, nothing, nothing)
+    return np.stack([picture] * keys.size), trace
+
+
 def _levels(settings: Settings) -> int:
-    if isinstance(settings, InternalSettings):
+    if isinstance(settings, PatchSettings):
         return sum(stage.levels for stage in stages(settings))
     return settings.steps

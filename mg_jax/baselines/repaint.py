@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Key, UInt8
 
 from flows.warping import forward
 from mg_jax.baselines import unguided
-from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.settings import Settings, stages
 
 _RESAMPLINGS = 4
 

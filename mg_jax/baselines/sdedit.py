@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Float, Key, UInt8
 from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
-from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.settings import Settings, stages
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.settings import Settings, stages
 
 _START = 500  # of 1000: the strength that the paper's authors recommend is .3 to .6
 

@@ -1,7 +1,7 @@
-"""The internal denoiser without guidance, from any picture: what SDEdit and RePaint are made of.
+"""the patch denoiser without guidance, from any picture: what SDEdit and RePaint are made of.
 
 Denoiser and ending (coherent patches, copied at full size) are those of the edits by
-`mg_jax.models.internal`, its prior on where patches come from included; only the gradient of the
+`mg_jax.models.patch`, its prior on where patches come from included; only the gradient of the
 motion energy is missing.
 """
 
@@ -14,12 +14,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from mg_jax import energies, images, kernel, noise, sampling
-from mg_jax.models.internal import coarse_to_fine
-from mg_jax.models.internal.copying import copy
-from mg_jax.models.internal.denoiser import denoise
-from mg_jax.models.internal.settings import Settings, Stage
-from mg_jax.models.internal.stage import Prepared, magnify, prepare
-from mg_jax.models.internal.views import View
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.copying import copy
+from mg_jax.models.patch.denoiser import denoise
+from mg_jax.models.patch.motion import Motion, understood
+from mg_jax.models.patch.settings import Settings, Stage
+from mg_jax.models.patch.stage import Prepared, magnify, prepare
+from mg_jax.models.patch.views import View
 from mg_jax.types import Image, Latent, State
 
 
@@ -27,10 +28,10 @@ class Task(NamedTuple):
     """What is sampled, and from which patches."""
 
     photo: UInt8[np.ndarray, "H W 3"]
-    flow: Float[np.ndarray, "H W 2"]
+    motion: Motion
     picture: UInt8[np.ndarray, "H W 3"]  # what is known of the result
     free: Bool[np.ndarray, "H W"]  # where it is sampled; elsewhere `picture` is kept
-    pictures: list[tuple[View, Float[np.ndarray, "H W 3"]]]  # whose patches are used
+    pictures: tuple[View, ...]  # whose patches are used
 
 
 class Drawn(NamedTuple):
@@ -48,16 +49,17 @@ def task(
     settings: Settings,
 ) -> Task:
     """Sample `picture` anew where it is `free`, of the patches that an edit has."""
-    return Task(photo, flow, picture, free, coarse_to_fine.seen(photo, flow, settings))
+    motion = understood(photo, flow)
+    return Task(photo, motion, picture, free, coarse_to_fine.seen(photo, motion, settings))
 
 
 def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:
-    """One stage of a task: the internal model's, but what is kept is the task's picture."""
+    """One stage of a task: the patch model's, but what is kept is the task's picture."""
     ready = prepare(
         stage,
         settings,
         images.to_float(task.photo),
-        task.flow,
+        task.motion,
         task.free,
         task.pictures,
         np.ones(stage.levels),
@@ -84,7 +86,7 @@ def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int, reac
 
 def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
     """The full-size picture: copied by the matches where the task is free, else as it was."""
-    sources = [task.photo, *(images.to_uint8(picture) for _, picture in task.pictures[1:])]
+    sources = [task.photo, *(images.to_uint8(view.picture) for view in task.pictures[1:])]
     return copy(task.picture, sources, task.free, np.asarray(drawn.matches[0]))
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from experiments import alone, comparison, pytorch_reference
-from experiments.benchmarks import figures, guided_step, internal, scaling, step
+from experiments.benchmarks import figures, guided_step, patch, scaling, step
 from experiments.benchmarks.figures import OURS, REFERENCE, Figure
 from experiments.comparison import SIZES, Job, Run
 from flows.geometry import occlusion_mask
-from mg_jax import InternalSettings
+from mg_jax import PatchSettings
 
 JOB = Job("tiny", size=128, levels=2, recursions=3, stored=True, flow_model="raft-sintel")
 
@@ -49,7 +49,7 @@ BAD = [
     (["--repetitions=0"], "repetitions"),
     (["--flow_model=nowhere.pth"], "nowhere.pth: no such weights"),
     (["--pytorch=fast", "--flow_model={clone}/w.safetensors"], "--pytorch: fast"),
-    (["--measure=internal", "--out={clone}/losses.py"], "--out={clone}/losses.py"),
+    (["--measure=patch", "--out={clone}/losses.py"], "--out={clone}/losses.py"),
     (["--reference_dir=nowhere"], "nowhere: has no losses.py"),
     (["--reference_dir={clone}", "--steps=7"], "--steps: 7; expected a divisor of 1000"),
     (["--reference_dir={clone}", "--size=100"], "--size: 100"),
@@ -258,20 +258,20 @@ def test_a_process_that_lacks_memory_is_told_apart():
 
 def test_the_default_edit_is_timed_from_start_to_end(tmp_path):
     """Small: one photo, few levels; the second process finds the first's programs."""
-    case = internal.cases()[0]
-    assert [one.photo.shape for one in internal.cases()] == [(400, 600, 3), (512, 512, 3)]
+    case = patch.cases()[0]
+    assert [one.photo.shape for one in patch.cases()] == [(400, 600, 3), (512, 512, 3)]
     case = case._replace(photo=case.photo[::3, ::3].copy(), flow=case.flow[::3, ::3] / 3)
-    settings = InternalSettings(size=256, steps=4, recursions=1)
-    cold, warm = (internal.in_new_process(case, settings, tmp_path) for _ in range(2))
+    settings = PatchSettings(size=256, steps=4, recursions=1)
+    cold, warm = (patch.in_new_process(case, settings, tmp_path) for _ in range(2))
     assert 0 < warm.compiling < cold.compiling < cold.seconds
     assert warm.memory > 1 << 20
     assert (tmp_path / "mg_jax" / "programs").is_dir()
 
 
 def test_a_failing_edit_is_one_line(tmp_path):
-    case = internal.cases()[0]
+    case = patch.cases()[0]
     with pytest.raises(ValueError, match=r"experiments.edit: .*zero everywhere"):
-        internal.in_new_process(case._replace(flow=0 * case.flow), InternalSettings(), tmp_path)
+        patch.in_new_process(case._replace(flow=0 * case.flow), PatchSettings(), tmp_path)
 
 
 def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):

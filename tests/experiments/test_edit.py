@@ -110,7 +110,7 @@ def test_a_whole_run(work, capsys):
     assert set(scores) >= KEYS
     assert scores["kept_l1"] == 0
     assert scores["flow_epe_moved_px"] < 20 < np.hypot(30, 2)
-    assert (scores["model"], scores["flow_model"]) == ("internal", "raft-small")
+    assert (scores["model"], scores["flow_model"]) == ("patch", "raft-small")
     assert scores["samples"][0]["color_l1"] == scores["color_l1"]
 
     with np.load(out / "trace.npz") as trace:
@@ -124,7 +124,7 @@ def test_a_whole_run(work, capsys):
     assert config["flags"]["samples"] == 2
     assert set(config["flags"]) >= {"image", "motion", "prompt", "model", "flow_model", "clip"}
     assert config["settings"]["steps"] == 4
-    assert set(config["settings"]) == {f.name for f in dataclasses.fields(editing.InternalSettings)}
+    assert set(config["settings"]) == {f.name for f in dataclasses.fields(editing.PatchSettings)}
     assert set(config["versions"]) >= {"python", "jax", "jaxlib", "flax", "numpy", "mg_jax"}
     digest = hashlib.sha256((work / "photo.png").read_bytes()).hexdigest()
     assert config["inputs"][str(work / "photo.png")] == digest
@@ -283,14 +283,12 @@ def test_what_is_wrong_in_a_reference_directory_is_named(work, directory, capsys
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_noise_beside_a_reference_directory_is_refused_by_the_internal_model(
-    work, directory, capsys
-):
+def test_noise_beside_a_reference_directory_is_refused_by_the_patch_model(work, directory, capsys):
     noise = np.zeros((4, 3, 1, 2, 2, 4), np.float32)
     np.save(work / "noise.npy", noise)
     given = (f"--reference_dir={directory()}", f"--noise={work / 'noise.npy'}")
     assert call(*SMALL, *given, f"--out={work / 'out'}") == 1
-    assert capsys.readouterr().err == "--noise: not for the model internal; expected none\n"
+    assert capsys.readouterr().err == "--noise: not for the model patch; expected none\n"
 
 
 def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
@@ -457,9 +455,9 @@ REFUSED = [
     ("--model: {}: has no", "model_index.json", (PHOTO, FLOW, "--model={}")),
     ("--model: no/such", "hub", (PHOTO, FLOW, "--model=no/such")),
     ("--steps", "1000", (PHOTO, FLOW, "--model={}", "--steps=1000")),
-    ("--dtype", "not for the model internal", (PHOTO, FLOW, "--dtype=bfloat16")),
+    ("--dtype", "not for the model patch", (PHOTO, FLOW, "--dtype=bfloat16")),
     ("--trajectory", "not for the model", (PHOTO, FLOW, "--trajectory=x.safetensors")),
-    ("--null_text", "not for the model internal", (PHOTO, FLOW, "--null_text=3")),
+    ("--null_text", "not for the model patch", (PHOTO, FLOW, "--null_text=3")),
     ("{}/absent: no such folder", "pred.png", ("--reference_dir={}/absent",)),
     ("--image", "with --reference_dir", (PHOTO, "--reference_dir={}")),
     ("{}/absent.npy", "expected noise", (PHOTO, FLOW, "--model=no/such", "--noise={}/absent.npy")),
@@ -473,7 +471,7 @@ REFUSED = [
         (PHOTO, FLOW, "--model=no/such", "--inversion_iterations=2", "--trajectory=x.safetensors"),
     ),
     ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
-    ("--cfg_scale", "not for the model internal", (PHOTO, FLOW, "--cfg_scale=7.5")),
+    ("--cfg_scale", "not for the model patch", (PHOTO, FLOW, "--cfg_scale=7.5")),
     ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
     ("{}/mask.png", "unknown kind of weights", (PHOTO, FLOW, "--flow_model={}/mask.png")),
     ("raft-tiny", "no such weights", (PHOTO, FLOW, "--flow_model=raft-tiny")),

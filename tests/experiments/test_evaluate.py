@@ -118,7 +118,7 @@ def still_flow(folder):
         (broken_flow, (), "second/flow.npz: broken"),
         (still_flow, (), "second/flow.npz: zero everywhere; expected pixels that move"),
         (None, ("--steps=1",), "--steps: 1; expected 4 to 500"),
-        (None, ("--methods=",), "--methods: none given; expected some of internal, nothing, "),
+        (None, ("--methods=",), "--methods: none given; expected some of patch, nothing, "),
         (None, ("--model=x", "--presets="), "--presets: none given; expected some of paper, "),
         (None, ("--methods=nothing", "--model=x"), "--model: x: no such file"),
         (None, ("--methods=nothing", "--seed=4294967296"), "--seed: 4294967296 is outside"),

@@ -11,7 +11,7 @@ from mg_jax.cases import Case
 
 H, W = 128, 160
 RNG = np.random.default_rng(0)
-SETTINGS = mg_jax.InternalSettings(size=256, steps=4, recursions=2)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=2)
 KNOWN = methods.known(SETTINGS)
 
 
@@ -34,7 +34,7 @@ def test_methods_are_chosen_in_their_order_each_once():
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("magic", "--methods: 'magic' unknown; expected of internal, nothing, "),
+        ("magic", "--methods: 'magic' unknown; expected of patch, nothing, "),
         ("stable_diffusion", "--methods: stable_diffusion without --model; expected"),
     ],
 )
@@ -44,7 +44,7 @@ def test_other_names_are_refused(name, line):
 
 
 def test_no_name_is_refused():
-    with pytest.raises(ValueError, match="--methods: none given; expected some of internal, "):
+    with pytest.raises(ValueError, match="--methods: none given; expected some of patch, "):
         methods.chosen([], KNOWN)
 
 
@@ -65,8 +65,8 @@ def test_no_two_methods_are_the_same():
     ],
 )
 def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):
-    assert KNOWN[name].settings == {**KNOWN["internal"].settings, setting: value}
-    assert KNOWN["internal"].settings[setting] != value
+    assert KNOWN[name].settings == {**KNOWN["patch"].settings, setting: value}
+    assert KNOWN["patch"].settings[setting] != value
 
 
 def test_methods_that_read_settings_tell_them():
@@ -88,10 +88,10 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
     monkeypatch.setattr(mg_jax, "edit", edit)
     diffusion = mg_jax.StableDiffusionSettings(steps=3)
     one = case()
-    KNOWN["internal"].edit(one, 5)
+    KNOWN["patch"].edit(one, 5)
     methods.stable_diffusion("folder", diffusion).edit(one, 6)
     assert [call[2:] for call in seen] == [
-        ("", "internal", 5, SETTINGS),
+        ("", "patch", 5, SETTINGS),
         ("a cup", "folder", 6, diffusion),
     ]
     for call in seen:

@@ -15,9 +15,9 @@ from mg_jax import editing, images, metrics
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 128, 192
-SETTINGS = mg_jax.InternalSettings(size=256, steps=4, recursions=1)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=1)
 LEVELS = 6  # four, and half as many on the fine grid
-UNGUIDED = mg_jax.InternalSettings(size=256, steps=4, recursions=1, guidance_weight=0.0, clip=1.0)
+UNGUIDED = mg_jax.PatchSettings(size=256, steps=4, recursions=1, guidance_weight=0.0, clip=1.0)
 SAMPLES = 2
 
 
@@ -78,7 +78,7 @@ def test_its_metrics_are_the_rulers(first):
     assert result.metrics["samples"] == [again]
     assert 0 <= result.metrics["seconds_compile"] < result.metrics["seconds"]
     assert result.metrics["peak_memory_bytes"] > 2**20
-    assert (result.metrics["model"], result.metrics["flow_model"]) == ("internal", "raft-small")
+    assert (result.metrics["model"], result.metrics["flow_model"]) == ("patch", "raft-small")
 
 
 def test_outside_the_region_every_pixel_is_the_photos(first, other, batch):
@@ -223,8 +223,8 @@ REFUSED = [
         "external: no such file or folder; expected a diffusers folder",
     ),
     ("settings", {"model": "external"}, "expected StableDiffusionSettings"),
-    ("settings", {"settings": mg_jax.StableDiffusionSettings()}, "expected InternalSettings"),
-    ("given", {"given": mg_jax.Given(start=np.zeros((1, 1, 4), np.float32))}, "internal model"),
+    ("settings", {"settings": mg_jax.StableDiffusionSettings()}, "expected PatchSettings"),
+    ("given", {"given": mg_jax.Given(start=np.zeros((1, 1, 4), np.float32))}, "patch model"),
     ("prompt", {"prompt": "a cup"}, "reads no text"),
     ("seed", {"seed": -1}, "-1"),
     ("seed", {"seed": 2**32}, "4294967296"),

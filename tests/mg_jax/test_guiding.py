@@ -7,7 +7,7 @@ import pytest
 from flows import raft
 from flows.geometry import occlusion_mask
 from mg_jax import guiding
-from mg_jax.models.internal.settings import Settings
+from mg_jax.models.patch.settings import Settings
 
 H, W = 40, 60
 SEEN = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (1, H, W, 3)), jnp.float32)

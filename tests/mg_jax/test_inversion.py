@@ -1,4 +1,4 @@
-"""Inversion: closed forms first, then the tiny Stable Diffusion and the internal denoiser."""
+"""Inversion: closed forms first, then the tiny Stable Diffusion and the patch denoiser."""
 
 import functools
 
@@ -10,9 +10,9 @@ from flax import nnx
 
 from flows import masks, motions
 from mg_jax import energies, inversion, kernel, noise, prompting, sampling, schedule
-from mg_jax.models.internal import background, denoiser, views
-from mg_jax.models.internal.settings import Settings, stages
-from mg_jax.models.internal.stage import prepare
+from mg_jax.models.patch import background, denoiser, views
+from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.stage import prepare
 from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
@@ -312,7 +312,7 @@ def test_null_text_mends_the_tiny_networks_drift_under_guidance():
     assert psnr(found.latent, LATENT) > drift + 6
 
 
-# The internal denoiser. Its prior says where the motion brings each patch: under it the photo
+# the patch denoiser. Its prior says where the motion brings each patch: under it the photo
 # before the edit is no likely picture, and no inversion brings it back. Without the prior it does.
 
 
@@ -350,7 +350,7 @@ def stage(levels):
 
 
 @pytest.mark.slow
-def test_the_internal_denoisers_photo_comes_back_without_its_prior_only():
+def test_the_patch_denoisers_photo_comes_back_without_its_prior_only():
     prior, free, x, rows, inside = stage(24)
     region = inside[..., 0]
 

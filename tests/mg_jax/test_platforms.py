@@ -11,10 +11,10 @@ import pytest
 from flows import masks, motions
 from flows.raft import weights
 from mg_jax import guiding, kernel, noise, schedule
-from mg_jax.models.internal import background, views
-from mg_jax.models.internal.denoiser import denoise
-from mg_jax.models.internal.settings import Settings, stages
-from mg_jax.models.internal.stage import magnify, prepare
+from mg_jax.models.patch import background, views
+from mg_jax.models.patch.denoiser import denoise
+from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.stage import magnify, prepare
 from mg_jax.models.stable_diffusion import attention_cudnn
 from mg_jax.models.stable_diffusion.attention import attend
 
@@ -61,8 +61,8 @@ def diffusion_level(dtype):
     return program, arguments
 
 
-def internal_level():
-    """A guided level of the internal model's coarse stage, and its arguments."""
+def patch_level():
+    """A guided level of the patch model's coarse stage, and its arguments."""
     coarse, _ = stages(Settings(size=256, steps=4, recursions=2))
     rng = np.random.default_rng(0)
     photo = np.asarray(rng.uniform(-1, 1, (96, 96, 3)), np.float32)
@@ -157,9 +157,9 @@ def test_lengths_that_cudnn_has_no_gradient_for_are_not_fused():
         assert fused_calls(export(jax.jit(slopes), [x, x, x], "cuda")) == fused
 
 
-@pytest.mark.parametrize("model", ["internal", "diffusion"])
+@pytest.mark.parametrize("model", ["patch", "diffusion"])
 def test_a_level_exported_for_all_platforms_runs_on_this_one(model):
-    program, arguments = internal_level() if model == "internal" else diffusion_level("float32")
+    program, arguments = patch_level() if model == "patch" else diffusion_level("float32")
     given, structure = jax.tree.flatten(arguments())
     program = flat(program, structure)
     exported = export(program, given, *FUSED)

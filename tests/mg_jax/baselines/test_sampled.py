@@ -1,4 +1,4 @@
-"""SDEdit and RePaint with the internal denoiser, and pixels down the energy, at small settings."""
+"""SDEdit and RePaint with the patch denoiser, and pixels down the energy, at small settings."""
 
 import functools
 from pathlib import Path
@@ -17,7 +17,7 @@ from mg_jax.filling import fill
 
 DATA = Path(__file__).parents[3] / "experiments" / "data"
 H, W = 128, 160
-SETTINGS = mg_jax.InternalSettings(size=256, steps=4, recursions=1)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=1)
 
 
 @functools.cache

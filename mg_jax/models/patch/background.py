@@ -1,0 +1,65 @@
+"""The photo without its moving object: its background goes on where the object has left."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from flows import nearest
+from mg_jax import images
+from mg_jax.models.patch.completion import complete
+from mg_jax.models.patch.matting import stained
+from mg_jax.models.patch.motion import Motion
+
+# As a share of the picture's size: so far behind where the object lands the background goes on.
+_BEHIND = 1 / 64
+
+
+class Background(NamedTuple):
+    """What is behind the moving object."""
+
+    picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]; where nothing moves, the photo
+    left: Bool[np.ndarray, "H W"]  # where the object has left, and a rim of where it lands
+
+
+def behind(
+    photo: Float[np.ndarray, "H W 3"],
+    motion: Motion,
+    shape: tuple[int, int],
+    drawn: np.random.Generator | None = None,
+) -> Background:
+    """The background of what moves; the photo in [-1, 1].
+
+    `shape` is of the grid in whose cells it is found: coarse ones are found sooner. The likeliest
+    one, or one that is `drawn`.
+    """
+    size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
+    gone = stained(photo, motion.moving)
+    covered = nearest.distance(~motion.landed) > _BEHIND * size
+    return continued(photo, gone, ~covered, shape, drawn)
+
+
+def continued(
+    photo: Float[np.ndarray, "H W 3"],
+    unknown: Bool[np.ndarray, "H W"],
+    wanted: Bool[np.ndarray, "H W"],
+    shape: tuple[int, int],
+    drawn: np.random.Generator | None = None,
+) -> Background:
+    """The known part of a picture in [-1, 1], gone on into what is unknown of it and wanted.
+
+    Cells of the grid of `shape` are copied from the known part, their pixels with them. What is
+    unknown and not wanted stays as it is.
+    """
+    known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
+    hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)
+    filling = complete(images.box(photo, shape), known, hole, drawn)
+    lengths = photo.shape[:2]
+    row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
+    cell = (row[:, None], column[None])
+    offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
+    here = np.moveaxis(np.indices(lengths), 0, -1)
+    there = np.clip(here + offset, 0, np.array(lengths) - 1)
+    copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
+    picture = np.where((hole[cell] & unknown)[..., None], copied, photo)
+    return Background(picture.astype(np.float32), hole[cell])

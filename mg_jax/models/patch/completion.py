@@ -1,0 +1,164 @@
+"""A hole in a picture, filled by continuing what is around it.
+
+Photos repeat themselves by few offsets: the most frequent ones between similar patches. Each
+missing cell takes one of them, so that it fits to the known cells around and neighbours with
+different offsets meet where it shows least (He & Sun 2012, "Statistics of Patch Offsets for Image
+Completion").
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from flows import nearest
+from mg_jax.models.patch.labelling import labels
+from mg_jax.models.patch.toning import copied, tones
+
+_RADIUS = 3  # of the patches compared
+_COMPONENTS = 24
+_NEIGHBOURS = 60  # similar patches looked at; the first of them that is far counts
+_FAR = 1 / 15  # of the picture's size: nearer patches are alike because they overlap
+_MOST = 60  # offsets
+_BLUR = 1.4  # of the votes for offsets, cells
+_APART = 7  # cells: offsets that are peaks of their own
+_UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
+_NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
+_CHANCE = 0.15  # mean of what an offset costs more by chance, a cell
+_BESIDE = 0.3  # weight of a difference to what is beside the hole
+_EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
+
+
+class Filling(NamedTuple):
+    """What each cell outside the known ones becomes."""
+
+    offset: Int[np.ndarray, "h w 2"]  # (rows, columns) from here to the cell that is copied
+    tone: Float[np.ndarray, "h w 3"]  # added to it, so that no seam shows
+
+
+def complete(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    hole: Bool[np.ndarray, "h w"],
+    drawn: np.random.Generator | None = None,
+) -> Filling:
+    """Continue the known cells into a hole; the picture is in [-1, 1].
+
+    The best way, or with `drawn` one that is drawn: some offsets cost more than others by chance
+    (perturb and MAP, Papandreou & Yuille 2011).
+
+    Only known cells are copied; known cells copy themselves. A hole wider than the offsets is
+    filled from its rim inwards: what has been filled counts as known. Cells that are neither known
+    nor of the hole, and those that no offset serves, copy the nearest known cell.
+    """
+    there = nearest.place(known) - np.indices(known.shape)
+    offset = np.moveaxis(there, 0, -1).astype(np.int64)
+    tone = np.zeros(picture.shape, np.float32)
+    offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
+    cells = np.argwhere(hole)
+    while len(cells) and len(offsets):
+        _, there = copied(picture, known, cells[:, None] + offsets)
+        served = there.any(axis=1)
+        if not served.any():
+            break
+        now, cells = cells[served], cells[~served]
+        chosen = offsets[_choice(picture, known, now, offsets, drawn)]
+        at, source = tuple(now.T), tuple((now + chosen).T)
+        step = np.zeros_like(offset)
+        step[at] = chosen
+        added = tones(picture, known, now, step)
+        offset[at] = chosen + offset[source]
+        tone[at] = added + tone[source]
+        picture, known = picture.copy(), known.copy()
+        picture[at], known[at] = picture[source] + added, True
+    return Filling(offset, tone)
+
+
+def dominant(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    hole: Bool[np.ndarray, "h w"],
+) -> Int[np.ndarray, "n 2"]:
+    """The most frequent offsets between similar known patches round a hole, at most 60."""
+    height, width = known.shape
+    side = 2 * _RADIUS + 1
+    whole = ndimage.binary_erosion(known, np.ones((side, side)), border_value=0)
+    places = np.argwhere(whole & _around(hole))
+    if len(places) < 2:
+        return np.zeros((0, 2), np.int64)
+    corners = tuple((places - _RADIUS).T)
+    patches = sliding_window_view(picture, (side, side), axis=(0, 1))[corners]
+    features = _compressed(patches.reshape(len(places), -1))
+    asked = slice(None, None, 2)  # every other patch tells as much
+    _, alike = cKDTree(features).query(features[asked], min(len(places), _NEIGHBOURS), eps=1.0)
+    steps = places[alike] - places[asked, None]
+    far = np.linalg.norm(steps, axis=-1) >= _FAR * np.sqrt(height * width)
+    steps = steps[np.arange(len(steps)), far.argmax(axis=1)][far.any(axis=1)]
+    votes = np.zeros((2 * height - 1, 2 * width - 1))
+    np.add.at(votes, tuple((steps + known.shape - 1).T), 1)
+    votes = ndimage.gaussian_filter(votes, _BLUR, mode="constant")
+    peaks = np.argwhere((votes == ndimage.maximum_filter(votes, _APART)) & (votes > 0))
+    order = np.argsort(-votes[tuple(peaks.T)], kind="stable")[:_MOST]
+    return np.asarray(peaks[order] - np.array(known.shape) + 1)
+
+
+def _choice(
+    picture: Float[np.ndarray, "h w 3"],
+    known: Bool[np.ndarray, "h w"],
+    cells: Int[np.ndarray, "n 2"],
+    offsets: Int[np.ndarray, "o 2"],
+    drawn: np.random.Generator | None,
+) -> Int[np.ndarray, " n"]:
+    """Which offset each cell takes."""
+    colors, there = copied(picture, known, cells[:, None] + offsets)
+    cost = np.where(there, 0.0, _UNKNOWN)
+    beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
+    cost += _BESIDE * np.linalg.norm(colors - beside[:, None], axis=-1)
+    if drawn is not None:
+        cost += _CHANCE * drawn.exponential(size=len(offsets))
+    index = np.full(known.shape, -1)
+    index[tuple(cells.T)] = np.arange(len(cells))
+    pairs = []
+    for step in np.array([[0, 1], [1, 0], [0, -1], [-1, 0]]):
+        beside = cells + step
+        inside = ((beside >= 0) & (beside < known.shape)).all(axis=-1)
+        beside = np.where(inside[:, None], beside, cells)
+        at = tuple(beside.T)
+        if step.min() == 0:  # each pair once
+            joined = inside & (index[at] >= 0)
+            pairs.append(np.stack([np.nonzero(joined)[0], index[at][joined]], axis=-1))
+        on, _ = copied(picture, known, beside[:, None] + offsets)
+        misfit = np.linalg.norm(on - picture[at][:, None], axis=-1)
+        cost += _EDGE * (inside & known[at])[:, None] * misfit
+    return labels(cost, colors, np.concatenate(pairs))
+
+
+def _smooth(
+    picture: Float[np.ndarray, "h w 3"], known: Bool[np.ndarray, "h w"]
+) -> Float[np.ndarray, "h w 3"]:
+    """Mean of the known cells round each cell."""
+    share = ndimage.gaussian_filter(known.astype(np.float64), _NEAR)[..., None]
+    seen = np.where(known[..., None], picture, 0).astype(np.float64)
+    return np.asarray(ndimage.gaussian_filter(seen, (_NEAR, _NEAR, 0)) / np.maximum(share, 1e-9))
+
+
+def _compressed(patches: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
+    """Coordinates on the leading principal components."""
+    patches = patches - patches.mean(axis=0)
+    directions = np.linalg.eigh(patches.T @ patches)[1]  # by rising variance
+    return np.asarray(patches @ directions[:, -_COMPONENTS:])
+
+
+def _around(hole: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The hole's bounding box, three times as large."""
+    spans = []
+    for axis in (0, 1):
+        inside = np.nonzero(hole.any(axis=1 - axis))[0]
+        length = inside[-1] - inside[0] + 1
+        spans.append(slice(max(0, inside[0] - length), inside[-1] + length + 1))
+    box = np.zeros_like(hole)
+    box[tuple(spans)] = True
+    return box

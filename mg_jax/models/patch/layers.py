@@ -1,0 +1,237 @@
+"""Layers: what moves, each part for itself, carried along the flow and laid over the ground.
+
+Each pixel lands as the parallelogram that the flow's slope makes of it (forward splatting). Within a
+layer the flow may fold; what moves farther is nearer and lies on top (softmax splatting, Niklaus &
+Liu 2020), and what the fold has turned over is not seen. A layer that the frame cuts off goes on,
+mirrored, where the motion brings its cut inside.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import ndimage
+
+from flows import nearest
+from flows.masks import TEAR
+
+# Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
+_EDGE = 0.25, 0.75
+_NEARER = 2.0  # pixels: what moves so much farther counts e times as much
+_SMOOTH = 0.8  # pixels: deviation of the blur that takes the steps from an enlarged outline
+_ENLARGED = 1.5  # layers magnified by more have their outline smoothed
+_SHRUNK = 0.8  # layers made smaller than this are averaged, not sampled
+_AT_ONCE = 1 << 19  # points
+_FARTHEST = 0.5  # of the picture's size: so far beyond the frame a layer may go on
+
+
+class Landed(NamedTuple):
+    """A layer after its motion."""
+
+    covered: Float[np.ndarray, "H W"]  # share of each pixel
+    origin: Float[np.ndarray, "H W 2"]  # (x, y) before; where nothing lands, that of the nearest
+    mean: Float[np.ndarray, "H W 3"] | None  # colour, averaged, of a layer that shrinks
+
+
+def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
+    """Which layer each pixel belongs to, 0 the ground; later layers lie on top.
+
+    Parts that hang together are layers. On top is the larger: it is what the picture is about.
+    """
+    parts, count = ndimage.label(moving, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    rank = np.zeros(count + 1, np.int64)
+    rank[1 + np.argsort(sizes, kind="stable")] = 1 + np.arange(count)
+    return np.asarray(rank[parts])
+
+
+def landed(
+    photo: Float[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
+    order: Int[np.ndarray, "H W"],
+) -> Iterator[Landed]:
+    """Every layer after its motion, the lowest first; what goes on beyond the frame is below it."""
+    moving = order > 0
+    change = slopes(flow, moving)
+    for label in np.unique(order[moving]):
+        layer = order == label
+        beyond = _beyond(flow, layer)
+        if beyond is not None:
+            yield beyond
+        yield _land(photo, flow, layer, change)
+
+
+def slopes(
+    flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "2 H W 2 2"]:
+    """The flow's derivatives by x and y, to the neighbours before and to those behind.
+
+    Between neighbours that both move and hang together; where one does not, the other side's.
+    """
+    change = np.zeros((2, *moving.shape, 2, 2))
+    for column, axis in enumerate((1, 0)):
+        step = np.diff(flow.astype(np.float64), axis=axis)
+        parted = np.linalg.norm(step + np.eye(2)[column], axis=-1)
+        first, last = ((slice(None),) * axis + (part,) for part in (slice(-1), slice(1, None)))
+        whole = moving[first] & moving[last] & (parted <= TEAR)
+        sides, known = np.zeros((2, *flow.shape)), np.zeros((2, *moving.shape), bool)
+        for side, place in enumerate((last, first)):
+            sides[side][place], known[side][place] = step * whole[..., None], whole
+        for side in (0, 1):
+            own = known[side][..., None]
+            change[side, ..., column] = np.where(own, sides[side], sides[1 - side])
+    return change
+
+
+def _land(
+    photo: Float[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
+    layer: Bool[np.ndarray, "H W"],
+    change: Float[np.ndarray, "2 H W 2 2"],
+) -> Landed:
+    jacobian = change[:, layer].mean(axis=0) + np.eye(2)
+    scale = float(np.sqrt(np.median(np.abs(np.linalg.det(jacobian)))))
+    shrunk = float(np.median(_singular(jacobian)[1])) < _SHRUNK
+    enlarged = scale > _ENLARGED
+    wide = layer
+    if enlarged:  # its smooth outline lies between its pixels, on either side of the mask's
+        wide = ndimage.binary_dilation(layer, np.ones((3, 3)))
+        place = nearest.place(layer)
+        change = change[:, place[0], place[1]]
+        back = np.indices(layer.shape) - place
+        flow = flow[tuple(place)] + np.einsum("hwij,jhw->hwi", change.mean(axis=0), back[::-1])
+    rows, columns = np.nonzero(wide)
+    moved, change = flow[wide], change[:, wide]
+    jacobian = change + np.eye(2)
+    turned = np.median(np.linalg.det(jacobian)) < 0
+    far = np.linalg.norm(moved, axis=-1)
+    nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
+    sums = _Sums(layer.shape, 5 if shrunk else 2)
+    # Points so dense that the most stretched pixels leave no hole, and four a pixel at least.
+    longest = np.maximum(*(_singular(side)[0] for side in jacobian))
+    dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
+    for fine in np.unique(dense):
+        some = np.nonzero(dense == fine)[0]
+        places = (np.arange(fine) + 0.5) / fine - 0.5
+        offsets = np.stack(np.meshgrid(places, places), axis=-1).reshape(-1, 2)
+        for part in np.array_split(offsets, -(-len(offsets) * some.size // _AT_ONCE)):
+            offset_x, offset_y = part[:, :1], part[:, 1:]
+            by_x = np.where((offset_x > 0)[..., None], change[1, some, :, 0], change[0, some, :, 0])
+            by_y = np.where((offset_y > 0)[..., None], change[1, some, :, 1], change[0, some, :, 1])
+            goal = moved[some] + offset_x[..., None] * by_x + offset_y[..., None] * by_y
+            area = (1 + by_x[..., 0]) * (1 + by_y[..., 1]) - by_x[..., 1] * by_y[..., 0]
+            share = (np.maximum(-area if turned else area, 0) / fine**2).ravel()
+            x, y = (columns[some] + offset_x).ravel(), (rows[some] + offset_y).ravel()
+            values = [x, y, *(_read(photo, x, y).T if shrunk else ())]
+            weight = share * np.tile(nearer[some], len(part))
+            sums.add(x + goal[..., 0].ravel(), y + goal[..., 1].ravel(), share, weight, values)
+    covered, mean = sums.weight, sums.means()
+    covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
+    hit = covered > 0
+    origin = nearest.value(mean[..., :2], hit)
+    if enlarged:
+        soft = ndimage.gaussian_filter(layer.astype(np.float64), _SMOOTH)
+        inside = _read(soft[..., None], origin[..., 0], origin[..., 1])[..., 0]
+        covered = np.where(hit, np.clip((inside - 0.5) * 2 * scale + 0.5, 0, 1), 0)
+        origin = nearest.value(origin, covered > 0)
+    colors = nearest.value(mean[..., 2:], hit) if shrunk else None
+    return Landed(covered, origin.astype(np.float32), colors)
+
+
+def _beyond(flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]) -> Landed | None:
+    """What a layer that the frame cuts off goes on as, mirrored at the frame; None if not cut."""
+    height, width = layer.shape
+    most = int(_FARTHEST * np.sqrt(layer.size))
+    inward = {
+        "top": (layer[0], flow[0, :, 1]),
+        "bottom": (layer[-1], -flow[-1, :, 1]),
+        "left": (layer[:, 0], flow[:, 0, 0]),
+        "right": (layer[:, -1], -flow[:, -1, 0]),
+    }
+    widths = {
+        side: min(most, int(np.ceil(motion[cut].max(initial=0.0))) if cut.any() else 0)
+        for side, (cut, motion) in inward.items()
+    }
+    if not any(pad > 0 for pad in widths.values()):
+        return None
+    pads = [
+        (min(widths["top"], height), min(widths["bottom"], height)),
+        (min(widths["left"], width), min(widths["right"], width)),
+    ]
+    larger = np.pad(layer, pads, mode="symmetric")
+    moved = np.pad(flow, [*pads, (0, 0)], mode="edge")
+    places = np.stack(
+        [np.pad(one, pads, mode="symmetric") for one in np.indices(layer.shape)[::-1]], axis=-1
+    )
+    outside = np.pad(np.zeros_like(layer), pads, constant_values=True)
+    rows, columns = np.nonzero(larger & outside)
+    here, source = moved[rows, columns], places[rows, columns].astype(np.float64)
+    x, y = columns - pads[1][0] + here[:, 0], rows - pads[0][0] + here[:, 1]
+    sums = _Sums(layer.shape, 2)
+    one = np.ones(len(rows))
+    sums.add(x, y, one, one, list(source.T))
+    covered = np.clip((sums.weight - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
+    if not (covered > 0).any():
+        return None
+    return Landed(covered, nearest.value(sums.means(), covered > 0).astype(np.float32), None)
+
+
+class _Sums:
+    """What lands on each pixel: how much of it, and weighted sums of values."""
+
+    def __init__(self, shape: tuple[int, ...], channels: int) -> None:
+        self.shape, self.channels = shape, channels
+        self.weight = np.zeros(shape)
+        self._seen = np.zeros(shape[0] * shape[1])
+        self._total = np.zeros((channels, shape[0] * shape[1]))
+
+    def add(
+        self,
+        x: Float[np.ndarray, " n"],
+        y: Float[np.ndarray, " n"],
+        share: Float[np.ndarray, " n"],
+        weight: Float[np.ndarray, " n"],
+        values: list[Float[np.ndarray, " n"]],
+    ) -> None:
+        """Drop points, each on the four pixels round it."""
+        height, width = self.shape
+        flat = self.weight.reshape(-1)
+        for dy in (0, 1):
+            for dx in (0, 1):
+                j, i = np.floor(x).astype(np.int64) + dx, np.floor(y).astype(np.int64) + dy
+                part = (1 - np.abs(y - i)) * (1 - np.abs(x - j))
+                inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
+                place, part = (i * width + j)[inside], part[inside]
+                flat += np.bincount(place, part * share[inside], flat.size)
+                part = part * weight[inside]
+                self._seen += np.bincount(place, part, flat.size)
+                for total, value in zip(self._total, values, strict=True):
+                    total += np.bincount(place, part * value[inside], flat.size)
+
+    def means(self) -> Float[np.ndarray, "H W c"]:
+        """Weighted means of the values; 0 where nothing landed."""
+        found = self._total / np.where(self._seen > 0, self._seen, 1)
+        return np.moveaxis(found.reshape(self.channels, *self.shape), 0, -1)
+
+
+def _read(
+    picture: Float[np.ndarray, "H W c"], x: Float[np.ndarray, "*n"], y: Float[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n c"]:
+    """The picture between its pixels, bilinear, its edge beyond."""
+    return np.stack(
+        [
+            ndimage.map_coordinates(channel, [y, x], order=1, mode="nearest")
+            for channel in np.moveaxis(picture, -1, 0)
+        ],
+        axis=-1,
+    )
+
+
+def _singular(
+    matrix: Float[np.ndarray, "n 2 2"],
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """How much longer a matrix makes a vector at most, and at least: its singular values."""
+    square = np.square(matrix).sum(axis=(-2, -1))
+    rest = np.sqrt(np.maximum(np.square(square) - 4 * np.square(np.linalg.det(matrix)), 0))
+    return np.sqrt((square + rest) / 2), np.sqrt(np.maximum(square - rest, 0) / 2)

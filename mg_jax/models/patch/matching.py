@@ -1,0 +1,117 @@
+"""Snapping an estimate to real patches: the last step of the patch denoiser's trajectory.
+
+As noise vanishes the posterior mean becomes the nearest patch. Letting every pixel of that patch
+vote, not its centre alone, and repeating, is expectation maximisation of patch coherence
+(Wexler, Shechtman & Irani 2007); it removes what the mean of many patches has smoothed.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from mg_jax.models.patch.denoiser import PatchParams, logits, nearest
+from mg_jax.types import Schedule
+
+# Patches compete as if the estimate carried this little noise (ᾱ): near ties go to the one whose
+# home is near.
+_ALPHA = 0.9
+_SLACK = 2  # cells: a match so near home is at home
+# So much likelier must another patch be than the one at home: they differ by a tenth a value.
+_LIKELIER = 7.0
+
+
+def match(
+    params: PatchParams,
+    places: Int[Array, "k 3"],
+    home: Int[Array, "v h w"],
+    image: Float[Array, "h w 3"],
+    radius: Int[Array, ""],
+) -> Int[Array, "h w 3"]:
+    """Picture, row and column of the likeliest patch for each pixel; outside the region itself.
+
+    `places` says that of each key, `home` which key lies at a place; `radius` is the position in
+    the schedule of the radius to use. A patch at home is taken if it is nearly as likely, or if
+    the likeliest lies within two cells of it: that is where the motion wants it, as well as the
+    sampler could tell.
+    """
+    height, width, _ = image.shape
+    level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
+    z = image[None] * jnp.sqrt(level.alpha)
+    best, most = (found[0] for found in nearest(params, z, level))
+    row, column = params.pixels[..., 0], params.pixels[..., 1]
+    at_home = home[:, row, column]
+    likely = jnp.stack([logits(params, z, level, keys)[0] for keys in at_home])
+    near = jnp.abs(places[best][..., 1:] - params.pixels).max(axis=-1) <= _SLACK
+    same = (places[at_home] == jnp.insert(params.pixels, 0, places[best][..., 0], axis=-1)).all(-1)
+    likely = jnp.where(near & same, jnp.maximum(likely, most), likely)
+    # The first of the best, as in `nearest`.
+    first = jnp.argmax(likely, axis=0)
+    own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
+    best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
+    rows, columns = _indices(height, width)
+    itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
+    return itself.at[row, column].set(places[best], mode="drop")
+
+
+def vote(
+    pictures: Float[Array, "v h w 3"],
+    matches: Int[Array, "h w 3"],
+    region: Bool[Array, "h w"],
+    reach: int,
+) -> Float[Array, "h w 3"]:
+    """Mean of what the matches of the region's pixels at most `reach` away would copy here.
+
+    Beyond the picture, matches go on with the offset that they have at its edge. NaN where the
+    region is farther.
+    """
+    _, height, width, _ = pictures.shape
+    rows, columns = _indices(height, width)
+    offsets = matches - jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
+    voters = jnp.concatenate([offsets, region[..., None].astype(jnp.int32)], axis=-1)
+    padded = jnp.pad(voters, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    side = 2 * reach + 1
+
+    def add(
+        sums: tuple[Float[Array, "h w 3"], Float[Array, "h w 1"]], shift: Int[Array, ""]
+    ) -> tuple[tuple[Array, Array], None]:
+        near = jax.lax.dynamic_slice(padded, (shift // side, shift % side, 0), (height, width, 4))
+        row = jnp.clip(rows + near[..., 1], 0, height - 1)
+        column = jnp.clip(columns + near[..., 2], 0, width - 1)
+        voice = near[..., 3:].astype(jnp.float32)
+        total, count = sums
+        return (total + voice * pictures[near[..., 0], row, column], count + voice), None
+
+    start = (jnp.zeros(pictures.shape[1:]), jnp.zeros((height, width, 1)))
+    (total, count), _ = jax.lax.scan(add, start, jnp.arange(side * side, dtype=jnp.int32))
+    return total / count
+
+
+def snap(
+    params: PatchParams,
+    pictures: Float[Array, "v h w 3"],
+    places: Int[Array, "k 3"],
+    home: Int[Array, "v h w"],
+    image: Float[Array, "h w 3"],
+    radius: Int[Array, ""],
+    *,
+    iterations: int,
+    reach: int,
+) -> tuple[Float[Array, "h w 3"], Int[Array, "h w 3"]]:
+    """`image` with its region made of coherent patches, and the matches that made it."""
+    region = jnp.zeros(image.shape[:2], bool)
+    region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
+
+    def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+        matches = match(params, places, home, carry[0], radius)
+        voted = vote(pictures, matches, region, reach)
+        return (jnp.where(region[..., None], voted, params.source), matches), None
+
+    start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
+    return jax.lax.scan(once, start, length=iterations)[0]
+
+
+def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:
+    rows, columns = jnp.meshgrid(
+        jnp.arange(height, dtype=jnp.int32), jnp.arange(width, dtype=jnp.int32), indexing="ij"
+    )
+    return rows, columns

@@ -1,0 +1,63 @@
+"""What may be set of an patch edit; the defaults are one setting for all photos."""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from mg_jax import settings
+
+
+@dataclass(frozen=True)
+class Settings(settings.Settings):
+    """Strengths as in the paper, sizes and levels of the coarse-to-fine run."""
+
+    size: int = 512  # grids are size/8 and size/4
+    steps: int = 12  # of the coarse stage; the fine stage has half as many
+    recursions: int = 2  # in the coarse stage
+    guidance_weight: float = 300.0
+    color_weight: float = 100.0
+    flow_weight: float = 3.0
+    clip: float = 40.0  # for a region as large as the picture, at a 64 x 64 grid
+    occlusion_masking: bool = True
+    oracle_flow: bool = False
+    gradient_every: int = 1  # of the coarse stage's repetitions
+    gradient_through: str = "denoiser"
+
+    SIZES: ClassVar[range] = range(256, 1025, 64)
+    STEPS: ClassVar[range] = range(4, 501)
+
+
+class Stage(NamedTuple):
+    """One grid of the coarse-to-fine run."""
+
+    grid: int  # side of a square with the grid's area
+    zoom: int  # the energy sees the grid magnified so many times
+    levels: int
+    start: int  # time of the first level
+    blurred: int  # first levels, too blurred for a flow: colour loss by the target flow alone
+    free: int  # last levels, without guidance, where patches snap to real ones
+    repetitions: int  # of the guided levels
+
+
+def stages(settings: Settings) -> tuple[Stage, Stage]:
+    """The coarse stage, from pure noise, and the fine one, from the coarse result noised anew."""
+    fine = -(-settings.steps // 2)
+    return (
+        Stage(
+            grid=settings.size // 8,
+            zoom=4,
+            levels=settings.steps,
+            start=999,
+            blurred=round(0.35 * settings.steps),
+            free=round(0.2 * settings.steps),
+            repetitions=settings.recursions,
+        ),
+        Stage(
+            grid=settings.size // 4,
+            zoom=2,
+            levels=fine,
+            start=400,
+            blurred=0,
+            free=round(0.2 * fine),
+            repetitions=1,
+        ),
+    )

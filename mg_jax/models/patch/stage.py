@@ -1,0 +1,209 @@
+"""One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from flows import nearest
+from flows.raft import SMALLEST
+from mg_jax import guiding, images, schedule
+from mg_jax.models.patch import library
+from mg_jax.models.patch.denoiser import PatchParams
+from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.posterior import Candidates
+from mg_jax.models.patch.settings import Settings, Stage
+from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
+from mg_jax.models.patch.views import View
+from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
+
+_SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
+_COMPONENTS = 64
+_RADII = (1, 2, 3, 4, 6, 8, 10)
+_RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
+_MATCHING_RADIUS = 3
+_HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
+_REACH = 4  # deviations: no patch with a home beyond is asked
+# What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
+_AWAY = 3.0
+_LANDS = 16.0  # log-probability that what rests loses where something lands
+_DRAWN = 2.0  # log-probability that a ground drawn by chance loses
+_NEVER = 12.0  # log-probability so low that patches need not be asked
+_MOST = 4096  # patches of what moves that a tile is compared with: the nearest
+
+
+class Prepared(NamedTuple):
+    """A stage ready to run."""
+
+    problem: Problem  # of one sample
+    schedule: Schedule
+    matching: Int[Array, ""]  # position of the matching radius in `PatchParams.radius`
+    pictures: Float[Array, "v h w 3"]
+    places: Int[Array, "k 3"]  # view, row and column of each key
+    home: Int[Array, "v h w"]  # which key lies there
+
+
+def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the stage's grid for a picture, nearly in its proportions."""
+    aspect = (height / width) ** 0.5
+    unit = stage.grid // _SHARES
+
+    def rounded(length: float) -> int:
+        return max(SMALLEST // stage.zoom, unit * round(length / unit))
+
+    return rounded(stage.grid * aspect), rounded(stage.grid / aspect)
+
+
+def prepare(
+    stage: Stage,
+    settings: Settings,
+    photo: Float[np.ndarray, "H W 3"],
+    motion: Motion,
+    region: Bool[np.ndarray, "H W"],
+    views: Sequence[View],
+    ramp: Float[np.ndarray, " levels"],
+    flow_params: Any,
+    features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
+) -> Prepared:
+    """Bring photo, motion, edit region and views to the stage's grid.
+
+    `photo` and the views' pictures are in [-1, 1]; `features_of` is the flow network's view of
+    the source.
+    """
+    height, width = region.shape
+    shape = grid_shape(stage, height, width)
+    rows = schedule.even(stage.levels, stage.start)._replace(ramp=jnp.asarray(ramp, jnp.float32))
+    radius = _radii(np.asarray(rows.alpha), stage.grid)
+    source = images.box(photo, shape)
+    inside = _cover(region, shape) > 0
+    denoiser, pictures, places, home = _denoiser(
+        stage, motion.landed, inside, views, radius, source
+    )
+    decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
+    seen = magnify(decoder, jnp.asarray(source)[None])
+    one = jnp.ones(1)
+    size = stage.grid * stage.zoom
+    target = guiding.target(seen, motion.flow, size, settings, flow_params, features_of)
+    edit = Edit(
+        source=jnp.asarray(source)[None],
+        keep=jnp.asarray(~inside)[None, ..., None],
+        steer=jnp.asarray(inside, jnp.float32)[None, ..., None],
+        target=target,
+    )
+    clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
+    knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
+    problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
+    return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, home)
+
+
+def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
+    """Matrix of bilinear magnification of a side, its pixel centres half a pixel in."""
+    position = np.clip((np.arange(length * zoom) + 0.5) / zoom - 0.5, 0, length - 1)
+    matrix = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length)[None]))
+    return jnp.asarray(matrix, jnp.float32)
+
+
+def magnify(
+    matrices: tuple[Float[Array, "H h"], Float[Array, "W w"]], image: Float[Array, "b h w 3"]
+) -> Float[Array, "b H W 3"]:
+    """The patch model's decoder: bilinear magnification, as two matrix products."""
+    down, across = matrices
+    return jnp.einsum("Hh,bhwc,Ww->bHWc", down, image, across)
+
+
+def _denoiser(
+    stage: Stage,
+    landed: Bool[np.ndarray, "H W"],
+    inside: Bool[np.ndarray, "h w"],
+    views: Sequence[View],
+    radius: Int[np.ndarray, " levels"],
+    source: Float[np.ndarray, "h w 3"],
+) -> tuple[PatchParams, Float[Array, "v h w 3"], Int[Array, "k 3"], Int[Array, "v h w"]]:
+    shape = inside.shape
+    pictures = [images.box(view.picture, shape) for view in views]
+    chosen = [_cover(view.chosen, shape) > 0.5 for view in views]
+    count = sum(int(c.sum()) for c in chosen)
+    capacity = _bucket(count + 1, inside.size // 4)
+    used = sorted(set(radius.tolist()))
+    patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
+    where = [np.argwhere(c) for c in chosen]
+    places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
+    home = places[:, 1:].astype(np.float32)
+    numbers = np.full((len(views), *shape), count)
+    numbers[tuple(places.T)] = np.arange(count)
+    moves = ~np.array([view.placed for view in views])[places[:, 0]]
+    prior = -np.log(max(1, moves.sum())) * moves
+    prior -= _DRAWN * np.array([view.drawn for view in views])[places[:, 0]]
+    parts = tiles(inside)
+    room, side = slots(shape)
+    cell = stage.grid / 64
+    lands = _cover(landed, shape)
+    away = np.minimum(nearest.distance(lands > 0), max(shape)) / (_AWAY * cell)
+    away = 0.5 * np.square(away)
+    placed, free = np.nonzero(~moves)[0], np.nonzero(moves)[0]
+    near = [placed[n] for n in candidates(parts, home[placed], _REACH * _HOME * cell)]
+    if len(free):
+        reached = [away[tuple(part.T)].min() < _NEVER for part in parts]
+        near = [
+            np.concatenate([n, free[f]]) if r else n
+            for n, f, r in zip(near, closest(parts, home[free], _MOST), reached, strict=True)
+        ]
+    width = bucket([len(found) for found in near])
+
+    def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
+        rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]
+        return _padded(np.stack(rows), room, fill)
+
+    params = PatchParams(
+        filters=jnp.asarray(patches.filters),
+        response=jnp.asarray(patches.response),
+        keys=jnp.asarray(patches.keys),
+        values=jnp.asarray(patches.values),
+        half_norms=jnp.asarray(patches.half_norms),
+        moves=jnp.asarray(_padded(moves, capacity, False)),
+        homes=jnp.asarray(_padded(home, capacity, 0)),
+        radius=jnp.asarray([used.index(r) for r in radius], jnp.int32),
+        source=jnp.asarray(source),
+        pixels=jnp.asarray(tiled(np.moveaxis(np.indices(shape), 0, -1), max(shape)), jnp.int32),
+        candidates=Candidates(
+            jnp.asarray(
+                # What pads a tile's candidates is what pads the patches: never likely.
+                _padded(np.stack([_padded(n, width, count) for n in near]), room, count),
+                jnp.int32,
+            ),
+            jnp.int32(len(parts)),
+        ),
+        nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
+        prior=jnp.asarray(_padded(np.float32(prior), capacity, 0)),
+        away=jnp.asarray(tiled(away, 0), jnp.float32),
+        lands=jnp.asarray(tiled(_LANDS * lands, 0), jnp.float32),
+    )
+    return (
+        params,
+        jnp.asarray(np.stack(pictures)),
+        jnp.asarray(_padded(places, capacity, 0), jnp.int32),
+        jnp.asarray(numbers, jnp.int32),
+    )
+
+
+def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " positions"]:
+    """Patch radius of each level: large while there is much noise; last, that of the matching."""
+    wanted = _RADIUS_PER_NOISE * np.sqrt((1 - alpha) / alpha) * grid / 64
+    steps = np.array(_RADII)
+    closest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]
+    return np.append(closest, _MATCHING_RADIUS)
+
+
+def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
+    return images.box(mask[..., None].astype(np.float32), shape)[..., 0]
+
+
+def _bucket(count: int, size: int) -> int:
+    return max(1, -(-count // size)) * size
+
+
+def _padded(rows: np.ndarray, count: int, fill: int | float) -> np.ndarray:
+    width = [(0, count - len(rows))] + [(0, 0)] * (rows.ndim - 1)
+    return np.asarray(np.pad(rows, width, constant_values=fill))

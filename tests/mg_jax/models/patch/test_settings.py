@@ -1,0 +1,74 @@
+"""Settings: every range is kept, every stage has room for its parts."""
+
+import dataclasses
+import math
+
+import pytest
+
+from mg_jax import schedule
+from mg_jax.models.patch.settings import Settings, stages
+
+OUT_OF_RANGE = {
+    "size": [0, -512, 192, 250, 300, 1088],
+    "steps": [-1, 0, 3, 501],
+    "recursions": [-1, 0, 101],
+    "guidance_weight": [-1.0, math.nan, math.inf],
+    "color_weight": [-0.1, math.nan, math.inf],
+    "flow_weight": [-0.1, math.nan, math.inf],
+    "clip": [0.0, -1.0, math.nan, math.inf],
+    "gradient_every": [0, 101],
+    "gradient_through": ["unet"],
+    "home_spread": [0.0, -1.0, 0.04, math.nan],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in OUT_OF_RANGE.items() for value in values]
+)
+def test_a_value_out_of_range_is_named(name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: '?{value}'?; expected [^\n]*$"):
+        Settings(**{name: value})
+
+
+def test_every_setting_but_switches_has_a_range():
+    names = {f.name for f in dataclasses.fields(Settings) if f.type is not bool}
+    assert names == set(OUT_OF_RANGE)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"size": 256},
+        {"size": 1024},
+        {"steps": 4},
+        {"steps": 500},
+        {"recursions": 1},
+        {"guidance_weight": 0.0},
+        {"color_weight": 0.0, "flow_weight": 0.0},
+        {"clip": 1e-9},
+        {"home_spread": 0.05},
+        {"home_spread": math.inf},
+    ],
+)
+def test_the_ends_of_a_range_are_in_it(values):
+    settings = Settings(**values)
+    assert all(getattr(settings, name) == value for name, value in values.items())
+
+
+@pytest.mark.parametrize("steps", [*range(4, 30), 499, 500])
+@pytest.mark.parametrize("recursions", [1, 4])
+def test_stages_have_levels_for_all_their_parts(steps, recursions):
+    coarse, fine = stages(Settings(steps=steps, recursions=recursions))
+    for stage in (coarse, fine):
+        guided = stage.levels - stage.free
+        assert 0 <= stage.blurred < guided <= stage.levels
+        assert schedule.even(stage.levels, stage.start).alpha.shape == (stage.levels,)
+    assert (coarse.levels, coarse.repetitions) == (steps, recursions)
+    assert fine.start < coarse.start
+
+
+@pytest.mark.parametrize("size", range(256, 1025, 64))
+def test_the_fine_grid_is_twice_the_coarse_and_both_see_one_size(size):
+    coarse, fine = stages(Settings(size=size))
+    assert fine.grid == 2 * coarse.grid
+    assert coarse.grid * coarse.zoom == fine.grid * fine.zoom
