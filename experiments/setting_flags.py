@@ -14,7 +14,8 @@ model = flags.DEFINE_string(
     "model",
     editing.PATCH,
     "patch, preview (the motion carried out at once, without diffusion), or Stable Diffusion 1.x or"
-    " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by experiments.convert_weights, or a hub id.",
+    " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
+    " experiments.convert_weights, or a hub id.",
 )
 # What is not given is the model's own: see the two classes in mg_jax.
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")

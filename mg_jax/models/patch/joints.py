@@ -1,9 +1,9 @@
 """Where the moving part hangs together with what rests, the motion fades out like an elastic sheet.
 
-A mask's border runs along an object's rim, or through one thing: a head against its neck, a face in
-its mane. At a rim the colours change, and nothing outside follows. At a joint they do not; there the
-neighbourhood is an elastic sheet (a membrane) that is held where the part moves, free along its
-rims, and at rest twice as far away as it moves.
+A mask's border runs along an object's rim, or through one thing: a face in its mane. At a rim the
+colours change, and nothing outside follows. A part that looks like what is round it hangs together
+with that: along its border lies an elastic sheet (a membrane, Laplace's equation), which moves with
+the part on its inner side and rests on its outer one.
 """
 
 import numpy as np
@@ -33,8 +33,8 @@ def faded(
 ) -> Float32[np.ndarray, "H W 2"]:
     """The flow, gone on into what rests where that hangs together with what moves.
 
-    `photo` is in [-1, 1]. Where something moves, the flow is as it was; but an estimated flow, which
-    rests nowhere, rests where it is no more than noise.
+    `photo` is in [-1, 1]. Objects of their own move as the flow says. An estimated flow, which rests
+    nowhere, rests where it is no more than noise.
     """
     flow = _settled(flow)
     moving = solid(flow)
@@ -116,8 +116,7 @@ def _joined(
     seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
     whole = np.bincount(part[ring], jump[ring], count + 1)
     share = np.bincount(part[seen], jump[seen], count + 1) / np.maximum(whole, 1e-9)
-    _joined.share = share[1:]
-    return ring & (jump > _LEAST) & (share > _FEW)[part]
+    return np.asarray(ring & (jump > _LEAST) & (share > _FEW)[part])
 
 
 def _sheet(
@@ -130,31 +129,24 @@ def _sheet(
     cells = np.argwhere(band)
     index[tuple(cells.T)] = np.arange(len(cells))
     count = len(cells)
-    diagonal = np.full(count, 1e-6)
+    diagonal = np.full(count, 1e-6)  # a cell with no neighbour rests
     wanted = np.zeros((count, 2))
-    rows, columns, values = [], [], []
+    rows, columns, values = [np.arange(count)], [np.arange(count)], [diagonal]
     for step in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         beside = cells + step
         inside = ((beside >= 0) & (beside < held.shape)).all(axis=-1)
-        beside = np.where(inside[:, None], beside, cells)
-        here, there = tuple(cells.T), tuple(beside.T)
-        stiff = inside.astype(float)
-        diagonal += stiff
-        wanted += (stiff * (held & ~band)[there])[:, None] * motion[there]
-        linked = np.nonzero(inside & band[there])[0]
+        there = tuple(np.where(inside[:, None], beside, cells).T)
+        diagonal += inside
+        fixed = inside & np.asarray(held & ~band)[there]
+        wanted += fixed[:, None] * motion[there]
+        linked = np.nonzero(inside & np.asarray(band)[there])[0]
         rows.append(linked)
         columns.append(index[there][linked])
-        values.append(-stiff[linked])
+        values.append(np.full(linked.size, -1.0))
     system = sparse.csc_array(
-        (
-            np.concatenate([diagonal, *values]),
-            (
-                np.concatenate([np.arange(count), *rows]),
-                np.concatenate([np.arange(count), *columns]),
-            ),
-        ),
+        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(count, count),
     )
-    out = np.where(held[..., None], motion, 0.0)
-    out[band] = splu(system).solve(wanted)
-    return out
+    sheet = np.where(held[..., None], motion, 0.0)
+    sheet[band] = splu(system).solve(wanted)
+    return sheet

@@ -1,8 +1,8 @@
 """Layers: what moves, each part for itself, carried along the flow and laid over the ground.
 
-Each pixel lands as the parallelogram that the flow's slope makes of it (forward splatting). Within a
-layer the flow may fold; what moves farther is nearer and lies on top (softmax splatting, Niklaus &
-Liu 2020), and what the fold has turned over is not seen. A layer that the frame cuts off goes on,
+Each pixel lands as the parallelogram that the flow's slope makes of it (forward splatting). Within
+a layer the flow may fold; what moves farther is nearer and lies on top (softmax splatting, Niklaus
+& Liu 2020), and what the fold has turned over is not seen. A layer that the frame cuts off goes on,
 mirrored, where the motion brings its cut inside.
 """
 

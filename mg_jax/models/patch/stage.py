@@ -175,8 +175,10 @@ def _denoiser(
             ),
             jnp.int32(len(parts)),
         ),
-        nearness=jnp.asarray(_padded(np.float32(~moves / (_HOME * cell) ** 2), capacity, 0)),
-        prior=jnp.asarray(_padded(np.float32(prior), capacity, 0)),
+        nearness=jnp.asarray(
+            _padded((~moves / (_HOME * cell) ** 2).astype(np.float32), capacity, 0)
+        ),
+        prior=jnp.asarray(_padded(prior.astype(np.float32), capacity, 0)),
         away=jnp.asarray(tiled(away, 0), jnp.float32),
         lands=jnp.asarray(tiled(_LANDS * lands, 0), jnp.float32),
     )
