@@ -25,6 +25,7 @@ OUTPUTS = {"edited.png", "overview.png", "metrics.json", "trace.npz", "config.js
 KEYS = {
     "flow_l1_px",
     "flow_epe_moved_px",
+    "judged_moved",
     "color_l1",
     "color_l1_moved",
     "background_l1",
