@@ -8,8 +8,9 @@ that patch, over all patches P_j(s) of the photo s with pixel s(j) at their cent
 
 The patches are those of the photo at rest, of its ground and of what moves (`views`), and p_i(j) is
 the prior of an edit. What rests lies near its home h_j: log p = −|h_j − i|² / 2σ² − l_i, less
-likely where something lands (l_i). What moves may lie anywhere: log p = −log N − a_i, N its patches, less
-likely the farther (a_i) from where any lands. Which of them lies where, the guidance says.
+likely where something lands (l_i). What moves may lie anywhere: log p = −log N − a_i, N its
+patches, less likely the farther (a_i) from where any lands. Which of them lies where, the guidance
+says.
 
 Only pixels of the edit region are asked, in tiles; all others are the photo's own.
 """

@@ -33,8 +33,8 @@ def faded(
 ) -> Float32[np.ndarray, "H W 2"]:
     """The flow, gone on into what rests where that hangs together with what moves.
 
-    `photo` is in [-1, 1]. Objects of their own move as the flow says. An estimated flow, which rests
-    nowhere, rests where it is no more than noise.
+    `photo` is in [-1, 1]. Objects of their own move as the flow says. An estimated flow, which
+    rests nowhere, rests where it is no more than noise.
     """
     flow = _settled(flow)
     moving = solid(flow)
@@ -129,6 +129,7 @@ def _sheet(
     cells = np.argwhere(band)
     index[tuple(cells.T)] = np.arange(len(cells))
     count = len(cells)
+    deep = np.logical_and(held, ~band)
     diagonal = np.full(count, 1e-6)  # a cell with no neighbour rests
     wanted = np.zeros((count, 2))
     rows, columns, values = [np.arange(count)], [np.arange(count)], [diagonal]
@@ -137,7 +138,7 @@ def _sheet(
         inside = ((beside >= 0) & (beside < held.shape)).all(axis=-1)
         there = tuple(np.where(inside[:, None], beside, cells).T)
         diagonal += inside
-        fixed = inside & np.asarray(held & ~band)[there]
+        fixed = inside & deep[there]
         wanted += fixed[:, None] * motion[there]
         linked = np.nonzero(inside & np.asarray(band)[there])[0]
         rows.append(linked)

@@ -27,7 +27,7 @@ _MATCHING_RADIUS = 3
 _HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
 _REACH = 4  # deviations: no patch with a home beyond is asked
 # What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
-_AWAY = 3.0
+_AWAY = 1.0
 _LANDS = 16.0  # log-probability that what rests loses where something lands
 _DRAWN = 2.0  # log-probability that a ground drawn by chance loses
 _NEVER = 12.0  # log-probability so low that patches need not be asked
