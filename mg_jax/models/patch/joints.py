@@ -135,7 +135,7 @@ def _sheet(
     rows, columns, values = [np.arange(count)], [np.arange(count)], [diagonal]
     for step in ((0, 1), (1, 0), (0, -1), (-1, 0)):
         beside = cells + step
-        inside = ((beside >= 0) & (beside < held.shape)).all(axis=-1)
+        inside = np.all((beside >= 0) & (beside < held.shape), axis=-1)
         there = tuple(np.where(inside[:, None], beside, cells).T)
         diagonal += inside
         fixed = inside & deep[there]
