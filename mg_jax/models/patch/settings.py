@@ -11,7 +11,7 @@ class Settings(settings.Settings):
     """Strengths as in the paper, sizes and levels of the coarse-to-fine run."""
 
     size: int = 512  # grids are size/8 and size/4
-    steps: int = 12  # of the coarse stage; the fine stage has half as many
+    steps: int = 16  # of the coarse stage; the fine stage has half as many
     recursions: int = 2  # in the coarse stage
     guidance_weight: float = 300.0
     color_weight: float = 100.0
