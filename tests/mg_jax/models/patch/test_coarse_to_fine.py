@@ -27,14 +27,18 @@ ABLATIONS = {
     "no flow loss": {"flow_weight": 0.0},
     "no colour loss": {"color_weight": 0.0},
     "no occlusion mask": {"occlusion_masking": False},
-    "no recursion": {"recursions": 1},
 }
 GRADIENTS = {
     "true flow": {"oracle_flow": True},
     "estimate": {"gradient_through": "estimate"},
     "shared": {"gradient_every": 2},
 }
-OPTIONS = {"default": {}, "no guidance": {"guidance_weight": 0.0}, **ABLATIONS, **GRADIENTS}
+OPTIONS = {
+    "default": {},
+    "no guidance": {"guidance_weight": 0.0},
+    "no recursion": {"recursions": 1},
+}
+OPTIONS |= ABLATIONS | GRADIENTS
 
 
 @functools.cache
@@ -71,7 +75,7 @@ def run(option="default", seed=0, fine=1.0):
 
 
 @functools.cache
-def ran(option="default", seed=0):
+def ran(option, seed=0):
     return run(option, seed)
 
 
@@ -93,15 +97,15 @@ def uncovered():
 
 
 def test_guidance_decides_the_picture():
-    """Without it the object is not there, and what is there instead is nothing of the object's."""
-    guided, unguided = ran()[0], ran("no guidance")[0]
+    """Without it the object does not arrive."""
+    guided, unguided = ran("default")[0], ran("no guidance")[0]
     assert off(guided) < 0.2 * off(photo())
     assert off(unguided) > 5 * off(guided)
     assert differing(guided, unguided, motion().region) > 0.2
 
 
 def test_sampling_decides_the_ground_that_is_uncovered():
-    picture, other = ran()[0], ran(seed=1)[0]
+    picture, other = ran("default")[0], ran("default", seed=1)[0]
     assert off(other) < 0.2 * off(photo())
     assert differing(picture, other, uncovered()) > 0.02
     np.testing.assert_array_equal(run()[0], picture)
@@ -109,17 +113,21 @@ def test_sampling_decides_the_ground_that_is_uncovered():
 
 def test_the_picture_is_not_the_motion_carried_out_at_once():
     composed = coarse_to_fine.preview(photo(), motion(), motion().region)
-    assert differing(ran()[0], composed, motion().region) > 0.02
+    assert differing(ran("default")[0], composed, motion().region) > 0.02
     assert off(ran("no guidance")[0]) > 5 * off(composed)
 
 
-@pytest.mark.parametrize("option", ABLATIONS)
+@pytest.mark.parametrize(
+    "option",
+    [*ABLATIONS, pytest.param("no recursion", marks=pytest.mark.long)],  # a program of its own
+)
 def test_each_ingredient_decides_pixels(option):
-    assert differing(ran(option)[0], ran()[0], motion().region) > 0.005
+    assert differing(ran(option)[0], ran("default")[0], motion().region) > 0.005
 
 
+@pytest.mark.long
 def test_the_fine_stages_guidance_decides_pixels():
-    assert differing(run(fine=0.0)[0], ran()[0], motion().region) > 0.005
+    assert differing(run(fine=0.0)[0], ran("default")[0], motion().region) > 0.005
 
 
 def test_the_fine_stage_decides_pixels(monkeypatch):
@@ -129,7 +137,7 @@ def test_the_fine_stage_decides_pixels(monkeypatch):
     picture, trace = run()
     assert set(trace.stage) == {0}
     assert fine.grid == 2 * coarse.grid
-    assert differing(picture, ran()[0], motion().region) > 0.02
+    assert differing(picture, ran("default")[0], motion().region) > 0.02
 
 
 def test_outside_the_region_it_is_the_photo_whatever_the_settings():
@@ -157,21 +165,21 @@ def test_patches_are_the_photos_its_grounds_and_the_moved_pictures():
 def test_settings_of_the_gradient_decide_pixels_but_not_the_first_energy(option):
     """It is of the same noise and the same denoiser; another program rounds otherwise."""
     picture, trace = ran(option)
-    assert differing(picture, ran()[0], motion().region) > 0.005
+    assert differing(picture, ran("default")[0], motion().region) > 0.005
     np.testing.assert_array_equal(picture[~motion().region], photo()[~motion().region])
-    np.testing.assert_allclose(trace.energy[0], ran()[1].energy[0], rtol=1e-4)
+    np.testing.assert_allclose(trace.energy[0], ran("default")[1].energy[0], rtol=1e-4)
 
 
 @pytest.mark.long
 def test_the_true_flow_counts_from_the_first_level_that_has_a_flow():
-    true, estimated = ran("true flow")[1], ran()[1]
+    true, estimated = ran("true flow")[1], ran("default")[1]
     np.testing.assert_allclose(true.energy[:BLURRED], estimated.energy[:BLURRED], rtol=1e-4)
     assert (true.color[BLURRED] != estimated.color[BLURRED]).all()
 
 
 @pytest.mark.long
 def test_gradients_that_skip_the_denoiser_push_otherwise():
-    skipping, whole = ran("estimate")[1], ran()[1]
+    skipping, whole = ran("estimate")[1], ran("default")[1]
     assert (skipping.push_norm[0] != whole.push_norm[0]).all()
 
 
@@ -181,4 +189,4 @@ def test_a_shared_gradient_pushes_twice():
     second = trace.repetition == 1
     first = np.roll(second, -1)
     np.testing.assert_array_equal(trace.push_norm[second], trace.push_norm[first])
-    assert (ran()[1].push_norm[second] != trace.push_norm[first]).any()
+    assert (ran("default")[1].push_norm[second] != trace.push_norm[first]).any()

@@ -59,21 +59,25 @@ def test_along_a_straight_joint_the_sheet_is_a_slope():
     np.testing.assert_allclose(np.diff(found, 2)[between[1:-2]], 0, atol=0.05)
 
 
-def test_at_a_clear_rim_nothing_follows_and_at_a_joint_all_does():
-    """A head of a body's colours, half of it before the sky."""
-    head = (np.abs(Y - 60) <= 20) & (np.abs(X - 88) <= 40)
-    body = Y >= 60
-    photo = TEXTURE + np.where((head | body)[..., None], RED, BLUE)
-    flow = pushed(head, dx=0.0, dy=-10.0)
-    found = joints.faded(photo, flow)
-    middle = slice(70, 106)
-    # Above the head the sky rests, and the head's crown moves as it was told.
-    assert not found[:36, middle].any()
-    np.testing.assert_array_equal(found[42:50, middle], flow[42:50, middle])
-    # Below it the motion fades.
-    column = found[60:, 88, 1]
-    assert np.abs(np.diff(column)).max() < 3
-    assert -10 < found[82, 88, 1] < 0
+@pytest.mark.parametrize("radius", [6, 12, 36])
+def test_the_core_of_a_part_moves_as_it_was_told_however_far(radius):
+    small = np.hypot(Y - 72, X - 40) <= radius
+    found = joints.faded(TEXTURE, pushed(small, 60.0))
+    np.testing.assert_array_equal(found[72, 40], [60, 0])
+    assert found[~small].any()
+
+
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_what_hangs_together_does_not_depend_on_the_pictures_size(times):
+    own, part = (
+        np.kron(picture, np.ones((times, times, 1), np.float32))
+        for picture in (TEXTURE + np.where(DISC[..., None], RED, BLUE), TEXTURE)
+    )
+    disc = np.kron(DISC, np.ones((times, times), bool)).astype(bool)
+    flow = pushed(disc, 24.0 * times)
+    np.testing.assert_array_equal(joints.faded(own, flow), flow)
+    followed = joints.faded(part, flow)[~disc].any(axis=-1).mean()
+    assert 0.05 < followed < 0.5
 
 
 def test_a_motion_too_small_to_tear_stays():
