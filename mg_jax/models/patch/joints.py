@@ -22,6 +22,7 @@ _DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are i
 _EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge
 _ALONG = 1.5  # cells: deviation along the border in which the most count
 _FEW = 0.3  # a part of whose border less than this hangs together is an object of its own
+_SHORT = 0.8  # of a part's inner radius: it moves by no more on the mean
 _LEAST = 2.0  # pixels: jumps below are no tear
 _STILL = 0.5  # pixels: less of the sheet's motion is none
 _NOISE = 0.15  # of the longest motion: shorter ones of an estimated flow may be noise
@@ -54,7 +55,8 @@ def faded(
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
     jump = np.minimum(nearest.value(jump, joined), _FARTHEST * size)
-    width = np.where(held, _INSIDE, _OUTSIDE) * jump / _CELL
+    inner = 0.5 * nearest.distance(~held).max()
+    width = np.where(held, np.minimum(_INSIDE * jump / _CELL, inner), _OUTSIDE * jump / _CELL)
     band = nearest.distance(joined) < width
     sheet = _sheet(motion, held, band)
     large = np.stack(
@@ -116,7 +118,12 @@ def _joined(
     seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
     whole = np.bincount(part[ring], jump[ring], count + 1)
     share = np.bincount(part[seen], jump[seen], count + 1) / np.maximum(whole, 1e-9)
-    return np.asarray(ring & (jump > _LEAST) & (share > _FEW)[part])
+    # What goes farther than it reaches is no part of what stays.
+    near = np.bincount(part[ring], jump[ring], count + 1) <= _SHORT * _CELL * (
+        ndimage.maximum(depth, parts, np.arange(count + 1))
+        * np.bincount(part[ring], None, count + 1)
+    )
+    return np.asarray(ring & (jump > _LEAST) & ((share > _FEW) & near)[part])
 
 
 def _sheet(
