@@ -4,8 +4,7 @@ ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
            repaint, pixels: `mg_jax.baselines`
 ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_fine_stage,
-           no_edit_mask:
-           patch with one ingredient less
+           no_edit_mask: patch with one ingredient less
 economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the
            denoiser): patch with cheaper gradients
 """

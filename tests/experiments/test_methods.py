@@ -61,7 +61,6 @@ def test_no_two_methods_are_the_same():
         ("no_occlusion_mask", "occlusion_masking", False),
         ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
-        ("no_home", "home_spread", "inf"),
     ],
 )
 def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):
@@ -72,7 +71,7 @@ def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):
 def test_methods_that_read_settings_tell_them():
     other = methods.known(dataclasses.replace(SETTINGS, steps=5))
     changed = {name for name in KNOWN if KNOWN[name].settings != other[name].settings}
-    assert set(KNOWN) - changed == {"nothing", "forward_warp", "forward_warp_fill"}
+    assert set(KNOWN) - changed == set(methods.PLAIN)
 
 
 def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
@@ -81,18 +80,19 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
     class Result:
         image = np.zeros((H, W, 3), np.uint8)
 
-    def edit(image, flow, prompt, model, seed, *, settings):
-        seen.append((image, flow, prompt, model, seed, settings))
+    def edit(image, flow, prompt, model, seed, *, order, settings):
+        seen.append((image, flow, prompt, model, seed, order, settings))
         return Result
 
     monkeypatch.setattr(mg_jax, "edit", edit)
     diffusion = mg_jax.StableDiffusionSettings(steps=3)
-    one = case()
+    layers = np.ones((H, W), np.int32)
+    one = case()._replace(order=layers)
     KNOWN["patch"].edit(one, 5)
     methods.stable_diffusion("folder", diffusion).edit(one, 6)
     assert [call[2:] for call in seen] == [
-        ("", "patch", 5, SETTINGS),
-        ("a cup", "folder", 6, diffusion),
+        ("", "patch", 5, layers, SETTINGS),
+        ("a cup", "folder", 6, None, diffusion),
     ]
     for call in seen:
         np.testing.assert_array_equal(call[0], one.source)

@@ -90,7 +90,7 @@ def logits(
 ) -> Float[Array, "b tiles q"]:
     """Logit of one patch for each pixel of the region."""
     queries = jax.vmap(lambda z: _queries(params, z, level))(z)
-    return jnp.sum(queries * _keys(params, level)[keys], axis=-1)
+    return jnp.sum(queries * _keys(params, level)[keys][None], axis=-1)
 
 
 def _queries(

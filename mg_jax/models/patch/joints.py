@@ -16,8 +16,10 @@ from flows.masks import solid
 from mg_jax import images
 
 _CELL = 4  # pixels a side: the sheet is found on a coarse grid
+_SMALL = 100  # cells a side of a smaller picture, whose own cells are smaller
 _OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width on either side of the border, of the jump there
 _FARTHEST = 0.2  # of the picture's size
+_CORE = 0.75  # of a part's depth: deeper the sheet does not reach, there the part is held
 _DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are its own
 _EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge
 _ALONG = 1.5  # cells: deviation along the border in which the most count
@@ -42,7 +44,8 @@ def faded(
     if not moving.any() or moving.all():
         return flow
     size = float(np.sqrt(moving.size))
-    shape = tuple(max(1, length // _CELL) for length in moving.shape)
+    cell = min(_CELL, max(1, round(size / _SMALL)))
+    shape = tuple(max(1, length // cell) for length in moving.shape)
     rows, columns = (
         np.minimum((np.arange(n) + 0.5) * length / n, length - 1).astype(np.int64)
         for n, length in zip(shape, moving.shape, strict=True)
@@ -55,8 +58,12 @@ def faded(
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
     jump = np.minimum(nearest.value(jump, joined), _FARTHEST * size)
+<<<<<<< HEAD
     inner = 0.5 * nearest.distance(~held).max()
     width = np.where(held, np.minimum(_INSIDE * jump / _CELL, inner), _OUTSIDE * jump / _CELL)
+=======
+    width = np.where(held, np.minimum(_INSIDE * jump / cell, _core(held)), _OUTSIDE * jump / cell)
+>>>>>>> refs/heads/tests
     band = nearest.distance(joined) < width
     sheet = _sheet(motion, held, band)
     large = np.stack(
@@ -73,6 +80,13 @@ def faded(
     between = ndimage.binary_dilation(held & band, np.ones((3, 3)))
     inner = moving & ~_enlarged(between, moving.shape)
     return np.where(inner[..., None], flow, large).astype(np.float32)
+
+
+def _core(held: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
+    """How far from its border the core of each part begins: it moves, however far that is."""
+    parts, count = ndimage.label(held)
+    deepest = ndimage.maximum(nearest.distance(~held), parts, np.arange(1, count + 1))
+    return np.asarray(np.append(0.0, _CORE * np.asarray(deepest))[parts])
 
 
 def _enlarged(cells: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:

@@ -42,8 +42,9 @@ def match(
     at_home = home[:, row, column]
     likely = jnp.stack([logits(params, z, level, keys)[0] for keys in at_home])
     near = jnp.abs(places[best][..., 1:] - params.pixels).max(axis=-1) <= _SLACK
-    same = (places[at_home] == jnp.insert(params.pixels, 0, places[best][..., 0], axis=-1)).all(-1)
-    likely = jnp.where(near & same, jnp.maximum(likely, most), likely)
+    there = jnp.insert(params.pixels, 0, places[best][..., 0], axis=-1)
+    same = (places[at_home] == there[None]).all(axis=-1)
+    likely = jnp.where(near[None] & same, jnp.maximum(likely, most[None]), likely)
     # The first of the best, as in `nearest`.
     first = jnp.argmax(likely, axis=0)
     own = jnp.take_along_axis(at_home, first[None], axis=0)[0]

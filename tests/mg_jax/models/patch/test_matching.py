@@ -12,7 +12,6 @@ H, W, RADIUS = 14, 16, 2
 RNG = np.random.default_rng(0)
 PHOTO = RNG.uniform(-1, 1, (H, W, 3)).astype(np.float32)
 HERE = np.moveaxis(np.indices((H, W)), 0, -1)
-EVERYWHERE = jnp.ones((H, W), bool)
 REGION = np.zeros((H, W), bool)
 EVERYWHERE = jnp.ones((H, W), bool)
 REGION[2:9, 4:16] = True
@@ -20,10 +19,12 @@ PADDING = 6
 PLACES = jnp.asarray(
     np.pad(np.insert(HERE.reshape(-1, 2), 0, 0, axis=1), ((0, PADDING), (0, 0))), jnp.int32
 )
+NONE = H * W  # the key of padding
+HOME = jnp.arange(H * W, dtype=jnp.int32).reshape(1, H, W)
 RADIUS_AT = jnp.int32(0)
 
 
-def weights(homes=None):
+def weights(homes=None, nearness=0.25):
     """Patches of the whole photo; `homes` [k, 2] default to where each patch is."""
     count = H * W
     built = library.build(
@@ -38,14 +39,16 @@ def weights(homes=None):
         keys=jnp.asarray(built.keys),
         values=jnp.asarray(built.values),
         half_norms=jnp.asarray(built.half_norms),
-        rests=jnp.zeros(count + PADDING, bool),
+        moves=jnp.zeros(count + PADDING, bool),
         homes=jnp.asarray(np.pad(homes, filling), jnp.float32),
         radius=jnp.asarray([0], jnp.int32),
         source=jnp.asarray(PHOTO),
         pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32)[None],
         candidates=Candidates(jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1)),
-        nearness=jnp.float32(0.25),
-        reached=jnp.zeros((1, len(pixels) + PADDING)),
+        nearness=jnp.full(count + PADDING, nearness),
+        prior=jnp.zeros(count + PADDING),
+        away=jnp.zeros((1, len(pixels) + PADDING)),
+        lands=jnp.zeros((1, len(pixels) + PADDING)),
     )
 
 
@@ -56,19 +59,68 @@ def field(offset=(0, 0), view=0):
 
 
 def test_the_photo_matches_itself():
-    found = matching.match(weights(), PLACES, jnp.asarray(PHOTO), RADIUS_AT)
+    found = matched(weights())
     np.testing.assert_array_equal(found, field())
 
 
-def test_of_equal_patches_the_one_at_home_wins():
-    # A picture of one colour: all patches tie, and each pixel's home decides.
-    flat = weights()._replace(keys=jnp.zeros((1, H * W + PADDING, 80)))
-    flat = flat._replace(half_norms=flat.half_norms.at[:, : H * W].set(0.0))
-    homes = (HERE + np.array([0, 1])).reshape(-1, 2)  # the motion brings all one to the right
-    moved = flat._replace(homes=weights(homes).homes)
-    found = matching.match(moved, PLACES, jnp.asarray(PHOTO), RADIUS_AT)
-    np.testing.assert_array_equal(np.asarray(found)[REGION], field((0, -1))[REGION])
-    np.testing.assert_array_equal(np.asarray(found)[~REGION], field()[~REGION])
+def matched(params, image=PHOTO, home=HOME):
+    return np.asarray(matching.match(params, PLACES, home, jnp.asarray(image), RADIUS_AT))
+
+
+def shifted(*offset):
+    """What lies so far from the photo's content; the photo's edge goes on."""
+    place = np.clip(HERE - np.array(offset), 0, np.array([H - 1, W - 1]))
+    return PHOTO[place[..., 0], place[..., 1]]
+
+
+def level_photo(params):
+    """A picture of one colour: all its patches are alike."""
+    flat = params._replace(keys=jnp.zeros_like(params.keys))
+    return flat._replace(half_norms=flat.half_norms.at[:, : H * W].set(0.0))
+
+
+NOWHERE = jnp.full_like(HOME, NONE)  # no patch lies at home
+
+
+def test_of_equal_patches_the_one_whose_home_is_near_wins():
+    homes = (HERE + np.array([0, 1])).reshape(-1, 2)  # every patch belongs one to the right
+    found = matched(level_photo(weights(homes)), home=NOWHERE)
+    np.testing.assert_array_equal(found[REGION], field((0, -1))[REGION])
+    np.testing.assert_array_equal(found[~REGION], field()[~REGION])
+
+
+INNER = np.s_[4:7, 7:13]  # of the region, where no patch touches the photo's edge
+
+
+@pytest.mark.parametrize("offset", [(0, 1), (1, -2), (-2, 2)])
+def test_what_is_nearly_at_home_is_settled_there(offset):
+    found = matched(weights(nearness=0.0), shifted(*offset))
+    np.testing.assert_array_equal(found[INNER], field()[INNER])
+
+
+@pytest.mark.parametrize("offset", [(0, 3), (3, -1)])
+def test_what_the_sampler_brought_elsewhere_stays(offset):
+    found = matched(weights(nearness=0.0), shifted(*offset))
+    away = tuple(-step for step in offset)
+    np.testing.assert_array_equal(found[INNER], field(away)[INNER])
+
+
+def test_what_has_no_home_stays_where_it_is():
+    found = matched(weights(nearness=0.0), shifted(1, 1), home=NOWHERE)
+    np.testing.assert_array_equal(found[INNER], field((-1, -1))[INNER])
+
+
+def test_of_patches_nearly_as_likely_the_one_at_home_wins():
+    """The photo's patches tie; others that are a little likelier do not count."""
+    params = level_photo(weights(nearness=0.0))
+    last = jnp.arange(H * W + PADDING) == 3
+    for likelier, wins in ((0.01, False), (1e3, True)):
+        found = matched(params._replace(prior=jnp.where(last, likelier, 0.0)))
+        chosen = (found == [0, 0, 3]).all(axis=-1)
+        near = np.abs(HERE - [0, 3]).max(axis=-1) <= 2  # as good as at home
+        assert chosen[REGION & ~near].all() == wins
+        assert chosen[REGION & ~near].any() == wins
+        np.testing.assert_array_equal(found[REGION & near], field()[REGION & near])
 
 
 @pytest.mark.parametrize("reach", [0, 1, 3])
@@ -113,6 +165,7 @@ def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():
             weights(),
             jnp.asarray(PHOTO)[None],
             PLACES,
+            HOME,
             jnp.asarray(image),
             RADIUS_AT,
             iterations=3,
@@ -121,19 +174,3 @@ def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():
         np.testing.assert_array_equal(matches, field())
         np.testing.assert_allclose(snapped, PHOTO, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(snapped)[~REGION], PHOTO[~REGION])
-
-
-def test_what_is_nearly_at_home_is_brought_home():
-    chosen = jnp.ones((1, H, W), bool)
-    for offset in ((0, 0), (1, -2), (2, 2)):
-        np.testing.assert_array_equal(matching.settled(jnp.asarray(field(offset)), chosen), field())
-
-
-def test_what_is_far_from_home_and_what_has_none_stays():
-    inner = np.s_[4:-4, 4:-4]
-    far = field((3, 0))
-    found = matching.settled(jnp.asarray(far), jnp.ones((1, H, W), bool))
-    np.testing.assert_array_equal(found[inner], far[inner])
-    near = field((1, 1))
-    found = matching.settled(jnp.asarray(near), jnp.zeros((1, H, W), bool))
-    np.testing.assert_array_equal(found, near)

@@ -18,7 +18,6 @@ OUT_OF_RANGE = {
     "clip": [0.0, -1.0, math.nan, math.inf],
     "gradient_every": [0, 101],
     "gradient_through": ["unet"],
-    "home_spread": [0.0, -1.0, 0.04, math.nan],
 }
 
 
@@ -46,8 +45,6 @@ def test_every_setting_but_switches_has_a_range():
         {"guidance_weight": 0.0},
         {"color_weight": 0.0, "flow_weight": 0.0},
         {"clip": 1e-9},
-        {"home_spread": 0.05},
-        {"home_spread": math.inf},
     ],
 )
 def test_the_ends_of_a_range_are_in_it(values):

@@ -49,6 +49,23 @@ def test_what_is_far_is_not_unless_nothing_else_is_there():
     assert np.isin(nearest, found).all()
 
 
+@pytest.mark.parametrize("count", [1, 7, 200])
+def test_the_closest_are_nearer_than_all_others(count):
+    parts = tiling.tiles(REGIONS["some"])
+    for part, found in zip(parts, tiling.closest(parts, HOMES, count), strict=True):
+        assert len(np.unique(found)) == count
+        middle = part[0] // 8 * 8 + 3.5
+        off = np.linalg.norm(HOMES - middle, axis=1)
+        assert off[found].max() <= np.delete(off, found).min()
+
+
+def test_where_there_are_fewer_than_asked_for_all_are_close():
+    parts = tiling.tiles(REGIONS["some"])
+    for count in (5, 6):
+        for found in tiling.closest(parts, HOMES[:5], count):
+            np.testing.assert_array_equal(np.sort(found), np.arange(5))
+
+
 def test_fewer_patches_will_do():
     parts = tiling.tiles(REGIONS["some"])
     for found in tiling.candidates(parts, HOMES[:5], 1.0):

@@ -1,31 +1,38 @@
-"""Views: the photo where it rests, and what the motion makes of it."""
+"""Views: the photo at rest, grounds that it leaves open, and what the motion makes of it."""
 
 import numpy as np
 import pytest
-from mg_jax.models.patch.landing import land
 from scipy import ndimage
 
 from flows import masks, motions
-from mg_jax.models.patch import background, views
+from mg_jax import images
+from mg_jax.models.patch import layers, views
+from mg_jax.models.patch.motion import Motion
 
 H, W = 60, 72
+GRID = (H // 2, W // 2)
 RNG = np.random.default_rng(0)
-PHOTO = RNG.uniform(-1, 1, (H, W, 3)).astype(np.float32)
+PIXELS = RNG.integers(0, 256, (H, W, 3), dtype=np.uint8)
+PHOTO = images.to_float(PIXELS)
 Y, X = np.mgrid[:H, :W]
 OBJECT = (np.abs(Y - 28) < 12) & (np.abs(X - 26) < 14)
-POSITIONS = np.stack([X, Y], axis=-1)
+WHITE = OBJECT[..., None] * np.ones(3, np.float32)
+EVERYTHING = np.ones((H, W), bool)
 
 
-def flow(words, mask=OBJECT):
-    return motions.field(motions.parse(words), mask)
+def motion(words, mask=OBJECT):
+    """As the flow says: no joints are looked for."""
+    return of(motions.field(motions.parse(words), mask))
 
 
-def landed_by(field):
-    return land(field).covered > 0
+def of(flow, order=None):
+    moving = masks.solid(flow)
+    order = layers.order(moving) if order is None else order
+    return Motion(flow, moving, masks.destination(flow), order)
 
 
-def views_of(field, photo=PHOTO):
-    return views.views(photo, field, background.behind(photo, field, (H // 2, W // 2)))
+def moved(asked, photo=PHOTO):
+    return views.views(photo, asked, GRID)[-1]
 
 
 MOTIONS = [
@@ -38,30 +45,101 @@ MOTIONS = [
 ]
 
 
-def test_the_first_view_is_the_photo_with_all_its_patches_at_rest():
-    for words in MOTIONS:
-        first = views_of(flow(words))[0]
-        np.testing.assert_array_equal(first.origin, POSITIONS)
-        np.testing.assert_array_equal(views.picture(first, PHOTO), PHOTO)
-        np.testing.assert_array_equal(first.chosen, ~masks.solid(flow(words)))
-
-
-@pytest.mark.parametrize(("dx", "dy"), [(15, -9), (-8, 0), (1, 1)])
-def test_a_whole_pixel_push_is_a_roll_inside_the_object(dx, dy):
-    pushed = views_of(flow(f"translate dx={dx} dy={dy}"))[1]
-    landed = np.roll(OBJECT, (dy, dx), (0, 1))
-    inner = ndimage.binary_erosion(landed)
-    np.testing.assert_allclose(
-        views.picture(pushed, PHOTO)[inner], np.roll(PHOTO, (dy, dx), (0, 1))[inner], atol=1e-4
-    )
+@pytest.mark.parametrize("words", MOTIONS)
+def test_what_rests_is_the_photo_its_grounds_and_what_moves_comes_last(words):
+    rest, likeliest, *drawn, last = views.views(PHOTO, motion(words), GRID)
+    np.testing.assert_array_equal(rest.picture, PHOTO)
+    np.testing.assert_array_equal(rest.chosen, ~motion(words).moving)
+    assert drawn
+    assert [view.drawn for view in (rest, likeliest, *drawn, last)] == [
+        False,
+        False,
+        *[True for _ in drawn],
+        False,
+    ]
+    # What rests is known to belong where it lies; what moves may lie anywhere.
+    assert all(view.placed for view in (rest, likeliest, *drawn))
+    assert not last.placed
 
 
 @pytest.mark.parametrize("words", MOTIONS)
-def test_patches_of_the_pushed_object_may_be_taken_and_some_around_it(words):
-    pushed = views_of(flow(words))[1]
-    landed = landed_by(flow(words))
-    assert pushed.chosen[ndimage.binary_dilation(landed)].all()
-    assert not pushed.chosen[views_of(flow(words))[0].chosen & (X < 3) & (Y > H - 3)].any()
+def test_every_view_is_the_photo_away_from_the_motion(words):
+    asked = motion(words)
+    far = ~ndimage.binary_dilation(asked.moving | asked.landed, iterations=4)
+    for view in views.views(PHOTO, asked, GRID):
+        np.testing.assert_array_equal(view.picture[far], PHOTO[far])
+        assert np.abs(view.picture).max() <= 1
+
+
+@pytest.mark.parametrize("words", MOTIONS)
+def test_what_is_left_behind_shows_no_object(words):
+    asked = motion(words)
+    left = OBJECT & ~asked.landed
+    for view in views.views(WHITE, asked, GRID)[1:]:
+        assert not view.picture[left].any()
+        assert view.chosen[left].all()
+
+
+@pytest.mark.parametrize("words", MOTIONS)
+def test_patches_of_the_moved_object_may_be_taken_and_some_around_it(words):
+    asked = motion(words)
+    landed = np.max([one.covered for one in layers.landed(PHOTO, asked.flow, asked.order)], axis=0)
+    chosen = moved(asked).chosen
+    assert chosen[ndimage.binary_dilation(landed > 0)].all()
+    assert not chosen[(X < 3) & (Y > H - 3)].any()
+
+
+def test_grounds_differ_where_the_photo_leaves_them_open_and_are_the_same_again():
+    asked = motion("translate dx=30 dy=9")
+    one, again = (views.views(PHOTO, asked, GRID) for _ in range(2))
+    for view, same in zip(one, again, strict=True):
+        np.testing.assert_array_equal(view.picture, same.picture)
+    left = OBJECT & ~asked.landed
+    likeliest, *drawn = (view.picture[left] for view in one[1:-1])
+    for i, ground in enumerate(drawn):
+        for other in (likeliest, *drawn[:i]):
+            assert (ground != other).any(axis=-1).mean() > 0.1
+
+
+# The moved picture.
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(15, -9), (-8, 0), (1, 1)])
+def test_a_whole_pixel_push_is_a_roll_inside_the_object_bit_for_bit(dx, dy):
+    """Beyond its rim, whose pixels may have something of what was behind them."""
+    there = np.roll(OBJECT, (dy, dx), (0, 1))
+    inner = ndimage.binary_erosion(there, iterations=6)
+    shown = images.to_uint8(moved(motion(f"translate dx={dx} dy={dy}")).picture)
+    assert inner.any()
+    np.testing.assert_array_equal(shown[inner], np.roll(PIXELS, (dy, dx), (0, 1))[inner])
+
+
+@pytest.mark.parametrize("words", MOTIONS)
+def test_the_preview_is_the_picture_whose_patches_move(words):
+    np.testing.assert_array_equal(
+        views.preview(PHOTO, motion(words), GRID), moved(motion(words)).picture
+    )
+
+
+def test_where_objects_cross_the_order_decides_and_swapped_it_swaps():
+    """A red square and a blue bar land on each other."""
+    red, blue = (np.abs(Y - 30) <= 8) & (np.abs(X - 12) <= 8), (np.abs(Y - 30) <= 4) & (X > 51)
+    blue &= X < 68
+    photo = np.where(red[..., None], np.float32([1, -1, -1]), np.float32([0, 0, 0]))
+    photo = np.where(blue[..., None], np.float32([-1, -1, 1]), photo)
+    flow = motions.field(motions.parse("translate dx=24"), red)
+    flow += motions.field(motions.parse("translate dx=-24"), blue)
+    both = np.roll(red, 24, axis=1) & np.roll(blue, -24, axis=1)
+    assert both.sum() > 50
+    for order, colour in (
+        (red + 2 * blue, [-1, -1, 1]),
+        (2 * red + blue, [1, -1, -1]),
+        (None, [1, -1, -1]),  # the larger
+    ):
+        shown = moved(of(flow, order), photo).picture
+        inner = ndimage.binary_erosion(both)
+        np.testing.assert_allclose(shown[inner], np.tile(colour, (inner.sum(), 1)), atol=1e-6)
+        np.testing.assert_allclose(shown[24, 36], [1, -1, -1], atol=1e-6)  # red, beside the bar
 
 
 def test_a_rim_of_background_gives_way_to_the_new_background():
@@ -71,9 +149,7 @@ def test_a_rim_of_background_gives_way_to_the_new_background():
     photo = np.where(x[..., None] < 210, np.float32(-0.4), np.float32(0.4))
     photo = np.where(core[..., None], np.float32([0.9, -0.9, -0.9]), photo)
     loose = ndimage.binary_dilation(core, iterations=3)
-    field = flow("translate dx=220 dy=0", loose)
-    ground = background.behind(photo, field, (75, 105))
-    shown = views.picture(views.views(photo, field, ground)[1], photo)
+    shown = views.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105))
     landed = np.roll(core, 220, axis=1)
     rim = np.roll(loose, 220, axis=1) & ~ndimage.binary_dilation(landed)
     inside = shown[ndimage.binary_erosion(landed)]
@@ -81,60 +157,32 @@ def test_a_rim_of_background_gives_way_to_the_new_background():
     assert np.median(np.abs(shown[rim] - 0.4)) < 0.02
 
 
-@pytest.mark.parametrize("words", MOTIONS)
-def test_origins_lie_in_the_picture(words):
-    for view in views_of(flow(words)):
-        assert (view.origin >= -0.5).all()
-        assert (view.origin <= np.array([W - 0.5, H - 0.5])).all()
-
-
-@pytest.mark.parametrize("words", MOTIONS)
-def test_a_picture_is_the_photo_away_from_the_motion(words):
-    field = flow(words)
-    far = ~ndimage.binary_dilation(masks.moving(field) | masks.destination(field), iterations=3)
-    for view in views_of(field):
-        shown = views.picture(view, PHOTO)
-        np.testing.assert_array_equal(shown[far], PHOTO[far])
-        assert shown.min() >= -1
-        assert shown.max() <= 1
-
-
-@pytest.mark.parametrize("words", MOTIONS)
-def test_what_is_left_behind_shows_no_object(words):
-    field = flow(words)
-    white = OBJECT[..., None] * np.ones(3, np.float32)
-    for view in views_of(field, white)[1:]:
-        shown = views.picture(view, white)
-        assert not shown[OBJECT & ~landed_by(field)].any()
-
-
 def test_a_motion_out_of_the_picture_has_nothing_to_show():
-    white = OBJECT[..., None] * np.ones(3, np.float32)
-    pushed = views_of(flow("translate dx=200"), white)[1]
-    assert not views.picture(pushed, white).any()
-    assert pushed.chosen[OBJECT].all()  # all that is left is background
+    view = moved(motion("translate dx=200"), WHITE)
+    assert not view.picture.any()
+    assert not view.chosen.any()  # all that is left is ground
 
 
 def test_half_a_pixel_shows_half_of_the_object_at_its_edges():
-    white = OBJECT[..., None] * np.ones(3, np.float32)
-    shown = views.picture(views_of(flow("translate dx=20.5 dy=0"), white)[1], white)[28, :, 0]
+    shown = moved(motion("translate dx=20.5 dy=0"), WHITE).picture[28, :, 0]
     columns = np.nonzero(OBJECT[28])[0]
     assert shown[columns[0] + 20] == pytest.approx(0.5, abs=0.1)
     assert shown[columns[-1] + 21] == pytest.approx(0.5, abs=0.1)
     np.testing.assert_allclose(shown[columns[0] + 21 : columns[-1] + 21], 1, atol=1e-6)
 
 
-def test_a_moving_pictures_edge_goes_on_where_it_left():
-    """There is no ground that could show there."""
-    everything = np.ones((H, W), bool)
+# A picture that moves as a whole.
+
+
+def test_a_moving_picture_has_no_ground():
+    rest, last = views.views(PHOTO, motion("translate dx=5 dy=0", EVERYTHING), GRID)
+    assert not rest.chosen.any()
+    assert last.chosen.all()
+    assert not last.placed
+
+
+def test_a_moving_pictures_strip_goes_on_where_it_left():
     ramp = np.broadcast_to((X / W)[..., None], (H, W, 3)).astype(np.float32)
-    pushed = views_of(flow("translate dx=5 dy=0", everything), ramp)[1]
-    shown = views.picture(pushed, ramp)
-    np.testing.assert_allclose(shown[:, 5:], ramp[:, :-5], atol=0.3 / W)
-    np.testing.assert_allclose(shown[:, :5], 0, atol=0.3 / W)
-
-
-def test_a_moving_picture_has_no_rest_to_stand_in():
-    everything = np.ones((H, W), bool)
-    for view in views_of(flow("translate dx=5 dy=0", everything)):
-        assert np.isfinite(views.picture(view, PHOTO)).all()
+    shown = moved(motion("translate dx=5 dy=0", EVERYTHING), ramp).picture
+    np.testing.assert_allclose(shown[:, 6:], ramp[:, 1:-5], atol=0.3 / W)
+    assert shown[:, :5].max() < 0.35  # of what touches it, not of the other side
