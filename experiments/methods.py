@@ -3,8 +3,8 @@
 ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
            repaint, pixels: `mg_jax.baselines`
-ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_edit_mask:
-           patch with one ingredient less
+ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_fine_stage,
+           no_edit_mask: patch with one ingredient less
 economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the
            denoiser): patch with cheaper gradients
 """
@@ -42,8 +42,15 @@ COMPARED = (
     "repaint",
     "pixels",
 )
-ABLATIONS = ("no_flow_loss", "no_color_loss", "no_occlusion_mask", "no_edit_mask", "no_recursion",
-             "no_guidance")  # fmt: skip
+ABLATIONS = (
+    "no_guidance",
+    "no_flow_loss",
+    "no_color_loss",
+    "no_occlusion_mask",
+    "no_recursion",
+    "no_fine_stage",
+    "no_edit_mask",
+)
 ECONOMIES = ("shared_gradients", "estimate_gradients")
 PLAIN = ("nothing", "layered_warp", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
@@ -73,6 +80,7 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
         "no_occlusion_mask": _guided(editing.PATCH, without(occlusion_masking=False)),
         "no_edit_mask": _with(settings, _no_edit_mask),
         "no_recursion": _guided(editing.PATCH, without(recursions=1)),
+        "no_fine_stage": _guided(editing.PATCH, without(stages=1)),
         "no_guidance": _guided(editing.PATCH, without(guidance_weight=0.0)),
         "shared_gradients": _guided(editing.PATCH, without(gradient_every=2)),
         "estimate_gradients": _guided(editing.PATCH, without(gradient_through="estimate")),

@@ -86,6 +86,9 @@ _gradient_through = flags.DEFINE_enum(
     ["denoiser", "estimate"],
     "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
 )
+_stages = flags.DEFINE_integer(
+    "stages", None, "Of the patch model: 2, or 1, the coarse one alone (2)."
+)
 _guided_from = flags.DEFINE_float(
     "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."
 )
@@ -124,6 +127,7 @@ _SETTINGS = (
     _oracle_flow,
     _gradient_every,
     _gradient_through,
+    _stages,
     _guided_from,
     _guided_until,
     _warm_start,

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key, UInt8
 from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import Settings, coarse, fine
 
 _RESAMPLINGS = 4
 
@@ -29,11 +29,12 @@ def repaint(
     if not holes.any():
         return picture
     task = unguided.task(photo, flow, picture, holes, settings)
-    coarse, fine = (unguided.prepared(task, stage, settings) for stage in stages(settings))
-    nothing = jnp.zeros_like(coarse.problem.edit.source)
-    start = coarse_to_fine.noised(coarse, nothing, key[None])
-    drawn = unguided.draw(coarse, start, key, _RESAMPLINGS, coarse_to_fine.REACH[0])
+    first = unguided.prepared(task, coarse(settings), settings)
+    second = unguided.prepared(task, fine(settings), settings)
+    nothing = jnp.zeros_like(first.problem.edit.source)
+    start = coarse_to_fine.noised(first, nothing, key[None])
+    drawn = unguided.draw(first, start, key, _RESAMPLINGS, coarse_to_fine.REACH[0])
     key = jax.random.fold_in(key, 1)
-    start = coarse_to_fine.noised(fine, drawn.image, key[None])
-    drawn = unguided.draw(fine, start, key, _RESAMPLINGS, coarse_to_fine.REACH[1])
+    start = coarse_to_fine.noised(second, drawn.image, key[None])
+    drawn = unguided.draw(second, start, key, _RESAMPLINGS, coarse_to_fine.REACH[1])
     return unguided.finished(task, drawn)

@@ -12,7 +12,7 @@ from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import Settings, coarse, fine
 
 _START = 500  # of 1000: the strength that the paper's authors recommend is .3 to .6
 
@@ -28,8 +28,7 @@ def sdedit(
 
     It has as many levels as the coarse stage of an edit with these settings.
     """
-    coarse, fine = stages(settings)
-    stage = fine._replace(start=_START, levels=coarse.levels)
+    stage = fine(settings)._replace(start=_START, levels=coarse(settings).levels)
     warped = fill(*forward(photo, flow))
     task = unguided.task(photo, flow, np.where(region[..., None], warped, photo), region, settings)
     ready = unguided.prepared(task, stage, settings)

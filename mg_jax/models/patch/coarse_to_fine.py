@@ -23,7 +23,7 @@ from mg_jax.models.patch import matching, views
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import Motion
-from mg_jax.models.patch.settings import Settings, Stage, stages
+from mg_jax.models.patch.settings import Settings, Stage, fine, stages
 from mg_jax.models.patch.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.models.patch.views import View
 from mg_jax.sampling import Done
@@ -111,7 +111,7 @@ def run(
 
 def seen(photo: UInt8[np.ndarray, "H W 3"], motion: Motion, settings: Settings) -> tuple[View, ...]:
     """What an edit takes its patches from; the first view is the photo, the last the moved one."""
-    shape = grid_shape(stages(settings)[-1], *photo.shape[:2])
+    shape = grid_shape(fine(settings), *photo.shape[:2])
     return views.views(images.to_float(photo), motion, shape)
 
 
@@ -119,7 +119,7 @@ def preview(
     photo: UInt8[np.ndarray, "H W 3"], motion: Motion, region: Bool[np.ndarray, "H W"]
 ) -> UInt8[np.ndarray, "H W 3"]:
     """The motion carried out at once, as layers over a continued ground: no diffusion."""
-    shape = grid_shape(stages(Settings())[-1], *photo.shape[:2])
+    shape = grid_shape(fine(Settings()), *photo.shape[:2])
     picture = views.preview(images.to_float(photo), motion, shape)
     return np.where(region[..., None], images.to_uint8(picture), photo)
 

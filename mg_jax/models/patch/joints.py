@@ -19,12 +19,13 @@ _CELL = 4  # pixels a side: the sheet is found on a coarse grid
 _SMALL = 100  # cells a side of a smaller picture, whose own cells are smaller
 _OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width on either side of the border, of the jump there
 _FARTHEST = 0.2  # of the picture's size
-_CORE = 0.75  # of a part's depth: deeper the sheet does not reach, there the part is held
+_CORE = 0.5  # of a part's depth: deeper the sheet does not reach, there the part is held
 _DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are its own
 _EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge
 _ALONG = 1.5  # cells: deviation along the border in which the most count
 _FEW = 0.3  # a part of whose border less than this hangs together is an object of its own
-_LEAST = 2.0  # pixels: jumps below are no tear
+_SHORT = 0.8  # of a part's inner radius: it moves by no more on the mean
+_LEAST = 0.5  # cells: jumps below are no tear
 _STILL = 0.5  # pixels: less of the sheet's motion is none
 _NOISE = 0.15  # of the longest motion: shorter ones of an estimated flow may be noise
 _GROUND = 0.05  # a picture of which less than this share rests has no ground
@@ -52,7 +53,7 @@ def faded(
     held = moving[rows[:, None], columns[None]]
     motion = flow[rows[:, None], columns[None]].astype(np.float64)
     small = images.box(photo, shape)
-    joined = _joined(small, held, motion)
+    joined = _joined(small, held, motion / cell)
     if not joined.any():
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
@@ -107,7 +108,7 @@ def _joined(
     held: Bool[np.ndarray, "h w"],
     motion: Float[np.ndarray, "h w 2"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the resting cells beside parts that look like what is round them."""
+    """Mark the resting cells beside parts that look like what is round them; motion in cells."""
     size = float(np.sqrt(held.size))
     smooth = ndimage.gaussian_filter(photo, (1, 1, 0))
     depth, away = nearest.distance(~held), nearest.distance(held)
@@ -126,7 +127,10 @@ def _joined(
     seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
     whole = np.bincount(part[ring], jump[ring], count + 1)
     share = np.bincount(part[seen], jump[seen], count + 1) / np.maximum(whole, 1e-9)
-    return np.asarray(ring & (jump > _LEAST) & (share > _FEW)[part])
+    # What goes farther than it reaches is no part of what stays.
+    radius = np.asarray(ndimage.maximum(depth, parts, np.arange(count + 1)))
+    near = whole <= _SHORT * radius * np.bincount(part[ring], None, count + 1)
+    return np.asarray(ring & (jump > _LEAST) & ((share > _FEW) & near)[part])
 
 
 def _sheet(

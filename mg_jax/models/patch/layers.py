@@ -23,7 +23,7 @@ _SMOOTH = 0.8  # pixels: deviation of the blur that takes the steps from an enla
 _ENLARGED = 1.5  # layers magnified by more have their outline smoothed
 _SHRUNK = 0.8  # layers made smaller than this are averaged, not sampled
 _AT_ONCE = 1 << 19  # points
-_FARTHEST = 0.5  # of the picture's size: so far beyond the frame a layer may go on
+_FARTHEST = 0.125  # of the picture's size: so far beyond the frame a layer goes on
 
 
 class Landed(NamedTuple):
@@ -56,7 +56,7 @@ def landed(
     change = slopes(flow, moving)
     for label in np.unique(order[moving]):
         layer = order == label
-        beyond = _beyond(flow, layer)
+        beyond = None if layer.all() else _beyond(flow, layer)
         if beyond is not None:
             yield beyond
         yield _land(photo, flow, layer, change)

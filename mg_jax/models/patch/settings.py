@@ -21,9 +21,16 @@ class Settings(settings.Settings):
     oracle_flow: bool = False
     gradient_every: int = 1  # of the coarse stage's repetitions
     gradient_through: str = "denoiser"
+    stages: int = 2  # 1: the coarse one alone
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
     STEPS: ClassVar[range] = range(4, 501)
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        super().__post_init__()
+        if self.stages not in (1, 2):
+            raise ValueError(f"stages: {self.stages}; expected 1 or 2")
 
 
 class Stage(NamedTuple):
@@ -38,26 +45,33 @@ class Stage(NamedTuple):
     repetitions: int  # of the guided levels
 
 
-def stages(settings: Settings) -> tuple[Stage, Stage]:
-    """The coarse stage, from pure noise, and the fine one, from the coarse result noised anew."""
-    fine = -(-settings.steps // 2)
-    return (
-        Stage(
-            grid=settings.size // 8,
-            zoom=4,
-            levels=settings.steps,
-            start=999,
-            blurred=round(0.35 * settings.steps),
-            free=round(0.2 * settings.steps),
-            repetitions=settings.recursions,
-        ),
-        Stage(
-            grid=settings.size // 4,
-            zoom=2,
-            levels=fine,
-            start=400,
-            blurred=0,
-            free=round(0.2 * fine),
-            repetitions=1,
-        ),
+def coarse(settings: Settings) -> Stage:
+    """The coarse stage, from pure noise."""
+    return Stage(
+        grid=settings.size // 8,
+        zoom=4,
+        levels=settings.steps,
+        start=999,
+        blurred=round(0.35 * settings.steps),
+        free=round(0.2 * settings.steps),
+        repetitions=settings.recursions,
     )
+
+
+def fine(settings: Settings) -> Stage:
+    """The fine stage, from the coarse result noised anew."""
+    levels = -(-settings.steps // 2)
+    return Stage(
+        grid=settings.size // 4,
+        zoom=2,
+        levels=levels,
+        start=400,
+        blurred=0,
+        free=round(0.2 * levels),
+        repetitions=1,
+    )
+
+
+def stages(settings: Settings) -> tuple[Stage, ...]:
+    """What an edit with these settings runs."""
+    return (coarse(settings), fine(settings))[: settings.stages]

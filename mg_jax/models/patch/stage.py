@@ -125,7 +125,7 @@ def _denoiser(
     pictures = [images.box(view.picture, shape) for view in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view in views]
     count = sum(int(c.sum()) for c in chosen)
-    capacity = _bucket(count + 1, inside.size // 4)
+    capacity = _bucket(count + 1, inside.size)
     used = sorted(set(radius.tolist()))
     patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
     where = [np.argwhere(c) for c in chosen]

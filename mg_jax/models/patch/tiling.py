@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 
 _SIDE = 8  # cells of a tile
 _FEWEST = 64  # patches that every tile has, however far their homes
-_BUCKET = 512  # candidates are counted in these, so that like edits share programs
+_BUCKET = 512  # candidates are counted in these, and large numbers in powers of two of them: like
+# edits share programs
 
 
 def tiles(inside: Bool[np.ndarray, "h w"]) -> list[Int[np.ndarray, "_ 2"]]:
@@ -61,4 +62,6 @@ def _middles(parts: list[Int[np.ndarray, "_ 2"]]) -> Float[np.ndarray, "tiles 2"
 
 def bucket(counts: list[int]) -> int:
     """Room for so many candidates a tile."""
-    return -(-max(counts) // _BUCKET) * _BUCKET
+    buckets = -(-max(counts) // _BUCKET)
+    step = max(1, 1 << max(0, (buckets - 1).bit_length() - 2))
+    return -(-buckets // step) * step * _BUCKET
