@@ -68,7 +68,8 @@ def test_the_edit_moves_the_object(first):
     moved, still = masks.moving(flow()), np.zeros_like(flow())
     nothing = metrics.measure(photo(), photo(), flow(), result.region, still, moved)
     for name in ("flow_l1_px", "flow_epe_moved_px", "color_l1_moved"):
-        assert result.metrics[name] < 0.6 * nothing[name]
+        assert result.metrics[name] < 0.9 * nothing[name]
+    assert result.metrics["flow_epe_moved_px"] < 0.5 * nothing["flow_epe_moved_px"]
 
 
 def test_its_metrics_are_the_rulers(first):
@@ -257,9 +258,9 @@ def test_in_a_preview_the_order_decides_where_objects_meet():
 
 def test_a_preview_refuses_what_an_edit_does():
     for name, bad in (
-        ("image", {"image": photo()[..., 0]}),
+        ("image", {"image": photo()[:8]}),
         ("flow", {"flow": 0 * flow()}),
-        ("order", {"order": np.ones((H, W))}),
+        ("order", {"order": np.full((H, W), -1)}),
     ):
         with pytest.raises(ValueError, match=rf"^{name}: [^\n]*expected"):
             mg_jax.preview(**({"image": photo(), "flow": flow()} | bad))
