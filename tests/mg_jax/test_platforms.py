@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import masks, motions
+from flows import motions
 from flows.raft import weights
-from mg_jax import guiding, kernel, noise, schedule
-from mg_jax.models.patch import background, views
+from mg_jax import guiding, images, kernel, noise, schedule
+from mg_jax.models.patch import views
 from mg_jax.models.patch.denoiser import denoise
+from mg_jax.models.patch.motion import understood
 from mg_jax.models.patch.settings import Settings, stages
 from mg_jax.models.patch.stage import magnify, prepare
 from mg_jax.models.stable_diffusion import attention_cudnn
@@ -65,22 +66,19 @@ def patch_level():
     """A guided level of the patch model's coarse stage, and its arguments."""
     coarse, _ = stages(Settings(size=256, steps=4, recursions=2))
     rng = np.random.default_rng(0)
-    photo = np.asarray(rng.uniform(-1, 1, (96, 96, 3)), np.float32)
+    pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    photo = images.to_float(pixels)
     moving = np.zeros((96, 96), bool)
     moving[30:60, 20:50] = True
-    flow = motions.field(motions.parse("translate dx=20 dy=0"), moving)
-    pictures = [
-        (view, views.picture(view, photo))
-        for view in views.views(photo, flow, background.behind(photo, flow, (32, 32)))
-    ]
+    motion = understood(pixels, motions.field(motions.parse("translate dx=20 dy=0"), moving))
     raft = weights.load("raft-small")
     ready = prepare(
         coarse,
         Settings(),
         photo,
-        flow,
-        masks.edit_region(flow, 4.0),
-        pictures,
+        motion,
+        motion.region,
+        views.views(photo, motion, (32, 32)),
         np.ones(coarse.levels),
         raft.params,
         guiding.features(raft),

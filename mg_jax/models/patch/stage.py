@@ -145,7 +145,8 @@ def _denoiser(
     placed, free = np.nonzero(~moves)[0], np.nonzero(moves)[0]
     near = [placed[n] for n in candidates(parts, home[placed], _REACH * _HOME * cell)]
     if len(free):
-        reached = [away[tuple(part.T)].min() < _NEVER for part in parts]
+        # Where nothing rests there is nothing else to ask.
+        reached = [not len(placed) or away[tuple(part.T)].min() < _NEVER for part in parts]
         near = [
             np.concatenate([n, free[f]]) if r else n
             for n, f, r in zip(near, closest(parts, home[free], _MOST), reached, strict=True)

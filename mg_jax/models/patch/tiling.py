@@ -34,6 +34,8 @@ def candidates(
     parts: list[Int[np.ndarray, "_ 2"]], homes: Float[np.ndarray, "k 2"], reach: float
 ) -> list[Int[np.ndarray, " _"]]:
     """Each tile's keys: all at home within `reach` cells of it, and the nearest in any case."""
+    if not len(homes):
+        return [np.zeros(0, np.int64)] * len(parts)
     middle = _middles(parts)
     tree = cKDTree(homes)
     found = tree.query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)

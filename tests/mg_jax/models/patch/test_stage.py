@@ -1,8 +1,6 @@
 """A stage's problem: grids in the photo's proportions, few shapes, exact magnification."""
 
-import dataclasses
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +9,8 @@ import pytest
 
 from flows import masks, motions
 from mg_jax import images
-from mg_jax.models.patch import background, views
+from mg_jax.models.patch import layers, views
+from mg_jax.models.patch.motion import Motion
 from mg_jax.models.patch.settings import Settings, stages
 from mg_jax.models.patch.stage import grid_shape, magnifier, magnify, prepare
 
@@ -28,21 +27,25 @@ def disc(radius, at=(48, 56)):
     return np.hypot(y - at[0], x - at[1]) < radius
 
 
+def moved(words, mask):
+    """As the words say: no joints are looked for."""
+    flow = motions.field(motions.parse(words), mask)
+    moving = masks.solid(flow)
+    return Motion(flow, moving, masks.destination(flow), layers.order(moving))
+
+
 @functools.cache
 def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
     """A disc moved to the right, prepared; `pixel` is all of the edit region, if given."""
-    flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), disc(radius))
-    pictures = [
-        (view, views.picture(view, PHOTO))
-        for view in views.views(PHOTO, flow, background.behind(PHOTO, flow, (32, 32)))
-    ]
-    region = masks.edit_region(flow, 4.0)
+    motion = moved(f"translate dx={dx} dy=0", disc(radius))
+    pictures = views.views(PHOTO, motion, (32, 32))
+    region = masks.edit_region(motion.flow, 4.0)
     if pixel:
         region[:] = False
         region[pixel] = True
     ramp = np.linspace(1, 0, stage.levels)
     return prepare(
-        stage, settings, PHOTO, flow, region, pictures, ramp, {}, lambda _, seen: seen.mean()
+        stage, settings, PHOTO, motion, region, pictures, ramp, {}, lambda _, seen: seen.mean()
     )
 
 
@@ -145,12 +148,49 @@ def test_each_key_says_where_its_patch_is():
     real = np.asarray(prepared.problem.params.denoiser.half_norms)[0] < 1e8
     view, row, column = np.asarray(prepared.places)[real].T
     np.testing.assert_array_equal(np.asarray(prepared.pictures)[view, row, column], values[real])
-    assert set(view) == {0, 1}
-    # The photo's own patches rest, and every key is at home where it lies.
-    params = prepared.problem.params.denoiser
-    np.testing.assert_array_equal(np.asarray(params.rests)[real], view == 0)
-    homes = np.asarray(params.homes)[real]
+    assert set(view) == set(range(len(prepared.pictures)))
+    homes = np.asarray(prepared.problem.params.denoiser.homes)[real]
     np.testing.assert_array_equal(homes, np.stack([row, column], axis=-1))
+
+
+def test_each_place_says_which_key_lies_there():
+    prepared = ready()
+    real = np.asarray(prepared.problem.params.denoiser.half_norms)[0] < 1e8
+    home, places = np.asarray(prepared.home), np.asarray(prepared.places)
+    np.testing.assert_array_equal(home[tuple(places[real].T)], np.nonzero(real)[0])
+    assert (home >= real.sum()).sum() == home.size - real.sum()  # elsewhere what pads the keys
+
+
+def test_where_what_moves_lands_no_patch_knows_and_what_rests_is_at_home():
+    prepared = ready()
+    params = prepared.problem.params.denoiser
+    real = np.asarray(params.half_norms)[0] < 1e8
+    view = np.asarray(prepared.places)[real, 0]
+    moves = np.asarray(params.moves)[real]
+    np.testing.assert_array_equal(moves, view == len(prepared.pictures) - 1)
+    nearness = np.asarray(params.nearness)[real]
+    assert (nearness[~moves] > 0).all()
+    assert not nearness[moves].any()
+    # One of what moves is as likely as any other, and together they are as likely as a resting one.
+    prior = np.asarray(params.prior)[real]
+    np.testing.assert_allclose(np.exp(prior[moves]).sum(), 1, rtol=1e-3)
+    assert (prior[(view == 0) | (view == 1)] == 0).all()
+    drawn = prior[(view > 1) & ~moves]
+    assert drawn.max() < 0
+
+
+def test_what_may_move_to_a_tile_comes_from_anywhere_and_what_rests_from_near():
+    prepared = ready()
+    params = prepared.problem.params.denoiser
+    moves, homes = np.asarray(params.moves), np.asarray(params.homes)
+    rests = np.asarray(params.nearness) > 0
+    tiles, cells = (np.asarray(leaf) for leaf in (params.candidates.keys, params.pixels))
+    for keys, own, away in zip(tiles, cells[:, 0], np.asarray(params.away)[:, 0], strict=True):
+        if own.max() < 99:  # in use
+            assert rests[keys].any()
+            if away == 0:  # something lands there
+                assert np.isin(np.nonzero(moves)[0], keys).all()
+    assert np.ptp(homes[moves], axis=0).min() > 8  # cells, of a tile's 8
 
 
 def test_radii_fall_with_the_noise_and_end_on_the_matching_one():
@@ -162,26 +202,21 @@ def test_radii_fall_with_the_noise_and_end_on_the_matching_one():
     assert radius.max() < prepared.problem.params.denoiser.filters.shape[0]
 
 
-def test_what_is_reached_is_where_the_object_lands():
+def test_where_the_object_lands_what_rests_loses_and_away_from_it_what_moves_does():
     params = ready().problem.params.denoiser
-    reached = np.asarray(params.reached)
+    lands, away = np.asarray(params.lands), np.asarray(params.away)
     rows, columns = grid_shape(COARSE, H, W)
-    row, column = np.asarray(params.pixels)[reached > 0].T
-    landing = disc(22, at=(48, 86))[row * H // rows, column * W // columns]
-    assert (reached >= 0).all()
-    assert reached.max() > 0
-    assert landing.mean() > 0.9
-
-
-def test_without_a_home_every_patch_is_asked_and_none_is_likelier():
-    params = ready(settings=dataclasses.replace(SETTINGS, home_spread=math.inf)).problem.params
-    weights = params.denoiser
-    assert weights.nearness == 0
-    assert not weights.reached.any()
-    count = len(np.unique(weights.candidates.keys[0])) - 1  # and the one that pads
-    for tile in weights.candidates.keys[: int(weights.candidates.tiles)]:
-        np.testing.assert_array_equal(np.unique(tile)[:count], np.arange(count))
-    assert count > ready().problem.params.denoiser.candidates.keys.shape[1]
+    cells = np.asarray(params.pixels)
+    inside = (cells < np.array([rows, columns])).all(axis=-1)
+    row, column = (cells[inside] * np.array([H, W]) // np.array([rows, columns])).T
+    landing, near = (disc(radius, at=(48, 86))[row, column] for radius in (14, 28))
+    for loss, here, there in (
+        (lands[inside], landing, ~near),
+        (away[inside], ~near, landing),
+    ):
+        assert (loss >= 0).all()
+        assert loss[here].min() > 0
+        assert not loss[there].any()
 
 
 def test_settings_reach_the_problem():
@@ -206,6 +241,7 @@ ODD = {
     "panorama": (30, 200, "translate dx=50", np.s_[5:25, 30:60]),
     "one pixel moves": (200, 300, "translate dx=60", np.s_[90:91, 90:91]),
     "everything moves": (60, 90, "scale factor=1.5", np.s_[:, :]),
+    "everything goes far": (60, 90, "translate dx=70", np.s_[:, :]),
     "shrinks to nothing": (100, 150, "scale factor=0.01", np.s_[10:90, 10:140]),
     "grows to all": (100, 150, "scale factor=20", np.s_[48:53, 73:78]),
     "leaves but for a rim": (100, 150, "translate dx=148", np.s_[20:80, 0:20]),
@@ -218,14 +254,17 @@ def test_odd_motions_make_finite_problems(name):
     mask = np.zeros((height, width), bool)
     mask[where] = True
     photo = RNG.uniform(-1, 1, (height, width, 3)).astype(np.float32)
-    flow = motions.field(motions.parse(words), mask)
-    pictures = [
-        (view, views.picture(view, photo))
-        for view in views.views(photo, flow, background.behind(photo, flow, (32, 32)))
-    ]
-    region = masks.edit_region(flow, 2.0)
+    motion = moved(words, mask)
     problem = prepare(
-        COARSE, SETTINGS, photo, flow, region, pictures, np.ones(4), {}, lambda _, seen: seen.mean()
+        COARSE,
+        SETTINGS,
+        photo,
+        motion,
+        masks.edit_region(motion.flow, 2.0),
+        views.views(photo, motion, (32, 32)),
+        np.ones(4),
+        {},
+        lambda _, seen: seen.mean(),
     ).problem
     for leaf in jax.tree.leaves(problem):
         assert np.isfinite(leaf).all()

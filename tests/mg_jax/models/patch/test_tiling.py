@@ -66,6 +66,12 @@ def test_where_there_are_fewer_than_asked_for_all_are_close():
             np.testing.assert_array_equal(np.sort(found), np.arange(5))
 
 
+def test_without_patches_there_are_no_candidates():
+    parts = tiling.tiles(REGIONS["some"])
+    found = tiling.candidates(parts, HOMES[:0], 5.0)
+    assert [len(one) for one in found] == [0] * len(parts)
+
+
 def test_fewer_patches_will_do():
     parts = tiling.tiles(REGIONS["some"])
     for found in tiling.candidates(parts, HOMES[:5], 1.0):

@@ -77,7 +77,7 @@ def test_what_is_left_behind_shows_no_object(words):
     left = OBJECT & ~asked.landed
     for view in views.views(WHITE, asked, GRID)[1:]:
         assert not view.picture[left].any()
-        assert view.chosen[left].all()
+        assert view.chosen[left].all() or not view.placed
 
 
 @pytest.mark.parametrize("words", MOTIONS)
