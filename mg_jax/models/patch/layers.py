@@ -22,6 +22,7 @@ _NEARER = 2.0  # pixels: what moves so much farther counts e times as much
 _SMOOTH = 0.8  # pixels: deviation of the blur that takes the steps from an enlarged outline
 _ENLARGED = 1.5  # layers magnified by more have their outline smoothed
 _SHRUNK = 0.8  # layers made smaller than this are averaged, not sampled
+_FLAT = 0.1  # a pixel that lands on less of one says nothing of what is beside it
 _AT_ONCE = 1 << 19  # points
 _FARTHEST = 0.125  # of the picture's size: so far beyond the frame a layer goes on
 
@@ -101,13 +102,14 @@ def _land(
         change = change[:, place[0], place[1]]
         back = np.indices(layer.shape) - place
         flow = flow[tuple(place)] + np.einsum("hwij,jhw->hwi", change.mean(axis=0), back[::-1])
+    slope = change.mean(axis=0) + np.eye(2)
     rows, columns = np.nonzero(wide)
     moved, change = flow[wide], change[:, wide]
     jacobian = change + np.eye(2)
     turned = np.median(np.linalg.det(jacobian)) < 0
     far = np.linalg.norm(moved, axis=-1)
     nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
-    sums = _Sums(layer.shape, 5 if shrunk else 2)
+    sums = _Sums(layer.shape, 7 if shrunk else 4)
     # Points so dense that the most stretched pixels leave no hole, and four a pixel at least.
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
     dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
@@ -123,20 +125,44 @@ def _land(
             area = (1 + by_x[..., 0]) * (1 + by_y[..., 1]) - by_x[..., 1] * by_y[..., 0]
             share = (np.maximum(-area if turned else area, 0) / fine**2).ravel()
             x, y = (columns[some] + offset_x).ravel(), (rows[some] + offset_y).ravel()
-            values = [x, y, *(_read(photo, x, y).T if shrunk else ())]
+            to_x, to_y = x + goal[..., 0].ravel(), y + goal[..., 1].ravel()
+            values = [x, y, to_x, to_y, *(_read(photo, x, y).T if shrunk else ())]
             weight = share * np.tile(nearer[some], len(part))
-            sums.add(x + goal[..., 0].ravel(), y + goal[..., 1].ravel(), share, weight, values)
+            sums.add(to_x, to_y, share, weight, values)
     covered, mean = sums.weight, sums.means()
     covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     hit = covered > 0
-    origin = nearest.value(mean[..., :2], hit)
+    origin = nearest.value(_centred(mean[..., :2], mean[..., 2:4], slope, wide), hit)
     if enlarged:
         soft = ndimage.gaussian_filter(layer.astype(np.float64), _SMOOTH)
         inside = _read(soft[..., None], origin[..., 0], origin[..., 1])[..., 0]
         covered = np.where(hit, np.clip((inside - 0.5) * 2 * scale + 0.5, 0, 1), 0)
         origin = nearest.value(origin, covered > 0)
-    colors = nearest.value(mean[..., 2:], hit) if shrunk else None
+    colors = nearest.value(mean[..., 4:], hit) if shrunk else None
     return Landed(covered, origin.astype(np.float32), colors)
+
+
+def _centred(
+    origin: Float[np.ndarray, "H W 2"],
+    goal: Float[np.ndarray, "H W 2"],
+    slope: Float[np.ndarray, "H W 2 2"],
+    layer: Bool[np.ndarray, "H W"],
+) -> Float[np.ndarray, "H W 2"]:
+    """What lands on each pixel's middle, where what was averaged has landed beside it.
+
+    The weights lean to what moves farther, and at an edge half of the neighbours is missing. Where
+    that middle is of nothing in the layer the average stays.
+    """
+    last = np.array(origin.shape[1::-1]) - 1
+    column, row = np.moveaxis(np.clip(np.rint(origin), 0, last).astype(np.int64), -1, 0)
+    (a, b), (c, d) = np.moveaxis(slope[row, column], (-2, -1), (0, 1))
+    x, y = np.moveaxis(goal - np.indices(origin.shape[:2])[::-1].transpose(1, 2, 0), -1, 0)
+    area = a * d - b * c
+    flat = np.abs(area) < _FLAT
+    back = np.stack([d * x - b * y, a * y - c * x], axis=-1) / np.where(flat, 1, area)[..., None]
+    middle = origin - np.clip(back, -1, 1)
+    own = _read(layer[..., None].astype(np.float64), middle[..., 0], middle[..., 1])
+    return np.where((own > 0.999) & ~flat[..., None], middle, origin)
 
 
 def _beyond(flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]) -> Landed | None:
