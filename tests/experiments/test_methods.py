@@ -61,6 +61,7 @@ def test_no_two_methods_are_the_same():
         ("no_occlusion_mask", "occlusion_masking", False),
         ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
+        ("no_fine_stage", "stages", 1),
     ],
 )
 def test_an_ablation_is_ours_with_one_setting_changed(name, setting, value):
@@ -120,6 +121,8 @@ def test_cheap_methods_are_what_they_are_called():
     holes = np.zeros((H, W), bool)
     holes[40:80, 40:56] = True
     np.testing.assert_array_equal(KNOWN["nothing"].edit(one, 0), one.source)
+    preview = KNOWN["layered_warp"].edit(one, 0)
+    np.testing.assert_array_equal(preview, mg_jax.preview(one.source, one.flow))
     warped = KNOWN["forward_warp"].edit(one, 0)
     np.testing.assert_array_equal(warped[landed], np.roll(one.source, 16, 1)[landed])
     np.testing.assert_array_equal(warped[holes], one.source[holes])

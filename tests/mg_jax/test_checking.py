@@ -19,6 +19,13 @@ def half():
     return np.arange(H * W).reshape(H, W) % 2 == 0
 
 
+def layers(number):
+    """One pixel is of another layer."""
+    out = np.zeros((H, W), type(number))
+    out[3, 4] = number
+    return out
+
+
 @pytest.mark.parametrize(
     ("check", "good", "bad"),
     [
@@ -28,6 +35,9 @@ def half():
         (checking.flow, [flow(3, 4, 0.002, 0), (H, W)], [flow(3, 4, 0.0005, 0), (H, W)]),
         (checking.keep_mask, [half(), (H, W)], [half() | True, (H, W)]),
         (checking.keep_mask, [half(), (H, W)], [half(), (W, H)]),
+        (checking.order, [layers(0), (H, W)], [layers(-1), (H, W)]),
+        (checking.order, [layers(5), (H, W)], [layers(5), (W, H)]),
+        (checking.order, [layers(1), (H, W)], [layers(1.0), (H, W)]),
         (checking.ramp, [np.array([0.0, 2.0]), 2], [np.array([0.0, -2.0]), 2]),
         (checking.ramp, [np.array([0.0, 2.0]), 2], [np.array([0.0, 2.0]), 3]),
     ],

@@ -16,12 +16,11 @@ from flows import motions, raft
 from mg_jax import images, noise
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
-from mg_jax.models.patch.settings import Settings
+from mg_jax.models.patch.settings import Settings, stages
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
 SETTINGS = Settings(size=256, steps=6)
-LEVELS, FINE = 9, 3
 BLURRED = 4  # evaluations before the first that looks for a flow: two levels of two repetitions
 ABLATIONS = {
     "no flow loss": {"flow_weight": 0.0},
@@ -37,6 +36,7 @@ OPTIONS = {
     "default": {},
     "no guidance": {"guidance_weight": 0.0},
     "no recursion": {"recursions": 1},
+    "no fine stage": {"stages": 1},
 }
 OPTIONS |= ABLATIONS | GRADIENTS
 
@@ -59,15 +59,16 @@ def motion():
 
 def run(option="default", seed=0, fine=1.0):
     """The picture, and its trace; `fine` multiplies the guidance of the fine stage."""
-    ramp = np.ones(LEVELS)
-    ramp[-FINE:] = fine
+    settings = dataclasses.replace(SETTINGS, **OPTIONS[option])
+    levels = [stage.levels for stage in stages(settings)]
+    ramp = np.repeat([1.0, fine][: len(levels)], levels)
     pictures, trace = coarse_to_fine.run(
         photo(),
         motion(),
         motion().region,
         raft.load("raft-small"),
         noise.keys(seed, 1),
-        dataclasses.replace(SETTINGS, **OPTIONS[option]),
+        settings,
         ramp,
         lambda _: None,
     )
@@ -130,13 +131,10 @@ def test_the_fine_stages_guidance_decides_pixels():
     assert differing(run(fine=0.0)[0], ran("default")[0], motion().region) > 0.005
 
 
-def test_the_fine_stage_decides_pixels(monkeypatch):
+def test_the_fine_stage_decides_pixels():
     """Without it detail is copied by the coarse stage's matches, of twice the size."""
-    coarse, fine = coarse_to_fine.stages(SETTINGS)
-    monkeypatch.setattr(coarse_to_fine, "stages", lambda _: (coarse,))
-    picture, trace = run()
+    picture, trace = ran("no fine stage")
     assert set(trace.stage) == {0}
-    assert fine.grid == 2 * coarse.grid
     assert differing(picture, ran("default")[0], motion().region) > 0.02
 
 

@@ -65,6 +65,34 @@ def test_what_is_in_the_hole_does_not_matter():
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_drawn_of_a_repeating_picture_is_the_same(seed):
+    drawn = np.random.default_rng(seed)
+    offset, tone = completion.complete(TILED, ~HOLE, HOLE, drawn)
+    result = TILED[Y + offset[..., 0], X + offset[..., 1]] + tone
+    np.testing.assert_allclose(result, TILED, atol=1e-6)
+
+
+def test_where_it_is_open_draws_differ_and_equal_seeds_do_not():
+    offsets = [
+        completion.complete(0.1 * NOISE, ~HOLE, HOLE, drawn).offset[HOLE]
+        for drawn in (None, *map(np.random.default_rng, (0, 1, 0)))
+    ]
+    np.testing.assert_array_equal(offsets[1], offsets[3])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (offsets[one] != offsets[other]).any(axis=-1).mean() > 0.05
+
+
+def test_a_hole_is_filled_with_what_lies_beside_it():
+    """Two textures that repeat alike meet in the hole's middle: each side goes on as it is."""
+    left = X < 30
+    picture = np.where(left[..., None], 0.3 * TILED - 0.6, 0.3 * TILED + 0.6)
+    result, _ = filled(np.where(HOLE[..., None], 0.0, picture), ~HOLE, HOLE)
+    for side in (HOLE & (X < 26), HOLE & (X > 34)):
+        off = np.abs(result - picture)[side].max(axis=-1)
+        assert (off < 0.1).mean() > 0.9
+
+
 def test_nothing_to_fill_and_nothing_to_fill_with():
     nothing = np.zeros_like(HOLE)
     for known, hole in ((~nothing, nothing), (nothing, ~nothing)):

@@ -64,7 +64,6 @@ def test_the_core_of_a_part_moves_as_it_was_told_however_far(radius):
     small = np.hypot(Y - 72, X - 40) <= radius
     found = joints.faded(TEXTURE, pushed(small, 60.0))
     np.testing.assert_array_equal(found[72, 40], [60, 0])
-    assert found[~small].any()
 
 
 @pytest.mark.parametrize("times", [1, 2, 4])

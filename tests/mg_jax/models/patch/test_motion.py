@@ -18,9 +18,9 @@ PLAIN = (128 + RNG.integers(-9, 9, (H, W, 3))).astype(np.uint8)
 WORDS = ["translate dx=30 dy=9", "rotate degrees=70", "scale factor=1.7", "translate dx=-60"]
 
 
-def flow(words="translate dx=30 dy=9"):
+def flow(words="translate dx=6 dy=4"):
     one = motions.field(motions.parse(words), ONE)
-    return one + motions.field(motions.parse("translate dx=-20"), OTHER)
+    return one + motions.field(motions.parse("translate dx=-6"), OTHER)
 
 
 @pytest.mark.parametrize("photo", [OBJECTS, PLAIN], ids=["objects", "plain"])

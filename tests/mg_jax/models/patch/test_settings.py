@@ -18,6 +18,7 @@ OUT_OF_RANGE = {
     "clip": [0.0, -1.0, math.nan, math.inf],
     "gradient_every": [0, 101],
     "gradient_through": ["unet"],
+    "stages": [-1, 0, 3],
 }
 
 
@@ -45,6 +46,7 @@ def test_every_setting_but_switches_has_a_range():
         {"guidance_weight": 0.0},
         {"color_weight": 0.0, "flow_weight": 0.0},
         {"clip": 1e-9},
+        {"stages": 1},
     ],
 )
 def test_the_ends_of_a_range_are_in_it(values):
@@ -62,6 +64,11 @@ def test_stages_have_levels_for_all_their_parts(steps, recursions):
         assert schedule.even(stage.levels, stage.start).alpha.shape == (stage.levels,)
     assert (coarse.levels, coarse.repetitions) == (steps, recursions)
     assert fine.start < coarse.start
+
+
+def test_the_fine_stage_may_be_left_out():
+    coarse, _ = stages(Settings())
+    assert stages(Settings(stages=1)) == (coarse,)
 
 
 @pytest.mark.parametrize("size", range(256, 1025, 64))
