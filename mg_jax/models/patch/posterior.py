@@ -19,8 +19,8 @@ class Candidates(NamedTuple):
     """The keys that each tile of queries is compared with."""
 
     keys: Int[Array, "tiles n"]  # their indices
-    few: Bool[Array, " tiles"]  # whether the first 512 are all that a tile has
     tiles: Int[Array, ""]  # so many tiles, the first ones, are in use
+    few: Bool[Array, " tiles"]  # whether the first 512 keys are all that a tile has
 
 
 @jax.custom_vjp

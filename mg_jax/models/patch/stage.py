@@ -174,8 +174,8 @@ def _denoiser(
                 _padded(np.stack([_padded(n, width, count) for n in near]), room, count),
                 jnp.int32,
             ),
-            jnp.asarray(_padded(np.array([len(n) <= FEW for n in near]), room, True)),
             jnp.int32(len(parts)),
+            jnp.asarray(_padded(np.array([len(n) <= FEW for n in near]), room, True)),
         ),
         nearness=jnp.asarray(
             _padded((~moves / (_HOME * cell) ** 2).astype(np.float32), capacity, 0)

@@ -14,7 +14,7 @@ QUERIES, KEYS, VALUES, WEIGHTS = (
     for shape in ((B, TILES, Q, D), (K, D), (K, 3), (B, TILES, Q, 3))
 )
 NEAR = np.stack([RNG.permutation(K)[:6] for _ in range(TILES)])
-CANDIDATES = Candidates(jnp.asarray(NEAR, jnp.int32), jnp.int32(TILES))
+CANDIDATES = Candidates(jnp.asarray(NEAR, jnp.int32), jnp.int32(TILES), jnp.zeros(len(NEAR), bool))
 
 
 def mean_of(queries=QUERIES, candidates=CANDIDATES):
