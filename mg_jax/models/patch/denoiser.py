@@ -70,12 +70,12 @@ def nearest(
 ) -> tuple[Int[Array, "b tiles q"], Float[Array, "b tiles q"]]:
     """Index of the likeliest patch for each pixel of the region, and its logit."""
     keys = _keys(params, level)
-    order = jnp.arange(params.candidates.keys.shape[1], dtype=jnp.float32)
 
     def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q 2"]:
         likeness = jnp.matmul(queries, keys[chosen].T, precision=jax.lax.Precision.HIGHEST)
         # The first of the best, in two plain reductions: XLA's argmax is slow on CPU.
         most = jnp.max(likeness, axis=-1)
+        order = jnp.arange(chosen.size, dtype=jnp.float32)
         best = jnp.min(jnp.where(likeness == most[..., None], order, order.size), axis=-1)
         return jnp.stack([best, most], axis=-1)
 

@@ -9,7 +9,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+FEW = 512
+"""Most tiles, where nothing lands, are compared with no more keys."""
 
 
 class Candidates(NamedTuple):
@@ -17,6 +20,7 @@ class Candidates(NamedTuple):
 
     keys: Int[Array, "tiles n"]  # their indices
     tiles: Int[Array, ""]  # so many tiles, the first ones, are in use
+    few: Bool[Array, " tiles"]  # whether the first 512 keys are all that a tile has
 
 
 @jax.custom_vjp
@@ -82,8 +86,17 @@ def by_tile(
     """Apply `of_tile` to each used tile's candidates and parts of `arrays`, giving `columns`."""
 
     def step(i: Int[Array, ""], out: Array) -> Array:
-        part = of_tile(candidates.keys[i], *(array[:, i] for array in arrays))
-        return out.at[:, i].set(part)
+        def part(keys: Int[Array, " n"]) -> Array:
+            found: Array = of_tile(keys, *(array[:, i] for array in arrays))
+            return found
+
+        keys = candidates.keys[i]
+        found = (
+            jax.lax.cond(candidates.few[i], lambda: part(keys[:FEW]), lambda: part(keys))
+            if keys.size > FEW
+            else part(keys)
+        )
+        return out.at[:, i].set(found)
 
     shape = (*arrays[0].shape[:-1], columns)
     out: Array = jax.lax.fori_loop(

@@ -13,7 +13,7 @@ from mg_jax import guiding, images, schedule
 from mg_jax.models.patch import library
 from mg_jax.models.patch.denoiser import PatchParams
 from mg_jax.models.patch.motion import Motion
-from mg_jax.models.patch.posterior import Candidates
+from mg_jax.models.patch.posterior import FEW, Candidates
 from mg_jax.models.patch.settings import Settings, Stage
 from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
 from mg_jax.models.patch.views import View
@@ -175,6 +175,7 @@ def _denoiser(
                 jnp.int32,
             ),
             jnp.int32(len(parts)),
+            jnp.asarray(_padded(np.array([len(n) <= FEW for n in near]), room, True)),
         ),
         nearness=jnp.asarray(
             _padded((~moves / (_HOME * cell) ** 2).astype(np.float32), capacity, 0)

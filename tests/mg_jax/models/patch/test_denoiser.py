@@ -51,7 +51,9 @@ def params(prior=True, padding=5, region=REGION):
         radius=jnp.asarray([1, 0], jnp.int32),
         source=jnp.asarray(SOURCE),
         pixels=jnp.asarray(padded(pixels, SIDE), jnp.int32)[None],
-        candidates=Candidates(jnp.arange(count + padding, dtype=jnp.int32)[None], jnp.int32(1)),
+        candidates=Candidates(
+            jnp.arange(count + padding, dtype=jnp.int32)[None], jnp.int32(1), jnp.zeros(1, bool)
+        ),
         nearness=jnp.asarray(padded(nearness), jnp.float32),
         prior=jnp.asarray(padded(likely), jnp.float32),
         away=jnp.asarray(padded(away), jnp.float32)[None],
@@ -231,7 +233,9 @@ def test_tiles_change_nothing():
         lambda rows: jnp.concatenate([rows.reshape(2, half, *rows.shape[2:]), rows[:, :half]]),
         (whole.pixels, whole.away, whole.lands),
     )
-    candidates = Candidates(jnp.repeat(whole.candidates.keys, 3, axis=0), jnp.int32(2))
+    candidates = Candidates(
+        jnp.repeat(whole.candidates.keys, 3, axis=0), jnp.int32(2), jnp.zeros(3, bool)
+    )
     tiled = whole._replace(
         pixels=halves[0].at[2].set(SIDE),
         away=halves[1],

@@ -44,7 +44,9 @@ def weights(homes=None, nearness=0.25):
         radius=jnp.asarray([0], jnp.int32),
         source=jnp.asarray(PHOTO),
         pixels=jnp.asarray(np.pad(pixels, filling, constant_values=W), jnp.int32)[None],
-        candidates=Candidates(jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1)),
+        candidates=Candidates(
+            jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1), jnp.zeros(1, bool)
+        ),
         nearness=jnp.full(count + PADDING, nearness),
         prior=jnp.zeros(count + PADDING),
         away=jnp.zeros((1, len(pixels) + PADDING)),

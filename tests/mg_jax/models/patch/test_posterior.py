@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mg_jax.models.patch.posterior import Candidates, by_tile, posterior_mean
+from mg_jax.models.patch.posterior import FEW, Candidates, by_tile, posterior_mean
 
 RNG = np.random.default_rng(0)
 B, TILES, Q, D, K = 2, 3, 4, 5, 17
@@ -14,7 +14,7 @@ QUERIES, KEYS, VALUES, WEIGHTS = (
     for shape in ((B, TILES, Q, D), (K, D), (K, 3), (B, TILES, Q, 3))
 )
 NEAR = np.stack([RNG.permutation(K)[:6] for _ in range(TILES)])
-CANDIDATES = Candidates(jnp.asarray(NEAR, jnp.int32), jnp.int32(TILES))
+CANDIDATES = Candidates(jnp.asarray(NEAR, jnp.int32), jnp.int32(TILES), jnp.zeros(len(NEAR), bool))
 
 
 def mean_of(queries=QUERIES, candidates=CANDIDATES):
@@ -50,6 +50,23 @@ def test_tiles_that_are_not_in_use_give_nothing_and_get_nothing(used):
     gradient = np.asarray(jax.grad(lambda q: jnp.sum(WEIGHTS * mean_of(q, some)))(QUERIES))
     assert not gradient[:, used:].any()
     assert gradient[:, :used].any() or used == 0
+
+
+def test_a_tile_with_few_keys_is_compared_with_no_more():
+    """What comes after them is padding, which never counts; there it is not computed at all."""
+    keys = jnp.concatenate([KEYS, jnp.full((1, D), -1e3)])
+    values = jnp.concatenate([VALUES, jnp.ones((1, 3))])
+    padded = jnp.pad(CANDIDATES.keys, ((0, 0), (0, FEW)), constant_values=K)
+    queries = jnp.abs(QUERIES)
+
+    def mean(few):
+        candidates = Candidates(padded, CANDIDATES.tiles, jnp.full(TILES, few))
+        return posterior_mean(queries, keys, values, candidates)
+
+    np.testing.assert_allclose(mean(True), mean(False), atol=1e-6)
+    hidden = jnp.roll(padded, FEW, axis=1)  # the keys themselves beyond the first 512
+    none = Candidates(hidden, CANDIDATES.tiles, jnp.ones(TILES, bool))
+    np.testing.assert_allclose(posterior_mean(queries, keys, values, none), 1.0, atol=1e-6)
 
 
 def test_the_order_of_candidates_does_not_matter():
