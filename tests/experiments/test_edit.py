@@ -12,6 +12,7 @@ from absl import flags
 from absl.testing import flagsaver
 from PIL import Image
 
+import mg_jax
 from experiments import command, edit, motion_flags
 from flows import files, motions, tensors
 from mg_jax import editing, images, metrics, reference
@@ -130,6 +131,19 @@ def test_a_whole_run(work, capsys):
     digest = hashlib.sha256((work / "photo.png").read_bytes()).hexdigest()
     assert config["inputs"][str(work / "photo.png")] == digest
     assert str(work / "ramp.npy") in config["inputs"]
+
+
+def test_a_preview_is_the_motion_carried_out_at_once(work):
+    out = work / "out"
+    assert call(*moved(work), "--model=preview", f"--out={out}") == 0
+    assert {path.name for path in out.iterdir()} == OUTPUTS
+    photo = images.read(work / "photo.png")
+    mask = np.asarray(Image.open(work / "mask.png"))
+    flow = motions.field(motions.parse("translate dx=30 dy=2"), mask)
+    order = mask.astype(np.int32)
+    shown = mg_jax.preview(photo, flow, order)
+    np.testing.assert_array_equal(images.read(out / "edited.png"), shown)
+    assert json.loads((out / "metrics.json").read_text())["model"] == "preview"
 
 
 def test_a_large_turned_photo_comes_back_at_full_size(work, monkeypatch):
@@ -457,6 +471,8 @@ REFUSED = [
     ("--model: no/such", "hub", (PHOTO, FLOW, "--model=no/such")),
     ("--steps", "1000", (PHOTO, FLOW, "--model={}", "--steps=1000")),
     ("--dtype", "not for the model patch", (PHOTO, FLOW, "--dtype=bfloat16")),
+    ("--steps", "not for the model preview", (PHOTO, FLOW, "--model=preview", "--steps=5")),
+    ("--prompt", "preview model reads no", (PHOTO, FLOW, "--model=preview", "--prompt=a cup")),
     ("--trajectory", "not for the model", (PHOTO, FLOW, "--trajectory=x.safetensors")),
     ("--null_text", "not for the model patch", (PHOTO, FLOW, "--null_text=3")),
     ("{}/absent: no such folder", "pred.png", ("--reference_dir={}/absent",)),
