@@ -139,6 +139,8 @@ def _land(
         covered = np.where(hit, np.clip((inside - 0.5) * 2 * scale + 0.5, 0, 1), 0)
         origin = nearest.value(origin, covered > 0)
     colors = nearest.value(mean[..., 4:], hit) if shrunk else None
+    # Points at the frame's pixels reach beyond their middles.
+    origin = np.clip(origin, 0, np.array(layer.shape[::-1]) - 1)
     return Landed(covered, origin.astype(np.float32), colors)
 
 

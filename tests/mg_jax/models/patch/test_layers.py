@@ -287,3 +287,15 @@ def test_what_the_frame_cuts_off_goes_on_mirrored(side):
 def test_what_is_not_cut_off_or_moves_outwards_does_not_go_on():
     for mask, words in ((SQUARE, "translate dx=9"), (X < 10, "translate dx=-5")):
         assert len(landed(field(words, mask))) == 1
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.3, 3.0])
+def test_origins_lie_in_the_picture_also_at_its_frame(factor):
+    """A layer that fills the picture, scaled about a corner: its last pixels reach beyond it."""
+    shape = (24, 32)
+    y, x = np.mgrid[:24, :32].astype(np.float32)
+    flow = (factor - 1) * np.stack([x - 31.5, y - 23.5], axis=-1)
+    photo = np.zeros((*shape, 3), np.float32)
+    for layer in layers.landed(photo, flow, np.ones(shape, int)):
+        assert layer.origin.min() >= 0
+        assert (layer.origin <= [31, 23]).all()
