@@ -258,7 +258,7 @@ def test_in_a_preview_the_order_decides_where_objects_meet():
 
 def test_a_preview_refuses_what_an_edit_does():
     for name, bad in (
-        ("image", {"image": photo()[:8]}),
+        ("image", {"image": photo()[:8], "flow": flow()[:8]}),
         ("flow", {"flow": 0 * flow()}),
         ("order", {"order": np.full((H, W), -1)}),
     ):
