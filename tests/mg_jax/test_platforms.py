@@ -155,8 +155,9 @@ def test_lengths_that_cudnn_has_no_gradient_for_are_not_fused():
         assert fused_calls(export(jax.jit(slopes), [x, x, x], "cuda")) == fused
 
 
-@pytest.mark.parametrize("model", ["patch", "diffusion"])
-def test_a_level_exported_for_all_platforms_runs_on_this_one(model):
+# The patch model's prior is a difference of squares near 1e5: each program rounds its logits by 1e-2.
+@pytest.mark.parametrize(("model", "apart"), [("patch", 1e-2), ("diffusion", 1e-4)])
+def test_a_level_exported_for_all_platforms_runs_on_this_one(model, apart):
     program, arguments = patch_level() if model == "patch" else diffusion_level("float32")
     given, structure = jax.tree.flatten(arguments())
     program = flat(program, structure)
@@ -164,4 +165,4 @@ def test_a_level_exported_for_all_platforms_runs_on_this_one(model):
     assert exported.platforms == tuple(FUSED)
     for one, other in zip(jax.jit(exported.call)(given), program(given), strict=True):
         one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
-        assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
+        assert np.linalg.norm(one - other) <= apart * np.linalg.norm(other)
