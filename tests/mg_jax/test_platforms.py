@@ -155,7 +155,7 @@ def test_lengths_that_cudnn_has_no_gradient_for_are_not_fused():
         assert fused_calls(export(jax.jit(slopes), [x, x, x], "cuda")) == fused
 
 
-# The patch model's prior is a difference of squares near 1e5: each program rounds its logits by 1e-2.
+# The patch model's prior is a difference of squares near 1e5: programs round its logits by 1e-2.
 @pytest.mark.parametrize(("model", "apart"), [("patch", 1e-2), ("diffusion", 1e-4)])
 def test_a_level_exported_for_all_platforms_runs_on_this_one(model, apart):
     program, arguments = patch_level() if model == "patch" else diffusion_level("float32")
