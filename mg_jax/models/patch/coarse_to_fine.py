@@ -1,4 +1,4 @@
-"""An patch edit from photo and flow to full size: two stages of guided sampling, then copying.
+"""A patch edit from photo and flow to full size: two stages of guided sampling, then copying.
 
 Coarse: from pure noise. While the estimate is too blurred to have a flow, colours alone guide it,
 along the target flow; then the paper's energy; the last levels run free. Fine: from the coarse

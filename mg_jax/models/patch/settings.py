@@ -1,4 +1,4 @@
-"""What may be set of an patch edit; the defaults are one setting for all photos."""
+"""What may be set of a patch edit; the defaults are one setting for all photos."""
 
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
