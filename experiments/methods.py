@@ -27,7 +27,6 @@ from mg_jax.cases import Case, edit_region
 from mg_jax.filling import fill
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
-from mg_jax.models.patch.settings import stages
 from mg_jax.settings import Settings
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -83,7 +82,7 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
         "no_fine_stage": _guided(editing.PATCH, without(stages=1)),
         "no_guidance": _guided(editing.PATCH, without(guidance_weight=0.0)),
         "shared_gradients": _guided(editing.PATCH, without(gradient_every=2)),
-        "estimate_gradients": _guided(editing.PATCH, without(gradient_through="estimate")),
+        "denoiser_gradients": _guided(editing.PATCH, without(gradient_through="denoiser")),
     }
 
 
@@ -172,7 +171,7 @@ def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Pict
         _guide(),
         noise.keys(seed, 1),
         settings,
-        np.ones(sum(stage.levels for stage in stages(settings))),
+        np.ones(settings.steps),
         lambda _: None,
     )
     picture: np.ndarray = edited[0]

@@ -84,10 +84,11 @@ _gradient_through = flags.DEFINE_enum(
     "gradient_through",
     None,
     ["denoiser", "estimate"],
-    "What gradients go through: the denoiser, too, or only what follows it (denoiser).",
+    "What gradients go through: the denoiser, too, or only what follows it"
+    " (denoiser; estimate with the patch model).",
 )
 _stages = flags.DEFINE_integer(
-    "stages", None, "Of the patch model: 2, or 1, the coarse one alone (2)."
+    "stages", None, "Of the patch model: 2, or 1, without matching on the fine grid (2)."
 )
 _guided_from = flags.DEFINE_float(
     "guided_from", None, "Share of Stable Diffusion's levels that run first, not guided (0)."

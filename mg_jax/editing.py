@@ -16,7 +16,6 @@ from mg_jax import checking, metrics, noise, parallel
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import Motion, understood
 from mg_jax.models.patch.settings import Settings as PatchSettings
-from mg_jax.models.patch.settings import stages
 from mg_jax.models.stable_diffusion import guided, loading
 from mg_jax.models.stable_diffusion.given import NOTHING, Given, in_pixels
 from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
@@ -113,7 +112,7 @@ def edit(
         ramp=ramp,
         given=given,
     )
-    ramp = np.ones(_levels(settings)) if ramp is None else ramp
+    ramp = np.ones(settings.steps) if ramp is None else ramp
     flow = flow.astype(np.float32)
     motion = understood(image, flow, order) if model in (PATCH, PREVIEW) else None
     if given.keep is not None:
@@ -194,7 +193,7 @@ def check(
     if keep_mask is not None:
         checking.keep_mask(keep_mask, image.shape[:2])
     if ramp is not None:
-        checking.ramp(ramp, _levels(settings))
+        checking.ramp(ramp, settings.steps)
     if model in (PATCH, PREVIEW) and any(one is not None for one in given):
         raise ValueError(f"given: not for the {model} model; expected nothing")
     _sampler(model, prompt, flow_model, settings, given)
@@ -293,9 +292,3 @@ def _previewed(
     none, nothing = np.zeros(0, np.int64), np.zeros((0, keys.size))
     trace = Trace(none, none, none, nothing, nothing, nothing, nothing)
     return np.stack([picture] * keys.size), trace
-
-
-def _levels(settings: Settings) -> int:
-    if isinstance(settings, PatchSettings):
-        return sum(stage.levels for stage in stages(settings))
-    return settings.steps

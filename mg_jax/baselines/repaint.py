@@ -16,6 +16,7 @@ from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.settings import Settings, coarse, fine
 
 _RESAMPLINGS = 4
+_AGAIN = 400  # of 1000: the time from which the fine grid is sampled
 
 
 def repaint(
@@ -24,13 +25,14 @@ def repaint(
     key: Key[Array, ""],
     settings: Settings,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Fill the warp's holes from pure noise, by both stages of an edit with these settings."""
+    """Fill the warp's holes, from pure noise on the coarse grid, then anew on the fine one."""
     picture, holes = forward(photo, flow)
     if not holes.any():
         return picture
     task = unguided.task(photo, flow, picture, holes, settings)
     first = unguided.prepared(task, coarse(settings), settings)
-    second = unguided.prepared(task, fine(settings), settings)
+    again = fine(settings)._replace(levels=-(-settings.steps // 2), start=_AGAIN)
+    second = unguided.prepared(task, again, settings)
     nothing = jnp.zeros_like(first.problem.edit.source)
     start = coarse_to_fine.noised(first, nothing, key[None])
     drawn = unguided.draw(first, start, key, _RESAMPLINGS, coarse_to_fine.REACH[0])

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from flows import nearest
 from mg_jax import images
 from mg_jax.models.patch.completion import complete
-from mg_jax.models.patch.matting import stained
+from mg_jax.models.patch.matting import SEEN, Matte, stained
 from mg_jax.models.patch.motion import Motion
 
 # As a share of the picture's size: so far behind where the object lands the background goes on.
@@ -20,10 +20,12 @@ class Background(NamedTuple):
 
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]; where nothing moves, the photo
     left: Bool[np.ndarray, "H W"]  # where the object has left, and a rim of where it lands
+    hidden: Bool[np.ndarray, "H W"]  # where it was and is: what is behind it is not known
 
 
 def behind(
     photo: Float[np.ndarray, "H W 3"],
+    cut: Matte,
     motion: Motion,
     shape: tuple[int, int],
     drawn: np.random.Generator | None = None,
@@ -34,7 +36,7 @@ def behind(
     one, or one that is `drawn`.
     """
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
-    gone = stained(photo, motion.moving)
+    gone = stained(photo, motion.moving) | (cut.opacity > SEEN)
     covered = nearest.distance(~motion.landed) > _BEHIND * size
     return continued(photo, gone, ~covered, shape, drawn)
 
@@ -49,7 +51,7 @@ def continued(
     """The known part of a picture in [-1, 1], gone on into what is unknown of it and wanted.
 
     Cells of the grid of `shape` are copied from the known part, their pixels with them. What is
-    unknown and not wanted stays as it is.
+    unknown and not wanted is not continued, but like what is nearest.
     """
     known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)
@@ -61,5 +63,5 @@ def continued(
     here = np.moveaxis(np.indices(lengths), 0, -1)
     there = np.clip(here + offset, 0, np.array(lengths) - 1)
     copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
-    picture = np.where((hole[cell] & unknown)[..., None], copied, photo)
-    return Background(picture.astype(np.float32), hole[cell])
+    picture = np.where(unknown[..., None], copied, photo)
+    return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell])

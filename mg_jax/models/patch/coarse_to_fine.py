@@ -1,15 +1,15 @@
-"""A patch edit from photo and flow to full size: two stages of guided sampling, then copying.
+"""A patch edit from photo and flow to full size: guided sampling on a coarse grid, then copying.
 
-Coarse: from pure noise. While the estimate is too blurred to have a flow, colours alone guide it,
-along the target flow; then the paper's energy; the last levels run free. Fine: from the coarse
-result, magnified and noised again. Each stage ends on coherent patches of the photo, and the
-full-size picture is copied from the photo by the fine stage's matches.
+Sampling starts from pure noise. While the estimate is too blurred to have a flow, colours alone
+guide it, along the target flow; then the paper's energy; the last levels run free. What came out
+is matched with the photo's patches, on the coarse grid and on one twice as fine, and the full-size
+picture is copied from the photo by these matches.
 """
 
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -59,51 +59,41 @@ def run(
 ) -> tuple[UInt8[np.ndarray, "b H W 3"], Trace]:
     """Edited pictures of the photo's size, one a key; outside `region` they are the photo.
 
-    `ramp` has a value for each level of both stages.
+    `ramp` has a value for each level.
     """
-    both = stages(settings)
-    levels = [stage.levels for stage in both]
+    coarse, *finer = stages(settings)
     pictures = seen(photo, motion, settings)
 
-    def ready(number: int) -> tuple[Prepared, Problem]:
-        begin = sum(levels[:number])
-        found = prepare(
-            both[number],
+    def ready(stage: Stage, params: Any, features: Callable[..., Any]) -> Prepared:
+        return prepare(
+            stage,
             settings,
             images.to_float(photo),
             motion,
             region,
             pictures,
-            ramp[begin : begin + levels[number]],
-            raft.params,
-            guiding.features(raft),
+            ramp[: stage.levels],
+            params,
+            features,
         )
+
+    def sampled() -> tuple[Prepared, Problem]:
+        found = ready(coarse, raft.params, guiding.features(raft))
         return found, guiding.repeated(found.problem, keys.shape[0])
 
     rows: list[Trace] = []
-    image: Image | None = None
-    steps = jnp.zeros((), jnp.int32)
-    # While a stage is sampled, the next is prepared, and its programs compiled.
+    # While the device samples, the fine grid is prepared, and programs are compiled.
     with parallel.beside() as helper:
-        tasks = [
-            _task(
-                helper,
-                functools.partial(ready, i),
-                _segments(stage, settings, raft),
-                settings,
-                keys,
-            )
-            for i, stage in enumerate(both)
-        ]
-        for number, task in enumerate(tasks):
-            prepared, _ = task.ready.result()
-            state = State(_start(prepared, image, keys), steps)
-            for done in sampling.behind(_levels(task, keys, state)):
-                rows.append(tracing.of_level(done.info, number, done.level))
-                reached = sum(levels[:number]) + done.level + 1
-                report(tracing.progress(rows[-1], reached, sum(levels)))
-            steps = done.state.steps
-            image, matches = snapped(prepared, done.state.z, REACH[number])
+        task = _task(helper, sampled, _segments(coarse, settings, raft), settings, keys)
+        fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
+        prepared, problem = task.ready.result()
+        state = kernel.init(noise.start(keys, (keys.shape[0], *problem.edit.source.shape[1:])))
+        for done in sampling.behind(_levels(task, keys, state)):
+            rows.append(tracing.of_level(done.info, 0, done.level))
+            report(tracing.progress(rows[-1], done.level + 1, coarse.levels))
+        image, matches = snapped(prepared, done.state.z, REACH[0])
+        for grid in fine:
+            image, matches = snapped(grid.result(), larger(grid.result(), image), REACH[1])
     full = [photo, *(images.to_uint8(view.picture) for view in pictures[1:])]
     copied = [copy(photo, full, region, np.asarray(m)) for m in matches]
     return np.stack(copied), tracing.joined(rows)
@@ -126,18 +116,16 @@ def preview(
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:
     """A picture at the noise of the stage's first level, brought to its grid if it is smaller."""
+    alpha = ready.schedule.alpha[0]
+    image = larger(ready, image)
+    return jnp.sqrt(alpha) * image + jnp.sqrt(1 - alpha) * noise.start(keys, image.shape)
+
+
+def larger(ready: Prepared, image: Float[Array, "b h w 3"]) -> Float[Array, "b H W 3"]:
+    """A picture brought to a stage's grid, of which its own is a part in whole numbers."""
     sides = zip(image.shape[1:3], ready.problem.edit.source.shape[1:3], strict=True)
     down, across = (magnifier(small, large // small) for small, large in sides)
-    alpha = ready.schedule.alpha[0]
-    large = magnify((down, across), image)
-    return jnp.sqrt(alpha) * large + jnp.sqrt(1 - alpha) * noise.start(keys, large.shape)
-
-
-def _start(ready: Prepared, image: Image | None, keys: Key[Array, " b"]) -> Latent:
-    """Pure noise, or the result of the stage before, noised again."""
-    if image is None:
-        return noise.start(keys, (keys.shape[0], *ready.problem.edit.source.shape[1:]))
-    return noised(ready, image, keys)
+    return magnify((down, across), image)
 
 
 def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from flows import nearest
 from flows.masks import TEAR
+from mg_jax.models.patch.matting import SEEN, Matte
 
 # Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
 _EDGE = 0.25, 0.75
@@ -32,7 +33,7 @@ class Landed(NamedTuple):
 
     covered: Float[np.ndarray, "H W"]  # share of each pixel
     origin: Float[np.ndarray, "H W 2"]  # (x, y) before; where nothing lands, that of the nearest
-    mean: Float[np.ndarray, "H W 3"] | None  # colour, averaged, of a layer that shrinks
+    color: Float[np.ndarray, "H W 3"]  # where it covers any
 
 
 def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
@@ -48,19 +49,21 @@ def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
 
 
 def landed(
-    photo: Float[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
-    order: Int[np.ndarray, "H W"],
+    cut: Matte, flow: Float[np.ndarray, "H W 2"], order: Int[np.ndarray, "H W"]
 ) -> Iterator[Landed]:
-    """Every layer after its motion, the lowest first; what goes on beyond the frame is below it."""
+    """Every layer after its motion, the lowest first; what goes on beyond the frame is below it.
+
+    What is seen of a layer beside its mask moves as its nearest pixel, and that one's slope, say.
+    """
     moving = order > 0
     change = slopes(flow, moving)
+    beside = np.where(cut.opacity > SEEN, nearest.value(order, moving), 0)
     for label in np.unique(order[moving]):
         layer = order == label
-        beyond = None if layer.all() else _beyond(flow, layer)
+        beyond = None if layer.all() else _beyond(cut, flow, layer)
         if beyond is not None:
             yield beyond
-        yield _land(photo, flow, layer, change)
+        yield _land(cut, flow, layer, layer | (beside == label), change)
 
 
 def slopes(
@@ -86,22 +89,26 @@ def slopes(
 
 
 def _land(
-    photo: Float[np.ndarray, "H W 3"],
+    cut: Matte,
     flow: Float[np.ndarray, "H W 2"],
     layer: Bool[np.ndarray, "H W"],
+    wide: Bool[np.ndarray, "H W"],
     change: Float[np.ndarray, "2 H W 2 2"],
 ) -> Landed:
+    """Carry a layer, and what is seen of it beside its mask: `wide` has both."""
     jacobian = change[:, layer].mean(axis=0) + np.eye(2)
     scale = float(np.sqrt(np.median(np.abs(np.linalg.det(jacobian)))))
     shrunk = float(np.median(_singular(jacobian)[1])) < _SHRUNK
     enlarged = scale > _ENLARGED
-    wide = layer
     if enlarged:  # its smooth outline lies between its pixels, on either side of the mask's
-        wide = ndimage.binary_dilation(layer, np.ones((3, 3)))
-        place = nearest.place(layer)
-        change = change[:, place[0], place[1]]
-        back = np.indices(layer.shape) - place
-        flow = flow[tuple(place)] + np.einsum("hwij,jhw->hwi", change.mean(axis=0), back[::-1])
+        wide = ndimage.binary_dilation(wide, np.ones((3, 3)))
+    place = nearest.place(layer)
+    change = change[:, place[0], place[1]]
+    back = np.indices(layer.shape) - place
+    flow = flow[tuple(place)] + np.einsum("hwij,jhw->hwi", change.mean(axis=0), back[::-1])
+    # Beyond its own edges it is read as at them.
+    opacity = nearest.value(cut.opacity, wide)
+    premultiplied = np.append(opacity[..., None] * cut.color, opacity[..., None], axis=-1)
     slope = change.mean(axis=0) + np.eye(2)
     rows, columns = np.nonzero(wide)
     moved, change = flow[wide], change[:, wide]
@@ -109,7 +116,7 @@ def _land(
     turned = np.median(np.linalg.det(jacobian)) < 0
     far = np.linalg.norm(moved, axis=-1)
     nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
-    sums = _Sums(layer.shape, 7 if shrunk else 4)
+    sums = _Sums(layer.shape, 8 if shrunk else 4)
     # Points so dense that the most stretched pixels leave no hole, and four a pixel at least.
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
     dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
@@ -126,22 +133,48 @@ def _land(
             share = (np.maximum(-area if turned else area, 0) / fine**2).ravel()
             x, y = (columns[some] + offset_x).ravel(), (rows[some] + offset_y).ravel()
             to_x, to_y = x + goal[..., 0].ravel(), y + goal[..., 1].ravel()
-            values = [x, y, to_x, to_y, *(_read(photo, x, y).T if shrunk else ())]
+            values = [x, y, to_x, to_y, *(_read(premultiplied, x, y).T if shrunk else ())]
             weight = share * np.tile(nearer[some], len(part))
             sums.add(to_x, to_y, share, weight, values)
     covered, mean = sums.weight, sums.means()
     covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     hit = covered > 0
     origin = nearest.value(_centred(mean[..., :2], mean[..., 2:4], slope, wide), hit)
-    if enlarged:
-        soft = ndimage.gaussian_filter(layer.astype(np.float64), _SMOOTH)
-        inside = _read(soft[..., None], origin[..., 0], origin[..., 1])[..., 0]
-        covered = np.where(hit, np.clip((inside - 0.5) * 2 * scale + 0.5, 0, 1), 0)
-        origin = nearest.value(origin, covered > 0)
-    colors = nearest.value(mean[..., 4:], hit) if shrunk else None
     # Points at the frame's pixels reach beyond their middles.
     origin = np.clip(origin, 0, np.array(layer.shape[::-1]) - 1)
-    return Landed(covered, origin.astype(np.float32), colors)
+    if shrunk:
+        color = mean[..., 4:7] / np.maximum(mean[..., 7:], 1e-6)
+        return Landed(covered * mean[..., 7], origin.astype(np.float32), color)
+    if not enlarged:
+        return _colored(cut.color, opacity, covered, origin)
+    # An edge is as sharp as it was.
+    soft = ndimage.gaussian_filter(np.where(wide, cut.opacity, 0), _SMOOTH)
+    soft = _at(soft[..., None], origin, hit)[..., 0]
+    soft = np.clip((soft - 0.5) * 2 * scale + 0.5, 0, 1)
+    return Landed(np.where(hit, soft, 0), origin.astype(np.float32), _at(cut.color, origin, hit))
+
+
+def _colored(
+    color: Float[np.ndarray, "H W 3"],
+    opacity: Float[np.ndarray, "H W"],
+    covered: Float[np.ndarray, "H W"],
+    origin: Float[np.ndarray, "H W 2"],
+) -> Landed:
+    """A layer that takes colour and opacity from its origins."""
+    there = covered > 0
+    opacity = _at(opacity[..., None], origin, there)[..., 0]
+    return Landed(covered * opacity, origin.astype(np.float32), _at(color, origin, there))
+
+
+def _at(
+    picture: Float[np.ndarray, "H W c"],
+    origin: Float[np.ndarray, "H W 2"],
+    there: Bool[np.ndarray, "H W"],
+) -> Float[np.ndarray, "H W c"]:
+    """The picture at the origins of the pixels of `there`; 0 elsewhere."""
+    out = np.zeros((*there.shape, picture.shape[-1]), np.float32)
+    out[there] = _read(picture, *origin[there].T)
+    return out
 
 
 def _centred(
@@ -167,7 +200,9 @@ def _centred(
     return np.where((own > 0.999) & ~flat[..., None], middle, origin)
 
 
-def _beyond(flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]) -> Landed | None:
+def _beyond(
+    cut: Matte, flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]
+) -> Landed | None:
     """What a layer that the frame cuts off goes on as, mirrored at the frame; None if not cut."""
     height, width = layer.shape
     most = int(_FARTHEST * np.sqrt(layer.size))
@@ -202,7 +237,8 @@ def _beyond(flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]) ->
     covered = np.clip((sums.weight - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     if not (covered > 0).any():
         return None
-    return Landed(covered, nearest.value(sums.means(), covered > 0).astype(np.float32), None)
+    origin = nearest.value(sums.means(), covered > 0)
+    return _colored(cut.color, nearest.value(cut.opacity, layer), covered, origin)
 
 
 class _Sums:

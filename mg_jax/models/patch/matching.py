@@ -16,8 +16,10 @@ from mg_jax.types import Schedule
 # home is near.
 _ALPHA = 0.9
 _SLACK = 2  # cells: a match so near home is at home
-# So much likelier must another patch be than the one at home: they differ by a tenth a value.
-_LIKELIER = 7.0
+# So much likelier must another patch be than the one at home: they differ by a fifth a value.
+_LIKELIER = 28.0
+_ROUND = 1 / 16  # of the picture's size: so far round a cell is looked how many have arrived
+_MOST = 0.5  # of what lands there: if more has arrived, the cell goes where it belongs
 
 
 def match(
@@ -32,7 +34,7 @@ def match(
     `places` says that of each key, `home` which key lies at a place; `radius` is the position in
     the schedule of the radius to use. A patch at home is taken if it is nearly as likely, or if
     the likeliest lies within two cells of it: that is where the motion wants it, as well as the
-    sampler could tell.
+    sampler could tell. So is one of what moves if most of that has arrived round it.
     """
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
@@ -49,9 +51,32 @@ def match(
     first = jnp.argmax(likely, axis=0)
     own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
     best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
+    best = _coherent(params, places, at_home[-1], best, (height, width))
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
     return itself.at[row, column].set(places[best], mode="drop")
+
+
+def _coherent(
+    params: PatchParams,
+    places: Int[Array, "k 3"],
+    moved: Int[Array, "tiles q"],
+    best: Int[Array, "tiles q"],
+    shape: tuple[int, int],
+) -> Int[Array, "tiles q"]:
+    """The matches, but for cells astray among such as have arrived; `moved` is what belongs there.
+
+    What has arrived nowhere near, because guidance did not bring it, stays as it was sampled.
+    """
+    row, column = params.pixels[..., 0], params.pixels[..., 1]
+    lands = params.lands > 0.5 * jnp.max(params.lands)
+    lands &= (places[moved][..., 1:] == params.pixels).all(axis=-1)
+    counted = jnp.stack([lands & (best == moved), lands], axis=-1).astype(jnp.float32)
+    grid = jnp.zeros((*shape, 2)).at[row, column].set(counted, mode="drop")
+    side = 2 * round(_ROUND * (shape[0] * shape[1]) ** 0.5) + 1
+    sums = jax.lax.reduce_window(grid, 0.0, jax.lax.add, (side, side, 1), (1, 1, 1), "SAME")
+    arrived, there = jnp.moveaxis(sums.at[row, column].get(mode="clip"), -1, 0)
+    return jnp.where(lands & (arrived > _MOST * there), moved, best)
 
 
 def vote(

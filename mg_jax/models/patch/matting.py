@@ -1,25 +1,32 @@
-"""How opaque the rim of a moving object is: a mask drawn by hand has some background at its rim.
+"""How much of each pixel is the moving object: the opacity of its rim.
 
-A rim pixel I is a mixture α·F + (1−α)·B of the object's colour F, found further inside, and the
-background's B, found outside; α is where I lies between the two. Before another background B′
-the pixel is I + (1−α)·(B′ − B).
+A mask drawn by hand has some background at its rim, and hair and shadow lie outside it. Near the
+mask's outline a pixel is a mixture α·F + (1−α)·B of the object's colour F and the background's B.
+In a small window F and B lie on lines in colour space, so that α is affine in the colours; the
+opacity that is so in every window, as well as can be, solves a sparse linear system (Levin,
+Lischinski & Weiss 2008, "A Closed-Form Solution to Natural Image Matting"). F is then read from the
+opaque neighbours (Forte 2021, "Approximate Fast Foreground Colour Estimation").
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import splu
 
 from flows import nearest
 
+SEEN = 0.1
+"""A pixel that is less opaque shows nothing of the object."""
+
 # Shares of the picture's size.
-_RIM = 1 / 64  # so wide is the rim, inside the mask
-_AWAY = 1 / 170  # so far outside the mask the background is seen without the object
-_SMOOTH = 1.0  # pixels: deviation of the blur that colours are read from
-_ALIKE = 0.15  # in [-1, 1]: object and background closer than this cannot be told apart
-_CLEAR = 0.5  # the background shows through up to the first pixels more opaque than this
-_LOOSE = 0.6  # share of an outline that is clear, from which on the mask is larger than the object
+_INSIDE = 1 / 64  # deeper inside the mask all is object
+_OUTSIDE = 1 / 128  # farther outside nothing is
+_SHORT = 1 / 128  # what moves by less has no rim of its own: its mask is taken as it is
+_VARIES = 1e-5  # variance of a window's colours, in [0, 1], that is noise
+_MASK = 1e-2  # weight of the mask's own word, beside a window's
+_BLURS = 1 / 12, 1 / 85  # of the means from which colours are read
 _EDGE = 1 / 128  # so far outside the mask the object's edge may show
 _ROUND = 1 / 64  # deviation of the window that shows how the background varies
 _FARTHER = 1 / 32  # so far outside the mask is looked for comparison
@@ -29,49 +36,87 @@ _FEW = 1e-3  # of a window: too little to compare with
 
 
 class Matte(NamedTuple):
-    """The object's rim."""
+    """An object cut out of its photo."""
 
-    opacity: Float[np.ndarray, "H W"]  # α: 1 inside the object; outside the mask its edge's
-    background: Float[np.ndarray, "H W 3"]  # B
-
-
-def matte(photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]) -> Matte:
-    """Opacity of a moving object, and what is behind its rim; the photo in [-1, 1]."""
-    size = float(np.sqrt(moving.size))
-    depth, away = nearest.distance(~moving), nearest.distance(moving)
-    deep = depth > _RIM * size
-    rim = moving & ~deep
-    smooth = ndimage.gaussian_filter(photo, (_SMOOTH, _SMOOTH, 0))
-    background = nearest.value(smooth, away > _AWAY * size)
-    difference = nearest.value(smooth, deep) - background
-    square = np.square(difference).sum(axis=-1)
-    alpha = ((photo - background) * difference).sum(axis=-1) / np.maximum(square, _ALIKE**2)
-    thick = nearest.distance(deep) <= 2 * _RIM * size
-    told = rim & (square > _ALIKE**2) & thick
-    alpha = np.where(told, np.clip(alpha, 0, 1), 1)
-    clear = alpha < _CLEAR
-    reached = ndimage.binary_propagation(
-        ~moving, mask=~moving | (clear & _loose(moving, clear, told & (depth <= 1)))
-    )
-    near = ndimage.binary_dilation(reached)
-    opacity = np.where(near & moving, alpha, 1).astype(np.float32)
-    return Matte(nearest.value(opacity, moving), background)
+    opacity: Float[np.ndarray, "H W"]  # α: 1 inside the object, 0 outside
+    color: Float[np.ndarray, "H W 3"]  # F: the photo where α is 1
 
 
-def _loose(
+def matte(
+    photo: Float[np.ndarray, "H W 3"],
+    flow: Float[np.ndarray, "H W 2"],
     moving: Bool[np.ndarray, "H W"],
-    clear: Bool[np.ndarray, "H W"],
-    outline: Bool[np.ndarray, "H W"],
-) -> Bool[np.ndarray, "H W"]:
-    """Mark the parts of a mask that were drawn larger than the object.
+) -> Matte:
+    """Opacity and colour of what moves; the photo in [-1, 1].
 
-    An object may look like its background somewhere, but hardly all round.
+    Where the motion is short (at a joint, or where it begins) there is no rim, and thin parts do
+    not say what colour they have: there opacity is the mask's, as it is where the object and its
+    background look alike.
     """
-    parts, count = ndimage.label(moving)
-    outlines = parts[outline]
-    shown = np.bincount(outlines[clear[outline]], minlength=count + 1)
-    loose = shown > _LOOSE * np.bincount(outlines, minlength=count + 1)
-    return np.asarray(loose[parts])
+    size = float(np.sqrt(moving.size))
+    opacity = moving.astype(np.float32)
+    jump = np.linalg.norm(nearest.value(flow, moving), axis=-1)
+    depth, away = nearest.distance(~moving), nearest.distance(moving)
+    deep = depth > _INSIDE * size
+    rim = ~deep & (away <= _OUTSIDE * size) & (jump > _SHORT * size)
+    rim &= nearest.distance(deep) <= 2 * _INSIDE * size
+    if moving.all() or not rim.any():
+        return Matte(opacity, photo)
+    opacity[rim] = _solved((photo + 1) / 2, opacity, rim)
+    return Matte(opacity, _color(photo, opacity, rim, size))
+
+
+def _solved(
+    photo: Float[np.ndarray, "H W 3"],
+    mask: Float[np.ndarray, "H W"],
+    rim: Bool[np.ndarray, "H W"],
+) -> Float[np.ndarray, " n"]:
+    """Opacity of the rim's pixels: the matting Laplacian's, the mask given outside the rim."""
+    height, width = rim.shape
+    if min(height, width) < 3:
+        return np.asarray(mask[rim])
+    near = ndimage.binary_dilation(rim, np.ones((3, 3)))[1:-1, 1:-1]
+    row, column = (1 + middle for middle in np.nonzero(near))
+    across = np.tile([-1, 0, 1], 3)
+    pixel = (row[:, None] + np.repeat([-1, 0, 1], 3)) * width + column[:, None] + across
+    color = photo.reshape(-1, 3)[pixel].astype(np.float64)
+    color -= color.mean(axis=1, keepdims=True)
+    spread = np.einsum("nki,nkj->nij", color, color) / 9 + _VARIES / 9 * np.eye(3)
+    alike = (1 + color @ np.linalg.inv(spread) @ np.swapaxes(color, 1, 2)) / 9
+    weight = np.eye(9) - alike
+    number = np.full(rim.size, -1)
+    number[rim.ravel()] = np.arange(rim.sum())
+    here, there = np.broadcast_arrays(number[pixel][:, :, None], number[pixel][:, None])
+    count = int(rim.sum())
+    linked, given = (here >= 0) & (there >= 0), (here >= 0) & (there < 0)
+    laplacian = sparse.csc_array(
+        (weight[linked], (here[linked], there[linked])), shape=(count, count)
+    )
+    told = np.broadcast_to(mask.ravel()[pixel][:, None], weight.shape)
+    wanted = _MASK * mask[rim] - np.bincount(here[given], (weight * told)[given], count)
+    system = laplacian + _MASK * sparse.eye_array(count, format="csc")
+    return np.asarray(np.clip(splu(system).solve(wanted), 0, 1))
+
+
+def _color(
+    photo: Float[np.ndarray, "H W 3"],
+    opacity: Float[np.ndarray, "H W"],
+    rim: Bool[np.ndarray, "H W"],
+    size: float,
+) -> Float[np.ndarray, "H W 3"]:
+    """The object's own colour in its rim, without the background's share; the photo elsewhere."""
+    share = opacity[..., None].astype(np.float64)
+    own = behind = photo.astype(np.float64)
+    for width in _BLURS:
+        side = 2 * round(width * size / 2) + 1
+
+        def mean(values: np.ndarray, side: int = side) -> np.ndarray:
+            return np.asarray(ndimage.uniform_filter(values, (side, side, 1), mode="nearest"))
+
+        own = mean(own * share) / np.maximum(mean(share), 1e-5)
+        behind = mean(behind * (1 - share)) / np.maximum(mean(1 - share), 1e-5)
+        own = np.clip(own + share * (photo - share * own - (1 - share) * behind), -1, 1)
+    return np.where(rim[..., None], own, photo).astype(np.float32)
 
 
 def stained(

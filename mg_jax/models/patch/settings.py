@@ -8,20 +8,20 @@ from mg_jax import settings
 
 @dataclass(frozen=True)
 class Settings(settings.Settings):
-    """Strengths as in the paper, sizes and levels of the coarse-to-fine run."""
+    """Strengths as in the paper, size and levels of the coarse-to-fine run."""
 
     size: int = 512  # grids are size/8 and size/4
-    steps: int = 16  # of the coarse stage; the fine stage has half as many
-    recursions: int = 2  # in the coarse stage
+    steps: int = 16
+    recursions: int = 2
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
-    clip: float = 40.0  # for a region as large as the picture, at a 64 x 64 grid
+    clip: float = 15.0  # for a region as large as the picture, at a 64 x 64 grid
     occlusion_masking: bool = True
     oracle_flow: bool = False
-    gradient_every: int = 1  # of the coarse stage's repetitions
-    gradient_through: str = "denoiser"
-    stages: int = 2  # 1: the coarse one alone
+    gradient_every: int = 1
+    gradient_through: str = "estimate"
+    stages: int = 2  # 1: without the fine one
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
     STEPS: ClassVar[range] = range(4, 501)
@@ -59,16 +59,9 @@ def coarse(settings: Settings) -> Stage:
 
 
 def fine(settings: Settings) -> Stage:
-    """The fine stage, from the coarse result noised anew."""
-    levels = -(-settings.steps // 2)
+    """The fine stage: the coarse result is matched on a grid twice as fine, nothing is sampled."""
     return Stage(
-        grid=settings.size // 4,
-        zoom=2,
-        levels=levels,
-        start=400,
-        blurred=0,
-        free=round(0.2 * levels),
-        repetitions=1,
+        grid=settings.size // 4, zoom=2, levels=0, start=1, blurred=0, free=0, repetitions=1
     )
 
 

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from flows import nearest
 from mg_jax.models.patch import layers
 from mg_jax.models.patch.background import behind, continued
-from mg_jax.models.patch.matting import matte
+from mg_jax.models.patch.matting import Matte, matte
 from mg_jax.models.patch.motion import Motion
 
 # So far round what the motion changes patches of that may be taken; a share of the picture's size.
@@ -43,13 +42,15 @@ def views(
     """
     size = float(np.sqrt(motion.moving.size))
     rest = View(photo, ~motion.moving, True)
+    cut = matte(photo, motion.flow, motion.moving)
     if not _rests(motion):
-        return rest, View(_moved(photo, motion, shape), np.ones_like(motion.moving), False)
+        return rest, View(_moved(photo, cut, motion, shape), np.ones_like(motion.moving), False)
     chance = np.random.default_rng(0)
-    likeliest = behind(photo, motion, shape)
-    grounds = [likeliest, *(behind(photo, motion, shape, chance) for _ in range(_OTHERS))]
+    likeliest = behind(photo, cut, motion, shape)
+    grounds = [likeliest, *(behind(photo, cut, motion, shape, chance) for _ in range(_OTHERS))]
     uncovered = nearest.distance(likeliest.left | motion.moving) <= _ROUND * size
-    moved, covered = composed(photo, motion, likeliest.picture)
+    uncovered &= ~likeliest.hidden
+    moved, covered = composed(cut, motion, likeliest.picture)
     near = nearest.distance(covered) <= _ROUND * size
     return (
         rest,
@@ -62,9 +63,10 @@ def preview(
     photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
 ) -> Float[np.ndarray, "H W 3"]:
     """The photo with its layers moved over its likeliest ground, in [-1, 1]."""
+    cut = matte(photo, motion.flow, motion.moving)
     if not _rests(motion):
-        return _moved(photo, motion, shape)
-    return composed(photo, motion, behind(photo, motion, shape).picture)[0]
+        return _moved(photo, cut, motion, shape)
+    return composed(cut, motion, behind(photo, cut, motion, shape).picture)[0]
 
 
 def _rests(motion: Motion) -> bool:
@@ -73,46 +75,21 @@ def _rests(motion: Motion) -> bool:
 
 
 def _moved(
-    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: Motion, shape: tuple[int, int]
 ) -> Float[np.ndarray, "H W 3"]:
     """The whole picture moved; what lands goes on where nothing does."""
-    moved, covered = composed(photo, motion, photo)
+    moved, covered = composed(cut, motion, photo)
     return continued(nearest.value(moved, covered), ~covered, ~covered, shape).picture
 
 
 def composed(
-    photo: Float[np.ndarray, "H W 3"],
-    motion: Motion,
-    ground: Float[np.ndarray, "H W 3"],
+    cut: Matte, motion: Motion, ground: Float[np.ndarray, "H W 3"]
 ) -> tuple[Float[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
-    """The layers laid over the ground, and where any lies.
-
-    What was behind a layer's rim gives way to what is behind it now.
-    """
-    rim = matte(photo, motion.moving)
+    """The layers laid over the ground, and where any lies."""
     picture, covered = ground, np.zeros_like(motion.moving)
-    for layer in layers.landed(photo, motion.flow, motion.order):
-        column, row = np.moveaxis(np.rint(layer.origin).astype(np.int64), -1, 0)
-        there = layer.covered > 0
-        own = _taken(photo, layer.origin) if layer.mean is None else layer.mean
-        clear = 1 - rim.opacity[row, column][..., None]
-        own = own + clear * (picture - rim.background[row, column])
+    for layer in layers.landed(cut, motion.flow, motion.order):
         share = layer.covered[..., None]
-        picture = np.where(there[..., None], picture + share * (own - picture), picture)
-        covered |= there
+        there = layer.covered > 0
+        picture = np.where(there[..., None], picture + share * (layer.color - picture), picture)
+        covered |= layer.covered > 0.5
     return np.clip(picture, -1, 1).astype(np.float32), covered
-
-
-def _taken(
-    photo: Float[np.ndarray, "H W 3"], origin: Float[np.ndarray, "H W 2"]
-) -> Float[np.ndarray, "H W 3"]:
-    """The photo at each pixel's origin, bilinear."""
-    y, x = np.indices(origin.shape[:2])
-    changed = (origin[..., 0] != x) | (origin[..., 1] != y)
-    points = origin[changed].T[::-1]
-    out = photo.copy()
-    for channel in range(3):
-        out[changed, channel] = ndimage.map_coordinates(
-            photo[..., channel], points, order=1, mode="nearest"
-        )
-    return out

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from flows import masks, motions
 from mg_jax.models.patch import background, layers
+from mg_jax.models.patch.matting import Matte
 from mg_jax.models.patch.motion import Motion
 
 H, W = 96, 128
@@ -23,7 +25,12 @@ def motion(words, mask=OBJECT):
 
 
 def behind(words, drawn=None):
-    return background.behind(PHOTO, motion(words), GRID, drawn)
+    return of(motion(words), drawn)
+
+
+def of(asked, drawn=None):
+    cut = Matte(asked.moving.astype(np.float32), PHOTO)
+    return background.behind(PHOTO, cut, asked, GRID, drawn)
 
 
 @pytest.mark.parametrize("seed", [None, 0])
@@ -60,15 +67,26 @@ def test_what_is_unknown_shows_nothing_of_itself():
     np.testing.assert_array_equal(one[uncovered], other[uncovered])
 
 
-def test_what_is_known_and_what_is_not_wanted_stay():
+def test_what_is_known_stays_and_what_is_not_wanted_is_hidden():
     wanted = Y < 48
     found = background.continued(PHOTO, OBJECT, wanted, GRID)
-    stays = ~OBJECT | (Y > 49)
-    np.testing.assert_array_equal(found.picture[stays], PHOTO[stays])
-    assert (found.picture[OBJECT & (Y < 46)] < 0.5).all()
+    np.testing.assert_array_equal(found.picture[~OBJECT], PHOTO[~OBJECT])
+    assert (found.picture[OBJECT] < 0.5).all()
+    np.testing.assert_array_equal(found.hidden, OBJECT & (Y >= 48))
+
+
+def test_what_shows_through_a_rim_is_gone_too():
+    """The object's soft edge lies outside its mask."""
+    asked = motion("translate dx=40")
+    edge = ndimage.binary_dilation(asked.moving, iterations=3) & ~asked.moving
+    cut = Matte(np.where(asked.moving, 1, 0.4 * edge).astype(np.float32), PHOTO)
+    photo = np.where(edge[..., None], 0.4 + 0.6 * PHOTO, PHOTO).astype(np.float32)
+    found = background.behind(photo, cut, asked, GRID)
+    shown = edge & ~asked.landed
+    np.testing.assert_allclose(found.picture[shown], TILED[shown], atol=0.05)
 
 
 def test_where_nothing_is_known_the_photo_stands_in():
     everything = np.ones((H, W), bool)
-    found = background.behind(PHOTO, motion("translate dx=5", everything), GRID)
+    found = of(motion("translate dx=5", everything))
     np.testing.assert_array_equal(found.picture, PHOTO)

@@ -16,7 +16,7 @@ from flows import motions, raft
 from mg_jax import images, noise
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import Settings
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
@@ -29,7 +29,7 @@ ABLATIONS = {
 }
 GRADIENTS = {
     "true flow": {"oracle_flow": True},
-    "estimate": {"gradient_through": "estimate"},
+    "denoiser": {"gradient_through": "denoiser"},
     "shared": {"gradient_every": 2},
 }
 OPTIONS = {
@@ -57,11 +57,9 @@ def motion():
     return understood(photo(), motions.field(motions.parse(f"translate dx={DX} dy=0"), cup()))
 
 
-def run(option="default", seed=0, fine=1.0):
-    """The picture, and its trace; `fine` multiplies the guidance of the fine stage."""
+def run(option="default", seed=0):
+    """The picture, and its trace."""
     settings = dataclasses.replace(SETTINGS, **OPTIONS[option])
-    levels = [stage.levels for stage in stages(settings)]
-    ramp = np.repeat([1.0, fine][: len(levels)], levels)
     pictures, trace = coarse_to_fine.run(
         photo(),
         motion(),
@@ -69,7 +67,7 @@ def run(option="default", seed=0, fine=1.0):
         raft.load("raft-small"),
         noise.keys(seed, 1),
         settings,
-        ramp,
+        np.ones(settings.steps),
         lambda _: None,
     )
     return pictures[0], trace
@@ -126,16 +124,9 @@ def test_each_ingredient_decides_pixels(option):
     assert differing(ran(option)[0], ran("default")[0], motion().region) > 0.005
 
 
-@pytest.mark.long
-def test_the_fine_stages_guidance_decides_pixels():
-    assert differing(run(fine=0.0)[0], ran("default")[0], motion().region) > 0.005
-
-
 def test_the_fine_stage_decides_pixels():
     """Without it detail is copied by the coarse stage's matches, of twice the size."""
-    picture, trace = ran("no fine stage")
-    assert set(trace.stage) == {0}
-    assert differing(picture, ran("default")[0], motion().region) > 0.02
+    assert differing(ran("no fine stage")[0], ran("default")[0], motion().region) > 0.02
 
 
 def test_outside_the_region_it_is_the_photo_whatever_the_settings():
@@ -176,8 +167,8 @@ def test_the_true_flow_counts_from_the_first_level_that_has_a_flow():
 
 
 @pytest.mark.long
-def test_gradients_that_skip_the_denoiser_push_otherwise():
-    skipping, whole = ran("estimate")[1], ran("default")[1]
+def test_gradients_through_the_denoiser_push_otherwise():
+    whole, skipping = ran("denoiser")[1], ran("default")[1]
     assert (skipping.push_norm[0] != whole.push_norm[0]).all()
 
 

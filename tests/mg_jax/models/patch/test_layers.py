@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from flows import masks, motions
 from mg_jax.models.patch import layers
+from mg_jax.models.patch.matting import Matte
 
 H, W = 80, 96
 Y, X = np.mgrid[:H, :W]
@@ -18,9 +19,15 @@ def field(words, mask=SQUARE):
     return motions.field(motions.parse(words), mask)
 
 
+def cut_out(moving, photo=PHOTO):
+    """Opaque, with the mask's edges."""
+    return Matte(moving.astype(np.float32), photo)
+
+
 def landed(flow, photo=PHOTO):
     """All layers; a layer for each part of what moves."""
-    return list(layers.landed(photo, flow, layers.order(masks.solid(flow))))
+    moving = masks.solid(flow)
+    return list(layers.landed(cut_out(moving, photo), flow, layers.order(moving)))
 
 
 def landing(words, mask=SQUARE):
@@ -41,7 +48,7 @@ def test_whole_pixels_land_bit_for_bit(dx, dy):
     there = np.roll(SQUARE, (dy, dx), (0, 1))
     np.testing.assert_array_equal(found.covered, there)
     np.testing.assert_array_equal(found.origin[there], (POSITIONS - [dx, dy])[there])
-    assert found.mean is None
+    np.testing.assert_array_equal(found.color[there], np.roll(PHOTO, (dy, dx), (0, 1))[there])
 
 
 def test_half_a_pixel_covers_half_of_the_edges():
@@ -204,7 +211,7 @@ def test_layers_come_in_their_order_and_order_says_which_is_which():
     flow = field("translate dx=40", one) + field("translate dx=-20", other)
     for on_top, below in ((one, other), (other, one)):
         order = np.where(on_top, 7, np.where(below, 3, 0))
-        found = [layer.covered for layer in layers.landed(PHOTO, flow, order)]
+        found = [layer.covered for layer in layers.landed(cut_out(order > 0), flow, order)]
         for layer, mask in zip((found[-1], found[0]), (on_top, below), strict=True):
             dx = int(flow[mask][0, 0])
             middle = ndimage.binary_erosion(mask, iterations=2)
@@ -232,6 +239,39 @@ def test_one_objects_motion_does_not_change_where_another_lands():
     np.testing.assert_allclose(covered(alone) * lower, covered(both) * lower, atol=1e-12)
 
 
+def soft(where, width=3.0):
+    """Opacity that falls from 1 to 0 within `width` pixels beyond a mask."""
+    return np.clip(1 - ndimage.distance_transform_edt(~where) / width, 0, 1).astype(np.float32)
+
+
+def test_what_is_seen_beside_the_mask_moves_with_it():
+    flow = field("translate dx=15 dy=-9")
+    (found,) = layers.landed(Matte(soft(SQUARE), PHOTO), flow, layers.order(SQUARE))
+    expected = np.roll(soft(SQUARE), (-9, 15), (0, 1))
+    seen = expected > 0.1
+    np.testing.assert_allclose(found.covered[seen], expected[seen], atol=1e-6)
+    np.testing.assert_array_equal(found.color[seen], np.roll(PHOTO, (-9, 15), (0, 1))[seen])
+
+
+def test_beside_the_mask_a_slope_goes_on():
+    flow = field("scale factor=1.4")
+    (found,) = layers.landed(Matte(soft(SQUARE), PHOTO), flow, layers.order(SQUARE))
+    beside = (found.covered > 0.3) & (found.covered < 0.9)
+    middle = np.array([44, 40])
+    back = middle + (POSITIONS - middle) / 1.4
+    np.testing.assert_allclose(found.origin[beside], back[beside], atol=0.3)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_opacity_is_kept_where_sizes_change(factor):
+    """As much is seen as the object's area times the scale, its soft edge included."""
+    cut = Matte(soft(SQUARE), PHOTO)
+    (found,) = layers.landed(cut, field(f"scale factor={factor}"), layers.order(SQUARE))
+    if factor < 1:
+        assert found.covered.sum() == pytest.approx(factor**2 * cut.opacity.sum(), rel=0.06)
+    assert 0 <= found.covered.min() <= found.covered.max() <= 1
+
+
 # Sizes that change, and the frame.
 
 
@@ -256,7 +296,7 @@ def test_what_shrinks_is_averaged_not_sampled(factor):
     (found,) = landed(field(f"scale factor={factor}"), photo)
     inner = ndimage.binary_erosion(found.covered == 1)
     assert inner.sum() > 20
-    assert np.abs(found.mean[inner]).max() < 0.3
+    assert np.abs(found.color[inner]).max() < 0.3
 
 
 @pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
@@ -296,6 +336,7 @@ def test_origins_lie_in_the_picture_also_at_its_frame(factor):
     y, x = np.mgrid[:24, :32].astype(np.float32)
     flow = (factor - 1) * np.stack([x - 31.5, y - 23.5], axis=-1)
     photo = np.zeros((*shape, 3), np.float32)
-    for layer in layers.landed(photo, flow, np.ones(shape, int)):
+    cut = cut_out(np.ones(shape, bool), photo)
+    for layer in layers.landed(cut, flow, np.ones(shape, int)):
         assert layer.origin.min() >= 0
         assert (layer.origin <= [31, 23]).all()

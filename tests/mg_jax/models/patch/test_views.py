@@ -7,6 +7,7 @@ from scipy import ndimage
 from flows import masks, motions
 from mg_jax import images
 from mg_jax.models.patch import layers, views
+from mg_jax.models.patch.matting import matte
 from mg_jax.models.patch.motion import Motion
 
 H, W = 60, 72
@@ -83,9 +84,10 @@ def test_what_is_left_behind_shows_no_object(words):
 @pytest.mark.parametrize("words", MOTIONS)
 def test_patches_of_the_moved_object_may_be_taken_and_some_around_it(words):
     asked = motion(words)
-    landed = np.max([one.covered for one in layers.landed(PHOTO, asked.flow, asked.order)], axis=0)
+    cut = matte(PHOTO, asked.flow, asked.moving)
+    landed = np.max([one.covered for one in layers.landed(cut, asked.flow, asked.order)], axis=0)
     chosen = moved(asked).chosen
-    assert chosen[ndimage.binary_dilation(landed > 0)].all()
+    assert chosen[ndimage.binary_dilation(landed > 0.5)].all()
     assert not chosen[(X < 3) & (Y > H - 3)].any()
 
 
@@ -152,9 +154,10 @@ def test_a_rim_of_background_gives_way_to_the_new_background():
     shown = views.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105))
     landed = np.roll(core, 220, axis=1)
     rim = np.roll(loose, 220, axis=1) & ~ndimage.binary_dilation(landed)
-    inside = shown[ndimage.binary_erosion(landed)]
-    np.testing.assert_allclose(inside, np.broadcast_to(photo[140, 90], inside.shape), atol=1e-5)
-    assert np.median(np.abs(shown[rim] - 0.4)) < 0.02
+    inside = shown[ndimage.binary_erosion(landed, iterations=3)]
+    np.testing.assert_allclose(inside, np.broadcast_to(photo[140, 90], inside.shape), atol=0.02)
+    contrast = np.abs(photo[140, 90] - 0.4)
+    assert np.median(np.abs(shown[rim] - 0.4) / contrast) < 0.02
 
 
 def test_a_motion_out_of_the_picture_has_nothing_to_show():
@@ -168,7 +171,7 @@ def test_half_a_pixel_shows_half_of_the_object_at_its_edges():
     columns = np.nonzero(OBJECT[28])[0]
     assert shown[columns[0] + 20] == pytest.approx(0.5, abs=0.1)
     assert shown[columns[-1] + 21] == pytest.approx(0.5, abs=0.1)
-    np.testing.assert_allclose(shown[columns[0] + 21 : columns[-1] + 21], 1, atol=1e-6)
+    np.testing.assert_allclose(shown[columns[0] + 21 : columns[-1] + 21], 1, atol=1e-4)
 
 
 # A picture that moves as a whole.
