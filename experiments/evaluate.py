@@ -40,7 +40,7 @@ from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
 from experiments.methods import (
     ABLATIONS,
     COMPARED,
-    ECONOMIES,
+    GRADIENTS,
     PLAIN,
     STABLE_DIFFUSION,
     Method,
@@ -60,7 +60,7 @@ _SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
 _cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
 _out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
 _methods = flags.DEFINE_list(
-    "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *ECONOMIES))}."
+    "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *GRADIENTS))}."
 )
 _judge = flags.DEFINE_string(
     "judge", "raft-sintel", "Flow network that measures: a name or a file; raft-small guides."

@@ -5,8 +5,8 @@ baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_
            repaint, pixels: `mg_jax.baselines`
 ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_fine_stage,
            no_edit_mask: patch with one ingredient less
-economies  shared_gradients (two repetitions share one), estimate_gradients (they skip the
-           denoiser): patch with cheaper gradients
+gradients  shared_gradients (two repetitions share one), denoiser_gradients (they go through the
+           denoiser, as the paper's do): patch with other ones
 """
 
 import dataclasses
@@ -50,7 +50,7 @@ ABLATIONS = (
     "no_fine_stage",
     "no_edit_mask",
 )
-ECONOMIES = ("shared_gradients", "estimate_gradients")
+GRADIENTS = ("shared_gradients", "denoiser_gradients")
 PLAIN = ("nothing", "layered_warp", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 

@@ -85,7 +85,7 @@ def moved(work, image="photo.png", mask="mask.png"):
 
 def test_a_whole_run(work, capsys):
     out = work / "deep" / "out"
-    schedule = np.linspace(1, 0.5, 6)
+    schedule = np.linspace(1, 0.5, 4)
     np.save(work / "ramp.npy", schedule)
     assert (
         call(
@@ -120,7 +120,7 @@ def test_a_whole_run(work, capsys):
         assert {"stage", "level", "repetition", "energy", "flow", "color", "push_norm"} == set(
             trace
         )
-        assert trace["energy"].shape == (6, 2)
+        assert trace["energy"].shape == (4, 2)
         assert (trace["energy"][:, 0] != trace["energy"][:, 1]).any()  # two samples, two noises
     config = json.loads((out / "config.json").read_text())
     assert config["flags"]["seed"] == 3
@@ -416,9 +416,9 @@ def spoil(work):
     np.savez(work / "key.npz", other=field)
     ramps = {
         "long": np.ones(7),
-        "counts": np.ones(6, int),
-        "wild": np.full(6, np.nan),
-        "against": np.array([1.0, 1, 1, 1, 1, -1]),
+        "counts": np.ones(4, int),
+        "wild": np.full(4, np.nan),
+        "against": np.array([1.0, 1, 1, -1]),
     }
     for name, ramp in ramps.items():
         np.save(work / f"{name}.npy", ramp)

@@ -23,7 +23,7 @@ def case():
 
 
 def test_all_names_are_known():
-    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS, *methods.ECONOMIES}
+    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS, *methods.GRADIENTS}
 
 
 def test_methods_are_chosen_in_their_order_each_once():
@@ -111,7 +111,7 @@ def test_without_an_edit_mask_everything_may_change(monkeypatch):
     KNOWN["no_edit_mask"].edit(case(), 0)
     ((region, samples, settings, levels),) = seen
     assert region.all()
-    assert (samples, settings, levels) == (1, SETTINGS, 6)
+    assert (samples, settings, levels) == (1, SETTINGS, SETTINGS.steps)
 
 
 def test_cheap_methods_are_what_they_are_called():

@@ -27,7 +27,7 @@ _BLUR = 1.4  # of the votes for offsets, cells
 _APART = 7  # cells: offsets that are peaks of their own
 _UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
 _NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
-_CHANCE = 0.15  # mean of what an offset costs more by chance, a cell
+_CHANCE = 0.05  # mean of what an offset costs more by chance, a cell
 _BESIDE = 0.3  # weight of a difference to what is beside the hole
 _EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
 
