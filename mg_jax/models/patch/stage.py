@@ -28,7 +28,7 @@ _HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 6
 _REACH = 4  # deviations: no patch with a home beyond is asked
 # What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
 _AWAY = 1.0
-_LANDS = 4.0  # log-probability that what rests loses where something lands
+_LANDS = 16.0  # log-probability that what rests loses where something lands
 _DRAWN = 3.0  # log-probability that a ground drawn by chance loses
 _NEVER = 12.0  # log-probability so low that patches need not be asked
 _MOST = 4096  # patches of what moves that a tile is compared with: the nearest

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from mg_jax.models.patch import library, matching
 from mg_jax.models.patch.denoiser import PatchParams
@@ -123,6 +124,28 @@ def test_of_patches_nearly_as_likely_the_one_at_home_wins():
         assert chosen[REGION & ~near].all() == wins
         assert chosen[REGION & ~near].any() == wins
         np.testing.assert_array_equal(found[REGION & near], field()[REGION & near])
+
+
+def lands_everywhere(params):
+    return params._replace(lands=jnp.full_like(params.lands, 4.0))
+
+
+def test_a_cell_goes_where_it_belongs_if_most_around_it_has_arrived():
+    """Most of the 3 x 3 cells of the region round it; a block of them is astray."""
+    image = PHOTO.copy()
+    image[3:8, 8:13] = PHOTO[3:8, 2:7]
+    astray = (matched(weights(nearness=0.0), image) != field()).any(axis=-1)
+    arrived = ndimage.uniform_filter((REGION & ~astray).astype(float), 3, mode="constant")
+    most = arrived > 0.5 * ndimage.uniform_filter(REGION.astype(float), 3, mode="constant")
+    assert (astray & most).any()
+    assert (astray & ~most).any()
+    found = matched(lands_everywhere(weights(nearness=0.0)), image)
+    np.testing.assert_array_equal((found != field()).any(axis=-1), astray & ~most)
+
+
+def test_where_nothing_has_arrived_nothing_is_settled():
+    found = matched(lands_everywhere(weights(nearness=0.0)), shifted(0, 4))
+    np.testing.assert_array_equal(found[INNER], field((0, -4))[INNER])
 
 
 @pytest.mark.parametrize("reach", [0, 1, 3])
