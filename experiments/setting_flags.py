@@ -19,9 +19,7 @@ model = flags.DEFINE_string(
 )
 # What is not given is the model's own: see the two classes in mg_jax.
 _size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
-_steps = flags.DEFINE_integer(
-    "steps", None, "Noise levels (patch: 16; paper: 500)."
-)
+_steps = flags.DEFINE_integer("steps", None, "Noise levels (patch: 16; paper: 500).")
 _recursions = flags.DEFINE_integer(
     "recursions", None, "Repetitions of a level (patch: 2; paper: 10)."
 )
