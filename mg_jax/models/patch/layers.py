@@ -102,13 +102,15 @@ def _land(
     enlarged = scale > _ENLARGED
     if enlarged:  # its smooth outline lies between its pixels, on either side of the mask's
         wide = ndimage.binary_dilation(wide, np.ones((3, 3)))
-    place = nearest.place(layer)
-    change = change[:, place[0], place[1]]
-    back = np.indices(layer.shape) - place
-    flow = flow[tuple(place)] + np.einsum("hwij,jhw->hwi", change.mean(axis=0), back[::-1])
-    # Beyond its own edges it is read as at them.
-    opacity = nearest.value(cut.opacity, wide)
-    premultiplied = np.append(opacity[..., None] * cut.color, opacity[..., None], axis=-1)
+    beside = wide & ~layer
+    place = nearest.place(layer)[:, beside]
+    flow, change = flow.astype(np.float64), change.copy()
+    change[:, beside] = change[:, place[0], place[1]]
+    back = (np.argwhere(beside).T - place)[::-1]
+    flow[beside] = flow[tuple(place)] + np.einsum(
+        "nij,jn->ni", change[:, beside].mean(axis=0), back
+    )
+    opacity = nearest.value(cut.opacity, wide)  # beyond its own edges it is read as at them
     slope = change.mean(axis=0) + np.eye(2)
     rows, columns = np.nonzero(wide)
     moved, change = flow[wide], change[:, wide]
@@ -117,6 +119,7 @@ def _land(
     far = np.linalg.norm(moved, axis=-1)
     nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
     sums = _Sums(layer.shape, 8 if shrunk else 4)
+    premultiplied = np.dstack([opacity[..., None] * cut.color, opacity]) if shrunk else None
     # Points so dense that the most stretched pixels leave no hole, and four a pixel at least.
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
     dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
@@ -133,7 +136,13 @@ def _land(
             share = (np.maximum(-area if turned else area, 0) / fine**2).ravel()
             x, y = (columns[some] + offset_x).ravel(), (rows[some] + offset_y).ravel()
             to_x, to_y = x + goal[..., 0].ravel(), y + goal[..., 1].ravel()
-            values = [x, y, to_x, to_y, *(_read(premultiplied, x, y).T if shrunk else ())]
+            values = [
+                x,
+                y,
+                to_x,
+                to_y,
+                *(() if premultiplied is None else _read(premultiplied, x, y).T),
+            ]
             weight = share * np.tile(nearer[some], len(part))
             sums.add(to_x, to_y, share, weight, values)
     covered, mean = sums.weight, sums.means()

@@ -88,8 +88,6 @@ def composed(
     """The layers laid over the ground, and where any lies."""
     picture, covered = ground, np.zeros_like(motion.moving)
     for layer in layers.landed(cut, motion.flow, motion.order):
-        share = layer.covered[..., None]
-        there = layer.covered > 0
-        picture = np.where(there[..., None], picture + share * (layer.color - picture), picture)
+        picture = picture + layer.covered[..., None] * (layer.color - picture)
         covered |= layer.covered > 0.5
     return np.clip(picture, -1, 1).astype(np.float32), covered
