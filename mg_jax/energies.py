@@ -17,8 +17,8 @@ from jaxtyping import Array, Float
 from flows.geometry import warp
 from mg_jax.types import Energy, Image, PerSample, Target, Terms
 
-FlowOf = Callable[[Any, Any, Image], Float[Array, "b H W 2"]]
-"""(flow params, features of the source, image) -> F(x*, x) in pixels."""
+FlowOf = Callable[[Any, Target, Image], Float[Array, "b H W 2"]]
+"""(flow params, target, image) -> F(x*, x) in pixels; the target holds the source's features."""
 
 
 def flow_loss(estimate: Float[Array, "b H W 2"], target: Target) -> PerSample:
@@ -37,7 +37,7 @@ def motion(flow_of: FlowOf) -> Energy:
     """The paper's energy: both losses on the estimated flow."""
 
     def energy(params: Any, target: Target, image: Image) -> tuple[PerSample, Terms]:
-        estimate = flow_of(params, target.features, image)
+        estimate = flow_of(params, target, image)
         return _weigh(
             target, Terms(flow_loss(estimate, target), color_loss(image, estimate, target))
         )
@@ -49,7 +49,7 @@ def motion_oracle(flow_of: FlowOf) -> Energy:
     """The reference's oracle switch: the colour loss goes by the target flow."""
 
     def energy(params: Any, target: Target, image: Image) -> tuple[PerSample, Terms]:
-        estimate = flow_of(params, target.features, image)
+        estimate = flow_of(params, target, image)
         return _weigh(
             target, Terms(flow_loss(estimate, target), color_loss(image, target.flow, target))
         )

@@ -16,6 +16,7 @@ from mg_jax.settings import Settings
 from mg_jax.types import Edit, Energy, Image, Problem, Target
 
 UPDATES = 5
+UPDATES_FROM_TARGET = 2
 
 # Functions are made once a process and kept: jax compiles each once for a shape of its arguments.
 
@@ -24,8 +25,24 @@ UPDATES = 5
 def energy(raft: Raft, oracle: bool) -> Energy:
     """The paper's energy by a flow network, `oracle`: with colours along the target flow."""
 
-    def flow_of(params: Any, source: Any, image: Image) -> Float[Array, "b H W 2"]:
-        return raft.flow_from(params, source, image, updates=UPDATES)
+    def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
+        return raft.flow_from(params, target.features, image, updates=UPDATES)
+
+    return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
+
+
+@functools.cache
+def energy_from_target(raft: Raft, oracle: bool) -> Energy:
+    """The same energy, but the flow network starts at the target flow.
+
+    It then says whether each pixel is found where it should be, and to where its updates lead from
+    there. The estimate may be blurred, and the motion long: what begins at no motion sees nothing
+    then. Where the image moves as asked both agree.
+    """
+
+    def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
+        start = jax.lax.stop_gradient(target.flow)
+        return raft.flow_from(params, target.features, image, UPDATES_FROM_TARGET, start)
 
     return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from flows.precision import wide
 from flows.raft import correlation, upsampling
-from flows.raft.config import Config
+from flows.raft.config import STRIDE, Config
 from flows.raft.encoder import Encoder
 from flows.raft.norms import Statistics
 from flows.raft.padding import crop, pad
@@ -94,16 +94,20 @@ class Raft:
         source: Source,
         second: Float[Array, "b h w 3"],
         updates: int = 12,
+        start: Float[Array, "b h w 2"] | None = None,
     ) -> Float[Array, "b h w 2"]:
         """Flow from the image that `source` was computed of to `second`.
 
         It says where each pixel of the first image is found in the second. Only the last estimate
-        is brought to full size. Raises ValueError when the second image is of another size than the
-        source, or a side is under 128 pixels.
+        is brought to full size. The first is `start`, of which each feature pixel takes its
+        centre's, or no motion (RAFT's warm start, section 4.4, is the former). Raises ValueError
+        when the second image is of another size than the source, or a side is under 128 pixels.
         """
         network = nnx.merge(self.graph, params)
-        start, step = _recurrence(network, self.config, source, second)
-        last, _ = jax.lax.scan(lambda now, _: (step(now), None), start, length=updates)
+        first, step = _recurrence(network, self.config, source, second)
+        if start is not None:
+            first = first._replace(flow=_at_features(start, first.flow))
+        last, _ = jax.lax.scan(lambda now, _: (step(now), None), first, length=updates)
         return _full_size(network, last, second)
 
     def flow(
@@ -158,6 +162,15 @@ def _recurrence(
         return Estimate(hidden, flow + change)
 
     return Estimate(source.hidden, jnp.zeros_like(pixels)), step
+
+
+def _at_features(
+    flow: Float[Array, "b h w 2"], like: Float[Array, "b h8 w8 2"]
+) -> Float[Array, "b h8 w8 2"]:
+    """A flow of the images' size in feature pixels, at the centres of their 8 x 8 blocks."""
+    return (pad(flow)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(
+        like.dtype
+    )
 
 
 def _full_size(

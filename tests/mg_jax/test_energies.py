@@ -12,14 +12,14 @@ B, H, W = 2, 10, 12
 GENERATOR = np.random.default_rng(0)
 
 
-def given(params, _features, _image):
+def given(params, _target, _image):
     """A flow network that says what it is told."""
     return params
 
 
-def seen(params, features, image):
+def seen(params, target, image):
     """A flow network that looks: two colours against the source's."""
-    return params * jnp.tanh(image[..., :2] - features)
+    return params * jnp.tanh(image[..., :2] - target.features)
 
 
 motion = jax.jit(energies.motion(given))

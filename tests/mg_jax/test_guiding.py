@@ -68,5 +68,6 @@ def test_edges_of_a_motion_stay_sharp():
 
 def test_energies_are_made_once():
     network = raft.load()
-    assert guiding.energy(network, False) is guiding.energy(network, False)
-    assert guiding.energy(network, False) is not guiding.energy(network, True)
+    for energy in (guiding.energy, guiding.energy_from_target):
+        assert energy(network, False) is energy(network, False)
+        assert energy(network, False) is not energy(network, True)

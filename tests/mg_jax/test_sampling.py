@@ -55,8 +55,8 @@ def look(see, image):
     return jnp.einsum("bHWk,bkf->bHWf", image, see)
 
 
-def flow_of(see, features, image):
-    return 4.0 * jnp.tanh(look(see, image) - features)
+def flow_of(see, target, image):
+    return 4.0 * jnp.tanh(look(see, image) - target.features)
 
 
 def batched(values, axis=0):

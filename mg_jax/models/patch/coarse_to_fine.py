@@ -1,7 +1,8 @@
 """A patch edit from photo and flow to full size: guided sampling on a coarse grid, then copying.
 
-Sampling starts from pure noise. While the estimate is too blurred to have a flow, colours alone
-guide it, along the target flow; then the paper's energy; the last levels run free. What came out
+Sampling starts from pure noise. In the first level, where the estimate is the mean of all patches,
+colours alone guide it, along the target flow; then the paper's energy, by a flow network that starts
+at the target flow; the last levels run free. What came out
 is matched with the photo's patches, on the coarse grid and on one twice as fine, and the full-size
 picture is copied from the photo by these matches.
 """
@@ -133,7 +134,7 @@ def _segments(stage: Stage, settings: Settings, raft: Raft) -> list[_Segment]:
     segments = [
         _Segment(energies.color_oracle, stage.repetitions, range(stage.blurred)),
         _Segment(
-            guiding.energy(raft, settings.oracle_flow),
+            guiding.energy_from_target(raft, settings.oracle_flow),
             stage.repetitions,
             range(stage.blurred, guided),
         ),

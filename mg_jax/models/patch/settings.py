@@ -16,7 +16,7 @@ class Settings(settings.Settings):
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
-    clip: float = 15.0  # for a region as large as the picture, at a 64 x 64 grid
+    clip: float = 60.0  # for a region as large as the picture, at a 64 x 64 grid
     occlusion_masking: bool = True
     oracle_flow: bool = False
     gradient_every: int = 1
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
     zoom: int  # the energy sees the grid magnified so many times
     levels: int
     start: int  # time of the first level
-    blurred: int  # first levels, too blurred for a flow: colour loss by the target flow alone
+    blurred: int  # first levels, without any content: colour loss by the target flow alone
     free: int  # last levels, without guidance, where patches snap to real ones
     repetitions: int  # of the guided levels
 
@@ -52,7 +52,7 @@ def coarse(settings: Settings) -> Stage:
         zoom=4,
         levels=settings.steps,
         start=999,
-        blurred=round(0.35 * settings.steps),
+        blurred=max(1, round(settings.steps / 16)),
         free=round(0.2 * settings.steps),
         repetitions=settings.recursions,
     )

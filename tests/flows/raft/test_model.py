@@ -65,6 +65,18 @@ def test_source_features_then_flow_is_the_flow(small, picture):
     )
 
 
+def test_an_estimate_begins_where_it_is_told(small, picture):
+    """With no update it stays there; at the truth it needs none, far from it two do not do."""
+    pair = picture(136, 144), picture(136, 144, 24.0, -9.0)
+    source = small.features(small.net.params, pair[0])
+    truth = jnp.broadcast_to(jnp.array([24.0, -9.0]), (1, 136, 144, 2))
+    kept = small.net.flow_from(small.net.params, source, pair[1], 0, truth)
+    np.testing.assert_allclose(kept, truth, rtol=1e-6)
+    near = small.flow_from(small.net.params, source, pair[1], updates=2, start=truth)
+    far = small.flow_from(small.net.params, source, pair[1], updates=2)
+    assert end_point_error(near, 24, -9) < 0.5 * end_point_error(far, 24, -9)
+
+
 def test_all_estimates_end_with_the_flow(small, picture):
     pair = picture(136, 144), picture(136, 144, 2.0, 1.0)
     estimates = small.flows(small.net.params, *pair, updates=5)
