@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from flows.precision import widened
+from flows.nn.precision import widened
 
 EPSILON = 1e-5
 

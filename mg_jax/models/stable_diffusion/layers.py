@@ -10,9 +10,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows import products
-from flows.precision import widened
-from flows.raft.convolution import Conv
+from flows.nn.convolution import Conv
+from flows.nn.matmul import matmul
+from flows.nn.precision import widened
 
 Remat = Literal["nothing", "blocks"]
 """What is computed again for the gradient: nothing, or each block from its input."""
@@ -105,7 +105,7 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "*axes c"]) -> Float[Array, "*axes c2"]:
         """Multiply the last axis, add the bias."""
-        y = products.matmul(x.astype(self.dtype), self.kernel.get_value().astype(self.dtype))
+        y = matmul(x.astype(self.dtype), self.kernel.get_value().astype(self.dtype))
         if self.bias is None:
             return y
         bias = self.bias.get_value().astype(self.dtype)

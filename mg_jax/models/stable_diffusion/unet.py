@@ -13,8 +13,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import widened
-from flows.raft.convolution import Conv
+from flows.nn.convolution import Conv
+from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.attention import attend
 from mg_jax.models.stable_diffusion.config import UNetConfig
 from mg_jax.models.stable_diffusion.layers import (
