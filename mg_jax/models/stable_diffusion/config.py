@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mg_jax.models.transformer import TransformerConfig
+from mg_jax.nn.transformer import TransformerConfig
 
 Prediction = Literal["epsilon", "v_prediction"]
 

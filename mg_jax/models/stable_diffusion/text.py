@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
 from mg_jax.models.stable_diffusion.config import TextConfig
-from mg_jax.models.transformer import Encoder, norm
+from mg_jax.nn.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):

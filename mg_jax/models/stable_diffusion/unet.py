@@ -15,7 +15,6 @@ from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
 from flows.nn.precision import widened
-from mg_jax.models.stable_diffusion.attention import attend
 from mg_jax.models.stable_diffusion.config import UNetConfig
 from mg_jax.models.stable_diffusion.layers import (
     GroupNorm,
@@ -25,6 +24,7 @@ from mg_jax.models.stable_diffusion.layers import (
     Upsample,
     block_call,
 )
+from mg_jax.nn.attention import attend
 
 _LONGEST_PERIOD = 10_000.0
 _TIME_SHARE = 4  # width of the time embedding over that of the first level

@@ -8,7 +8,6 @@ from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
 from flows.nn.precision import widened
-from mg_jax.models.stable_diffusion.attention import attend
 from mg_jax.models.stable_diffusion.config import VAEConfig
 from mg_jax.models.stable_diffusion.layers import (
     GroupNorm,
@@ -18,6 +17,7 @@ from mg_jax.models.stable_diffusion.layers import (
     Upsample,
     block_call,
 )
+from mg_jax.nn.attention import attend
 
 _EPSILON = 1e-6
 

@@ -21,7 +21,7 @@ from mg_jax.models.stable_diffusion.text import TextEncoder
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 
-from .drawing import build
+from ...drawing import build
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W = 100, 150  # worked on at 128 x 128

@@ -9,7 +9,7 @@ from flax import nnx
 
 from mg_jax.models.stable_diffusion.layers import GroupNorm, Linear, Resnet, block_call, doubled
 
-from .drawing import build, inputs
+from ...drawing import build, inputs
 
 
 def test_a_group_has_zero_mean_and_unit_variance():
