@@ -20,7 +20,7 @@ LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside
     "experiments/pytorch_well.py",
     "flows/files/pytorch.py",
     "flows/raft/weights.py",
-    "mg_jax/models/stable_diffusion/arrays.py",
+    "mg_jax/checkpoints/arrays.py",
 }
 
 

@@ -21,8 +21,11 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from mg_jax import weights
-from mg_jax.models.stable_diffusion import checkpoint, descriptions, stored_config
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Params, Weights
+from mg_jax.checkpoints import parts
+from mg_jax.checkpoints.descriptions import read_json
+from mg_jax.checkpoints.parts import Params
+from mg_jax.models.stable_diffusion import checkpoint, stored_config
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
 from mg_jax.models.stable_diffusion.config import Config
 
 FORMAT = "mg_jax stable diffusion"
@@ -96,7 +99,7 @@ def read(
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
-    content = descriptions.read_json(path / _CONFIG)
+    content = read_json(path / _CONFIG)
     if content.get("format") != FORMAT:
         raise ValueError(
             f"{path / _CONFIG}: format {content.get('format')!r}; expected {FORMAT!r}:"
@@ -123,7 +126,7 @@ def _flat(params: Weights) -> dict[str, Any]:
     return {
         f"{network}.{path}": variable.get_value()
         for network, part in zip(params._fields, params, strict=True)
-        for path, variable in checkpoint.paths(part).items()
+        for path, variable in parts.paths(part).items()
     }
 
 
@@ -131,7 +134,7 @@ def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weight
     """The same, the other way round."""
 
     def part(network: str, params: Params) -> Params:
-        pairs = zip(nnx.to_flat_state(params), checkpoint.paths(params), strict=True)
+        pairs = zip(nnx.to_flat_state(params), parts.paths(params), strict=True)
         return nnx.from_flat_state(
             (path, variable.replace(values[f"{network}.{name}"]))
             for (path, variable), name in pairs

@@ -7,9 +7,11 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from mg_jax.models.stable_diffusion import arrays, descriptions, layouts
-from mg_jax.models.stable_diffusion.arrays import Stored
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Part
+from mg_jax.checkpoints import arrays
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Part
+from mg_jax.models.stable_diffusion import descriptions, layouts
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
 from mg_jax.models.stable_diffusion.config import Prediction
 
 INDEX = "model_index.json"
