@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from flows.nn.moments import moments, over, standardize
 from flows.nn.precision import widened
 
 
@@ -51,7 +52,6 @@ class LayerNorm(nnx.Module):
     def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
         """Normalise, scale, shift."""
         wide = widened(x)
-        wide = wide - wide.mean(-1, keepdims=True)
-        y = wide * jax.lax.rsqrt(jnp.square(wide).mean(-1, keepdims=True) + self.epsilon)
+        y = standardize(wide, *moments(wide, over(-1)), self.epsilon)
         y = y * self.scale.get_value()[None, None] + self.bias.get_value()[None, None]
         return y.astype(x.dtype)
