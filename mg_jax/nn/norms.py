@@ -1,6 +1,5 @@
 """Norms of a group's channels and of a pixel's, each with a scale and a shift."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
@@ -19,25 +18,18 @@ class GroupNorm(nnx.Module):
         self.epsilon = epsilon
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Normalise over height, width and the channels of a group, scale, shift.
-
-        By sums over the picture first and over a group's channels then, which leaves one pass of
-        multiply and add over the picture.
-        """
+        """Normalise over height, width and the channels of a group, scale, shift."""
         b, h, w, c = x.shape
-        wide = widened(x)
         count = h * w * c // self.groups
 
-        def of_groups(values: Float[Array, "b h w c"]) -> Float[Array, "b groups"]:
-            return values.sum((1, 2)).reshape(b, self.groups, -1).sum(-1) / count
+        def average(values: Float[Array, "b h w c"]) -> Float[Array, "b 1 1 c"]:
+            # Over the picture first: with an axis of groups the gradient takes twice the time.
+            sums = values.sum((1, 2)).reshape(b, self.groups, -1).sum(-1)
+            return jnp.repeat(sums / count, c // self.groups, axis=1)[:, None, None]
 
-        mean = of_groups(wide)
-        variance = jnp.maximum(of_groups(jnp.square(wide)) - jnp.square(mean), 0.0)
-        share = (1, c // self.groups)
-        deviation = jnp.repeat(jax.lax.rsqrt(variance + self.epsilon), share[1], axis=1)
-        scale = deviation * self.scale.get_value()[None]
-        shift = self.bias.get_value()[None] - jnp.repeat(mean, share[1], axis=1) * scale
-        y = wide * scale[:, None, None] + shift[:, None, None]
+        wide = widened(x)
+        y = standardize(wide, *moments(wide, average), self.epsilon)
+        y = y * self.scale.get_value()[None, None, None] + self.bias.get_value()[None, None, None]
         return y.astype(x.dtype)
 
 
