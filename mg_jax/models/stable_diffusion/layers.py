@@ -7,8 +7,8 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
-from mg_jax.nn.linear import Linear
-from mg_jax.nn.norms import GroupNorm
+from flows.nn.linear import Linear
+from mg_jax.nn.group_norm import GroupNorm
 
 
 class Residual(nnx.Module):

@@ -14,12 +14,13 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
+from flows.nn.layer_norm import LayerNorm
+from flows.nn.linear import Linear
 from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import UNetConfig
 from mg_jax.models.stable_diffusion.layers import TimedResnet, Upsample
 from mg_jax.nn.attention import attend
-from mg_jax.nn.linear import Linear
-from mg_jax.nn.norms import GroupNorm, LayerNorm
+from mg_jax.nn.group_norm import GroupNorm
 from mg_jax.nn.recomputing import Remat, block_call
 
 _LONGEST_PERIOD = 10_000.0

@@ -7,12 +7,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
+from flows.nn.linear import Linear
 from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import VAEConfig
 from mg_jax.models.stable_diffusion.layers import Resnet, Upsample
 from mg_jax.nn.attention import attend
-from mg_jax.nn.linear import Linear
-from mg_jax.nn.norms import GroupNorm
+from mg_jax.nn.group_norm import GroupNorm
 from mg_jax.nn.recomputing import Remat, block_call
 
 _EPSILON = 1e-6

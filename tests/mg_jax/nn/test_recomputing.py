@@ -10,7 +10,7 @@ from flax import nnx
 from mg_jax.models.stable_diffusion.layers import Resnet
 from mg_jax.nn.recomputing import block_call
 
-from ..drawing import build, inputs
+from ...drawing import build, inputs
 
 
 def test_a_block_is_the_same_when_it_is_computed_again():

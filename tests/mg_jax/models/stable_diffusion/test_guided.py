@@ -22,7 +22,7 @@ from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.models.text import tokenizer
 from mg_jax.models.text.encoder import TextEncoder
 
-from ...drawing import build
+from ....drawing import build
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W = 100, 150  # worked on at 128 x 128

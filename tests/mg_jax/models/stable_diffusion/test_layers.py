@@ -6,7 +6,7 @@ import numpy as np
 
 from mg_jax.models.stable_diffusion.layers import doubled
 
-from ...drawing import inputs
+from ....drawing import inputs
 
 
 def test_each_pixel_is_doubled():

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from mg_jax.nn.linear import Linear
+from flows.nn.linear import Linear
 
-from ..drawing import build, inputs
+from ...drawing import build, inputs
 
 
 def test_a_linear_layer_computes_in_its_type():

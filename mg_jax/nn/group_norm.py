@@ -1,10 +1,10 @@
-"""Norms of a group's channels and of a pixel's, each with a scale and a shift."""
+"""Group normalisation (Wu & He 2018), with a scale and a shift."""
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from flows.nn.moments import moments, over, standardize
+from flows.nn.moments import moments, standardize
 from flows.nn.precision import widened
 
 
@@ -30,20 +30,4 @@ class GroupNorm(nnx.Module):
         wide = widened(x)
         y = standardize(wide, *moments(wide, average), self.epsilon)
         y = y * self.scale.get_value()[None, None, None] + self.bias.get_value()[None, None, None]
-        return y.astype(x.dtype)
-
-
-class LayerNorm(nnx.Module):
-    """Each pixel's channels to zero mean and unit variance; in at least float32."""
-
-    def __init__(self, channels: int, epsilon: float):
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.bias = nnx.Param(jnp.zeros(channels))
-        self.epsilon = epsilon
-
-    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
-        """Normalise, scale, shift."""
-        wide = widened(x)
-        y = standardize(wide, *moments(wide, over(-1)), self.epsilon)
-        y = y * self.scale.get_value()[None, None] + self.bias.get_value()[None, None]
         return y.astype(x.dtype)
