@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped]
 
 from flows import placing
+from flows.files.broken import said
 
 _AT_A_TIME = 2**28  # bytes of copies while saving or restoring
 _WIDEST = 8  # bytes of a number on disk
@@ -29,7 +30,7 @@ def save(path: Path, arrays: Arrays) -> None:
         with _orbax(max(array.nbytes for array in arrays.values())):
             ocp.save(path.absolute(), dict(arrays))
     except Exception as error:  # Orbax and TensorStore raise a dozen kinds
-        raise OSError(_line(error)) from None
+        raise OSError(said(error)) from None
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -42,7 +43,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
             found = ocp.metadata(path.absolute()).metadata or {}
         return {name: one.shape for name, one in found.items()}
     except Exception as error:  # as above
-        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+        raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
 
 
 def restore(
@@ -71,7 +72,7 @@ def restore(
         with _orbax(max(math.prod(shape) for shape in wanted.values()) * _WIDEST):
             restored: dict[str, Array] = ocp.load(path.absolute(), abstract)
     except Exception as error:  # as above
-        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+        raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
     return restored
 
 
@@ -92,9 +93,3 @@ def _orbax(largest: int = 0) -> Iterator[None]:
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
-
-
-def _line(error: Exception) -> str:
-    """First line of an error's text, or its kind."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -17,6 +17,7 @@ import safetensors
 from jaxtyping import Shaped
 
 from flows.files import pytorch
+from flows.files.broken import said
 from flows.files.format import FaultError
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
@@ -100,7 +101,7 @@ def _safetensors(path: Path) -> dict[str, Stored]:
             }
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path}: broken or cut short ({_line(error)}); expected a whole safetensors file"
+            f"{path}: broken or cut short ({said(error)}); expected a whole safetensors file"
         ) from None
 
 
@@ -147,7 +148,7 @@ def _pickle(path: Path) -> Archive:
         ) from None
     except Exception as error:  # torch raises a dozen kinds for a corrupted file
         raise ValueError(
-            f"{path}: broken or cut short ({_line(error)}); expected a PyTorch checkpoint"
+            f"{path}: broken or cut short ({said(error)}); expected a PyTorch checkpoint"
         ) from None
     beside: dict[str, Any] = {}
     while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -168,9 +169,3 @@ def _of_torch(name: str, tensor: Any) -> Stored:
             raise ValueError(f"{name}: {fault}") from None
 
     return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), value)
-
-
-def _line(error: Exception) -> str:
-    """First line of an error's text, or its kind."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
