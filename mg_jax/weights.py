@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from flows.files.broken import said
 
 _AT_A_TIME = 2**28  # bytes of copies while saving or restoring
 _WIDEST = 8  # bytes of a number on disk
+_LAST_WRITES = 1.0  # seconds for which threads of a save that failed may still write
 
 Arrays = Mapping[str, Float[Array, "..."]]
 
@@ -29,8 +31,11 @@ def save(path: Path, arrays: Arrays) -> None:
     try:
         with _orbax(max(array.nbytes for array in arrays.values())):
             ocp.save(path.absolute(), dict(arrays))
-    except Exception as error:  # Orbax and TensorStore raise a dozen kinds
-        raise OSError(said(error)) from None
+    except BaseException as error:  # Orbax and TensorStore raise a dozen kinds
+        time.sleep(_LAST_WRITES)
+        if isinstance(error, Exception):
+            raise OSError(said(error)) from None
+        raise
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -1,7 +1,6 @@
 """RAFT weights in files: the small model's ship with the package, others are fetched once."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import safetensors
 import safetensors.numpy
 from jax.typing import DTypeLike
 
-from flows.files import pytorch
+from flows.files import atomic, pytorch
 from flows.files.broken import said
 from flows.files.format import FaultError
 from flows.raft.convert import build, to_arrays
@@ -91,14 +90,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def save(raft: Raft, path: Path, origin: dict[str, str]) -> None:
     """Write a network's float32 parameters, and `origin` as metadata, to a .safetensors file.
 
-    The file appears whole or not at all. Raises OSError when it cannot be written.
+    The file appears whole or not at all. Raises ValueError or OSError when it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(raft.params).items()}
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        safetensors.numpy.save_file(arrays, unfinished, metadata=origin)
-        unfinished.replace(path)
+    with atomic(path) as stream:
+        stream.write(safetensors.numpy.save(arrays, origin))
 
 
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:

@@ -4,14 +4,11 @@
 folder is restored without torch, without conversion, straight to the devices.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.files import atomic_folder
 from mg_jax import weights
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.descriptions import read_json
@@ -32,7 +30,6 @@ FORMAT = "mg_jax stable diffusion"
 VERSION = 1
 
 _CONFIG, _TOKENIZER, _PARAMETERS = "config.json", "tokenizer", "parameters"
-_TRIES, _PAUSE = 10, 0.1  # seconds
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -71,7 +68,7 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
         },
     }
     try:
-        with _whole(path) as unfinished:
+        with atomic_folder(path) as unfinished:
             need, room = sum(one.nbytes for one in arrays.values()), shutil.disk_usage(path.parent)
             if need > room.free:
                 raise OSError(f"{need / 1e9:.1f} GB for a disk with {room.free / 1e9:.1f} GB left")
@@ -146,19 +143,3 @@ def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weight
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A folder that takes its name only when the block ends without an error."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        unfinished.rename(path)
-    except BaseException:
-        for _ in range(_TRIES):  # threads of a save that failed may still write
-            shutil.rmtree(unfinished, ignore_errors=True)
-            time.sleep(_PAUSE)
-        raise
