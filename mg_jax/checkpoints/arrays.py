@@ -7,7 +7,7 @@ read: nothing that is pickled in them runs.
 import json
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +76,20 @@ def read(path: Path) -> Archive:
         return _pickle(path)
     known = ", ".join((".safetensors", *PICKLES))
     raise ValueError(f"{path}: unknown kind of weights; expected {known}")
+
+
+def read_all(files: Iterable[Path]) -> dict[str, Stored]:
+    """List the arrays of files among which one network's are shared out.
+
+    Raises ValueError, one line, as `read` does, and when two files hold an array of one name.
+    """
+    found: dict[str, Stored] = {}
+    for file in files:
+        given = read(file).arrays
+        if twice := sorted(found.keys() & given.keys()):
+            raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
+        found |= given
+    return found
 
 
 def read_index(path: Path) -> list[Path]:

@@ -75,10 +75,5 @@ def _weight_files(place: Path) -> list[Path]:
 
 def _arrays(files: list[Path]) -> dict[str, Stored]:
     """All arrays but those of no use."""
-    found: dict[str, Stored] = {}
-    for file in files:
-        given = arrays.read(file).arrays
-        if twice := sorted(found.keys() & given.keys()):
-            raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
-        found |= given
+    found = arrays.read_all(files)
     return {name: one for name, one in found.items() if not _UNUSED.fullmatch(name)}

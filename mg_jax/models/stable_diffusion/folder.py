@@ -34,14 +34,11 @@ def read(
     """
     config = descriptions.read_folder(folder, prediction)
     files: list[Path] = []
-    parts: dict[str, dict[str, Stored]] = {network: {} for network in STEMS}
-    for network, given in parts.items():
-        for file in weight_files(folder / network, dtype):
-            files.append(file)
-            found = arrays.read(file).arrays
-            if twice := sorted(found.keys() & given.keys()):
-                raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
-            given.update(found)
+    parts: dict[str, dict[str, Stored]] = {}
+    for network in STEMS:
+        own = weight_files(folder / network, dtype)
+        parts[network] = arrays.read_all(own)
+        files += own
     positions = [name for name in parts["text_encoder"] if _POSITIONS.fullmatch(name)]
     for name in positions:
         del parts["text_encoder"][name]
