@@ -25,9 +25,9 @@ from experiments import methods
 from experiments.methods import Method, Picture
 from flows import files, masks
 from flows.raft import Raft
-from mg_jax import cases, fidelity, filling, images, metrics, parallel
+from mg_jax import cases, checkpoints, fidelity, filling, images, metrics, nn, parallel
 from mg_jax.cases import Case, edit_region
-from mg_jax.models import clip, stable_diffusion, transformer
+from mg_jax.models import clip, text
 
 Scores = dict[str, float | None]
 """Metric -> value, None where it is not defined."""
@@ -35,8 +35,8 @@ Scores = dict[str, float | None]
 REFERENCE, ANSWER = "reference", "answer"
 """Rows of pictures that a case brings: another program's, and the truth, the judge's own error."""
 
-# What measures, and all of ours that it rests on: CLIP is made of Stable Diffusion's parts.
-_RULER = (flows, metrics, filling, fidelity, images, cases, transformer, clip, stable_diffusion)
+# What measures, and all of ours that it rests on.
+_RULER = (flows, metrics, filling, fidelity, images, cases, nn, checkpoints, text, clip)
 
 
 class Ruler(NamedTuple):

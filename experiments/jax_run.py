@@ -14,9 +14,10 @@ from flows import raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
+from mg_jax.checkpoints import parts
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Part
 from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
-from mg_jax.models.stable_diffusion.arrays import Stored
-from mg_jax.models.stable_diffusion.checkpoint import Part
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
@@ -110,9 +111,9 @@ def _weights(config: Config, precision: str) -> checkpoint.Weights:
     )
 
 
-def _part(layout: layouts.Layout, wanted: checkpoint.Params) -> Part:
+def _part(layout: parts.Layout, wanted: parts.Params) -> Part:
     arrays = {}
-    for path, variable in checkpoint.paths(wanted).items():
+    for path, variable in parts.paths(wanted).items():
         name, shape = layout(path)[0], tuple(variable.shape)
         if path.endswith(".kernel"):
             shape = (shape[-1], shape[-2], *shape[:-2])  # PyTorch's axes

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from experiments import pytorch_setup
 from experiments.comparison import SIZES, Job, architecture, drawn
+from mg_jax.checkpoints import parts
+from mg_jax.checkpoints.parts import Layout, Params
 from mg_jax.guiding import UPDATES
 from mg_jax.models.stable_diffusion import checkpoint, layouts
-from mg_jax.models.stable_diffusion.checkpoint import Params
 from mg_jax.models.stable_diffusion.config import UNetConfig, VAEConfig
-from mg_jax.models.stable_diffusion.layouts import Layout
 
 
 class Networks(NamedTuple):
@@ -55,7 +55,7 @@ def build(job: Job, device: Any) -> Networks:
 
 def _names(params: Params, theirs: Layout, original: Layout) -> dict[str, str]:
     """Name in diffusers of each array → in the original checkpoint, by which it is drawn."""
-    return {theirs(path)[0]: original(path)[0] for path in checkpoint.paths(params)}
+    return {theirs(path)[0]: original(path)[0] for path in parts.paths(params)}
 
 
 def _fill(network: Any, names: dict[str, str], device: Any, dtype: Any) -> None:

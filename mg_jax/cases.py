@@ -7,7 +7,6 @@ it, one for each object, the later on top. Every fault is a `ValueError` of one 
 wrong; expected what.
 """
 
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,10 +67,7 @@ def write(folder: Path, case: Case) -> None:
         raise ValueError(f"{folder}: exists already; expected the name of a new folder")
     pictures = {SOURCE: case.source, REFERENCE: case.reference, ANSWER: case.answer}
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".case.") as temporary:
-            whole = Path(temporary) / "whole"
-            whole.mkdir()
+        with files.atomic_folder(folder) as whole:
             for name, picture in pictures.items():
                 if picture is not None:
                     _check_size(folder / name, picture, case.source)
@@ -84,7 +80,6 @@ def write(folder: Path, case: Case) -> None:
                 _write_layered(whole, case.flow, case.order)
             if case.prompt:
                 (whole / PROMPT).write_text(case.prompt + "\n", encoding="utf-8")
-            whole.rename(folder)
     except OSError as error:
         raise ValueError(
             f"{folder}: cannot be written ({error.strerror}); expected a name in a writable folder"

@@ -11,9 +11,7 @@ Only the picture must be there. Other sizes are allowed, a latent always an eigh
 The `.pth` files need PyTorch, and are read without running what is pickled in them.
 """
 
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -135,19 +133,12 @@ def write_latents(folder: Path, latents: Float32[np.ndarray, "levels h w c"]) ->
         ValueError: the folder cannot be written, or PyTorch is not installed.
     """
     final = _made(folder) / _LATENTS
-    unfinished, old = (folder / f".{_LATENTS}.{os.getpid()}.{end}" for end in ("part", "old"))
     try:
-        _made(unfinished)
-        for level, latent in enumerate(latents):
-            _write(unfinished / f"zt.{level:05}.pth", latent)
-        if final.exists():
-            final.rename(old)
-        unfinished.rename(final)
-        shutil.rmtree(old, ignore_errors=True)
+        with files.atomic_folder(final, replaces=True) as unfinished:
+            for level, latent in enumerate(latents):
+                _write(unfinished / f"zt.{level:05}.pth", latent)
     except OSError as error:
         raise ValueError(f"{final}: cannot be written ({error.strerror})") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     _write(folder / _START, latents[0])
 
 

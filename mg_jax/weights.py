@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from jaxtyping import Array, Float
 from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped]
 
 from flows import placing
+from flows.files.broken import said
 
 _AT_A_TIME = 2**28  # bytes of copies while saving or restoring
 _WIDEST = 8  # bytes of a number on disk
+_LAST_WRITES = 1.0  # seconds for which threads of a save that failed may still write
 
 Arrays = Mapping[str, Float[Array, "..."]]
 
@@ -28,8 +31,11 @@ def save(path: Path, arrays: Arrays) -> None:
     try:
         with _orbax(max(array.nbytes for array in arrays.values())):
             ocp.save(path.absolute(), dict(arrays))
-    except Exception as error:  # Orbax and TensorStore raise a dozen kinds
-        raise OSError(_line(error)) from None
+    except BaseException as error:  # Orbax and TensorStore raise a dozen kinds
+        time.sleep(_LAST_WRITES)
+        if isinstance(error, Exception):
+            raise OSError(said(error)) from None
+        raise
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -42,7 +48,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
             found = ocp.metadata(path.absolute()).metadata or {}
         return {name: one.shape for name, one in found.items()}
     except Exception as error:  # as above
-        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+        raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
 
 
 def restore(
@@ -71,7 +77,7 @@ def restore(
         with _orbax(max(math.prod(shape) for shape in wanted.values()) * _WIDEST):
             restored: dict[str, Array] = ocp.load(path.absolute(), abstract)
     except Exception as error:  # as above
-        raise ValueError(f"{path}: broken ({_line(error)}); expected arrays by Orbax") from None
+        raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
     return restored
 
 
@@ -92,9 +98,3 @@ def _orbax(largest: int = 0) -> Iterator[None]:
         yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
-
-
-def _line(error: Exception) -> str:
-    """First line of an error's text, or its kind."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -1,6 +1,7 @@
 """Imports go one way: experiments → mg_jax → flows; heavy packages load only where they serve."""
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mg_jax", "flows", "experiments")
 CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting", "inversion")
-NETWORKS = ("mg_jax.models", "flows.raft", "flax")
+NETWORKS = ("mg_jax.models", "mg_jax.nn", "flows.raft", "flows.nn", "flax")
+OTHERS = ("clip", "stable_diffusion", "text")  # models besides the patch model
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
 LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function
     "experiments/benchmarks/pytorch_parts.py",
@@ -20,7 +22,7 @@ LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside
     "experiments/pytorch_well.py",
     "flows/files/pytorch.py",
     "flows/raft/weights.py",
-    "mg_jax/models/stable_diffusion/arrays.py",
+    "mg_jax/checkpoints/arrays.py",
 }
 
 
@@ -98,10 +100,39 @@ if True:
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [("flows", ("mg_jax", "experiments")), ("mg_jax", ("experiments",))],
+    [
+        ("flows", ("mg_jax", "experiments")),
+        ("mg_jax", ("experiments",)),
+        ("mg_jax/checkpoints", ("mg_jax.models", "mg_jax.nn")),
+        ("mg_jax/models/text", ("mg_jax.models.clip", "mg_jax.models.stable_diffusion")),
+        ("mg_jax/models/clip", ("mg_jax.models.stable_diffusion",)),
+        ("mg_jax/models/stable_diffusion", ("mg_jax.models.clip",)),
+        ("mg_jax/models/patch", tuple(f"mg_jax.models.{one}" for one in OTHERS)),
+    ],
 )
 def test_imports_go_one_way(package, forbidden):
     assert offenders(package, forbidden) == {}
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"), [("flows/nn", ("flows.nn",)), ("mg_jax/nn", ("flows.nn", "mg_jax.nn"))]
+)
+def test_layers_know_no_network_that_is_built_of_them(package, allowed):
+    of_ours = {
+        (file, one)
+        for file, names in offenders(package, PACKAGES).items()
+        for one in names
+        if not within(one, allowed)
+    }
+    assert of_ours == set()
+
+
+def test_no_module_imports_itself_through_others():
+    needs = {file: modules(ast.parse((ROOT / file).read_text(encoding="utf-8"))) for file in FILES}
+    assert needs["mg_jax/nn/attention/dispatch.py"] == {
+        f"mg_jax/nn/attention/{form}.py" for form in ("blocked", "cudnn", "tpu")
+    }
+    graphlib.TopologicalSorter(needs).prepare()  # raises with the circle, if there is one
 
 
 def test_nothing_outside_the_tests_imports_the_tests():
@@ -131,6 +162,20 @@ def module_file(name: str) -> str | None:
     """The file of one of our modules, None for a name that is no module of ours."""
     stem = name.replace(".", "/")
     return next((file for file in (f"{stem}.py", f"{stem}/__init__.py") if file in FILES), None)
+
+
+def modules(tree: ast.Module) -> set[str]:
+    """Our files that a module imports; a package itself only where names of its own are meant."""
+    names = [one for node in ast.walk(tree) for one in named(node)]
+    return {file for file in names if file is not None}
+
+
+def named(node: ast.AST) -> Iterator[str | None]:
+    if isinstance(node, ast.Import):
+        yield from (module_file(alias.name) for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        for alias in node.names:
+            yield module_file(f"{node.module}.{alias.name}") or module_file(node.module)
 
 
 def reached(file: str) -> dict[str, list[Import]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from experiments.benchmarks.figures import Figure, Rate
 from experiments.benchmarks.timing import seconds
-from flows import products
+from flows.nn.matmul import matmul
 
 _REPETITIONS = 5
 _CPU_SIZES = (512, 1024, 2048)
@@ -27,7 +27,7 @@ def matrix_rate(precision: str, tensorfloat: bool = False) -> Rate:
     if not tensorfloat:
         jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
     accelerated = jax.default_backend() != "cpu"
-    product = jax.jit(products.matmul)
+    product = jax.jit(matmul)
     rates = []
     for size in _ACCELERATOR_SIZES if accelerated else _CPU_SIZES:
         a = jax.random.normal(jax.random.key(0), (size, size), precision)

@@ -1,8 +1,8 @@
 """A study on disk: the pairs as pictures, the page that asks about them, and the key elsewhere."""
 
+import contextlib
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from experiments.blind import key as keys
 from experiments.blind.key import Key, Pair
 from experiments.blind.results import Results
-from flows import draw
+from flows import draw, files
 from mg_jax import cases, images
 
 QUESTION = (
@@ -56,20 +56,16 @@ def make(results: Results, methods: list[str], seed: int, out: Path, key: Path) 
     pairs = keys.draw(results.asked, seed)
     try:
         key.parent.mkdir(parents=True, exist_ok=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".study.") as temporary:
-            whole = Path(temporary) / "whole"
-            (whole / "pairs").mkdir(parents=True)
-            _write_pairs(whole, pairs, results)
-            study = _digest([whole / _picture(pair, pairs) for pair in pairs])
-            _write_page(whole, questions(study, pairs))
-            made = Key(study, seed, methods, pairs, results.equal)
-            keys.write(key, made)
-            try:
-                whole.rename(out)
-            except BaseException:
-                key.unlink()
-                raise
+        with contextlib.ExitStack() as undone:
+            with files.atomic_folder(out) as whole:
+                (whole / "pairs").mkdir()
+                _write_pairs(whole, pairs, results)
+                study = _digest([whole / _picture(pair, pairs) for pair in pairs])
+                _write_page(whole, questions(study, pairs))
+                made = Key(study, seed, methods, pairs, results.equal)
+                keys.write(key, made)
+                undone.callback(key.unlink)
+            undone.pop_all()
     except OSError as error:
         raise ValueError(
             f"--out={out}, --key={key}: cannot be written ({error.strerror});"

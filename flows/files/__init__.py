@@ -6,7 +6,7 @@ float32: (dx, dy) in pixels, x right, y down. Every fault is a `ValueError` of o
 is wrong; expected what.
 """
 
-from flows.files.replacing import atomic
+from flows.files.replacing import atomic, atomic_folder
 from flows.files.suffixes import Sparse, check_suffix, read, read_sparse, write
 
-__all__ = ["Sparse", "atomic", "check_suffix", "read", "read_sparse", "write"]
+__all__ = ["Sparse", "atomic", "atomic_folder", "check_suffix", "read", "read_sparse", "write"]

@@ -1,4 +1,4 @@
-"""What the decoders of numpy, Pillow, zipfile and PyTorch raise at broken files."""
+"""What decoders raise at broken files, and what an error says in one line."""
 
 import pickle
 import struct
@@ -25,3 +25,9 @@ BROKEN = (
     pickle.UnpicklingError,
     Image.DecompressionBombError,
 )
+
+
+def said(error: Exception) -> str:
+    """What an error says, in one line: the first of its text, or its kind."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from jaxtyping import Shaped
 
-from flows.files.broken import BROKEN
+from flows.files.broken import BROKEN, said
 from flows.files.format import FaultError, Flow, Format, Known
 
 
@@ -43,9 +43,9 @@ def array(tensor: Any) -> Shaped[np.ndarray, "..."]:
         wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
         return np.asarray(wide.numpy(force=True))
     except (TypeError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise FaultError(
-            f"holds a tensor that is no array ({reason}); expected a dense one of ordinary numbers"
+            f"holds a tensor that is no array ({said(error)});"
+            " expected a dense one of ordinary numbers"
         ) from error
 
 

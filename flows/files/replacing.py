@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -35,3 +36,32 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
+    """Make a folder that takes its name only when the block ends without an error.
+
+    Folders above it that are missing are made as well. One of its name that is there already is
+    replaced, or else must not be there.
+
+    Raises:
+        OSError: it cannot be made or may not take its name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+    ) as beside:
+        # One deeper: the temporary folder itself is for nobody else to see.
+        whole, old = Path(beside) / "whole", Path(beside) / "old"
+        whole.mkdir()
+        yield whole
+        if not (replaces and path.exists()):
+            whole.rename(path)
+            return
+        path.rename(old)
+        try:
+            whole.rename(path)
+        except BaseException:
+            old.rename(path)
+            raise

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from flows.precision import widened
+from flows.nn.precision import widened
 from flows.raft.config import LEVELS
 
 Pyramid = tuple[Float[Array, "b h w _ _"], ...]

@@ -7,7 +7,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.raft.convolution import Conv
+from flows.nn.convolution import Conv
 from flows.raft.layers import NormedConv
 from flows.raft.norms import Norm, Statistics
 

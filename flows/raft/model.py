@@ -10,7 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import wide
+from flows.nn.precision import wide
 from flows.raft import correlation, upsampling
 from flows.raft.config import STRIDE, Config
 from flows.raft.encoder import Encoder

@@ -6,9 +6,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import widened
+from flows.nn.convolution import Conv, convolve
+from flows.nn.precision import widened
 from flows.raft.config import LEVELS, Config
-from flows.raft.convolution import Conv, convolve
 from flows.raft.layers import ReluStack
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from flows.precision import widened
+from flows.nn.precision import widened
 from flows.raft.config import STRIDE
 
 

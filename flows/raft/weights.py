@@ -1,7 +1,6 @@
 """RAFT weights in files: the small model's ship with the package, others are fetched once."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import safetensors
 import safetensors.numpy
 from jax.typing import DTypeLike
 
-from flows.files import pytorch
+from flows.files import atomic, pytorch
+from flows.files.broken import said
 from flows.files.format import FaultError
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Raft
@@ -79,10 +79,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
     try:
         return safetensors.numpy.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({_line(error)})") from None
+        raise ValueError(f"{path}: not a readable safetensors file ({said(error)})") from None
     except (AttributeError, TypeError) as error:  # safetensors looks the type up in numpy
         raise ValueError(
-            f"{path}: holds a type that numpy lacks ({_line(error)}); expected float16, bfloat16,"
+            f"{path}: holds a type that numpy lacks ({said(error)}); expected float16, bfloat16,"
             " float32 or float64"
         ) from None
 
@@ -90,14 +90,12 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def save(raft: Raft, path: Path, origin: dict[str, str]) -> None:
     """Write a network's float32 parameters, and `origin` as metadata, to a .safetensors file.
 
-    The file appears whole or not at all. Raises OSError when it cannot be written.
+    The file appears whole or not at all. Raises ValueError or OSError when it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(raft.params).items()}
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        safetensors.numpy.save_file(arrays, unfinished, metadata=origin)
-        unfinished.replace(path)
+    with atomic(path) as stream:
+        stream.write(safetensors.numpy.save(arrays, origin))
 
 
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:
@@ -106,7 +104,7 @@ def _read_pickle(path: Path) -> dict[str, np.ndarray]:
         if known := recognize(path):
             return known.extract(path.read_bytes())
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({_line(error)})") from None
+        raise ValueError(f"{path}: cannot be read ({said(error)})") from None
     try:
         import torch
     except ImportError:
@@ -117,7 +115,7 @@ def _read_pickle(path: Path) -> dict[str, np.ndarray]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises a dozen kinds for a corrupted file
-        raise ValueError(f"{path}: not a readable PyTorch checkpoint ({_line(error)})") from None
+        raise ValueError(f"{path}: not a readable PyTorch checkpoint ({said(error)})") from None
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
         raise ValueError(f"{path}: holds no flat dictionary of tensors; expected a state dict")
     return {name: _array(path, name, value) for name, value in state.items()}
@@ -128,9 +126,3 @@ def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
         return pytorch.array(tensor)
     except FaultError as fault:
         raise ValueError(f"{path}: {name}: {fault}") from None
-
-
-def _line(error: Exception) -> str:
-    """First line of an error's text, or its kind."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -220,7 +220,7 @@ def test_the_rulers_code_has_all_of_ours_that_measuring_runs(tmp_path):
     ours = ran & set(evaluation._files(flows, mg_jax))
     ours -= {Path(parallel.__file__)}  # which listens to the compiler, to tell its time
     assert {file.stem for file in ours} >= {
-        "metrics", "filling", "images", "correlation", "vision", "text"
+        "metrics", "filling", "images", "correlation", "vision", "encoder"
     }  # fmt: skip
     assert ours <= set(evaluation._files(*evaluation._RULER))
 

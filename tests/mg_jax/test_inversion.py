@@ -20,7 +20,7 @@ from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.prompting import Prompt
 from mg_jax.types import Edit, Knobs, Params, Problem, Target
 
-from .models.stable_diffusion import drawing
+from .. import drawing
 
 SHAPE = (2, 3, 4, 2)
 X = jnp.asarray(drawing.inputs(0, *SHAPE))

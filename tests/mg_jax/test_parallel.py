@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.raft.convolution import convolve
+from flows.nn.convolution import convolve
 from mg_jax import parallel
 
 

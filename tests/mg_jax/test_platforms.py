@@ -16,8 +16,7 @@ from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import understood
 from mg_jax.models.patch.settings import Settings, stages
 from mg_jax.models.patch.stage import magnify, prepare
-from mg_jax.models.stable_diffusion import attention_cudnn
-from mg_jax.models.stable_diffusion.attention import attend
+from mg_jax.nn.attention import attend, cudnn
 
 from .models.stable_diffusion import tiny
 
@@ -34,9 +33,9 @@ def pretended_cudnn(monkeypatch):
     """JAX makes programs for cuDNN only where it finds cuDNN; it is needed to run them alone."""
     module = "jax._src.cudnn.fused_attention_stablehlo.check_cudnn_version"
     monkeypatch.setattr(module, lambda: 91000)
-    attention_cudnn._found.cache_clear()
+    cudnn._found.cache_clear()
     yield
-    attention_cudnn._found.cache_clear()
+    cudnn._found.cache_clear()
 
 
 def level():
@@ -135,7 +134,7 @@ def test_what_is_asked_for_in_float32_is_not_fused():
 
 
 def test_attention_without_cudnn_is_not_fused(monkeypatch):
-    monkeypatch.setattr(attention_cudnn, "_found", lambda: False)
+    monkeypatch.setattr(cudnn, "_found", lambda: False)
     x = jax.ShapeDtypeStruct((2, 256, 2, 16), jnp.bfloat16)
     program = jax.jit(lambda given: attend(*given))
     assert fused_calls(export(program, [x, x, x], "cuda")) == set()

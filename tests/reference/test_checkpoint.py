@@ -18,9 +18,10 @@ import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.loaders import single_file_utils
 
+from mg_jax.checkpoints import parts
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Part
 from mg_jax.models.stable_diffusion import checkpoint, layouts, loading
-from mg_jax.models.stable_diffusion.arrays import Stored
-from mg_jax.models.stable_diffusion.checkpoint import Part
 from mg_jax.models.stable_diffusion.config import TINY, V1, V2
 
 from ..mg_jax.models.stable_diffusion import published
@@ -166,7 +167,7 @@ def test_all_names_and_shapes_of_the_real_networks_are_ours(config):
             name: Stored(tuple(array.shape), "float32", lambda: np.zeros(0))
             for name, array in state.items()
         }
-        names, faults = checkpoint.match(Part(stored, layout), params)
+        names, faults = parts.match(Part(stored, layout), params)
         assert faults == []
         assert set(names.values()) == set(state)
         counts.append(sum(array.numel() for array in state.values()))

@@ -23,7 +23,7 @@ from mg_jax import images
 from mg_jax.models import clip
 from mg_jax.models.clip import loading
 from mg_jax.models.clip.preparing import prepare
-from mg_jax.models.stable_diffusion import tokenizer
+from mg_jax.models.text import tokenizer
 
 from ..mg_jax.models.clip import published
 from ..mg_jax.models.clip.published import BASE, GELU, LARGE, TINY

@@ -28,7 +28,7 @@ from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.parallel import peak_memory
 
-from ..mg_jax.models.stable_diffusion.drawing import build, draw, inputs
+from ..drawing import build, draw, inputs
 
 STORED = Path(__file__).parents[1] / "mg_jax/models/stable_diffusion/networks.npz"
 TIME = 501.0

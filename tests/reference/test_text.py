@@ -14,8 +14,9 @@ import torch
 from flax import nnx
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from mg_jax.models.stable_diffusion.config import TINY, V1, V2, TextConfig
-from mg_jax.models.stable_diffusion.text import TextEncoder
+from mg_jax.models.stable_diffusion.config import TINY, V1, V2
+from mg_jax.models.text.config import TextConfig
+from mg_jax.models.text.encoder import TextEncoder
 
 Arrays = dict[tuple[str | int, ...], np.ndarray]  # by path
 

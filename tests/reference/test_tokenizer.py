@@ -11,11 +11,11 @@ import pytest
 import transformers
 from open_clip.tokenizer import SimpleTokenizer
 
-from mg_jax.models.stable_diffusion import tokenizer
+from mg_jax.models.text import tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:prompt")
 
-STORED = Path(__file__).parents[1] / "mg_jax" / "models" / "stable_diffusion" / "prompts.json"
+STORED = Path(__file__).parents[1] / "mg_jax" / "models" / "text" / "prompts.json"
 PROMPTS = json.loads(STORED.read_text())
 PADS = ("<|endoftext|>", "!")
 IDS = {"<|endoftext|>": "ids", "!": "ids_2"}

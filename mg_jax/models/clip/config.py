@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mg_jax.models.stable_diffusion.config import TextConfig
-from mg_jax.models.transformer import TransformerConfig
+from mg_jax.models.text.config import TextConfig
+from mg_jax.nn.transformer import TransformerConfig
 
 Colour = tuple[float, float, float]
 """Red, green, blue."""

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mg_jax.checkpoints.descriptions import Description, read_json
 from mg_jax.models.clip.config import Colour, Config, VisionConfig
-from mg_jax.models.stable_diffusion import descriptions
-from mg_jax.models.stable_diffusion.config import TextConfig
-from mg_jax.models.stable_diffusion.descriptions import Description, read_json
-from mg_jax.models.stable_diffusion.tokenizer import LENGTH
+from mg_jax.models.text.config import TextConfig
+from mg_jax.models.text.description import text_config
+from mg_jax.models.text.tokenizer import LENGTH
 
 _CLIP: dict[str, tuple[Any, ...]] = {"model_type": ("clip",)}
 _TEXT: dict[str, tuple[Any, ...]] = {"max_position_embeddings": (LENGTH,)}
@@ -71,7 +71,7 @@ def _part(file: Path, outer: Description, key: str) -> dict[str, Any]:
 
 def _text(given: Description) -> TextConfig:
     given.expect(_TEXT)
-    return descriptions.text(given)
+    return text_config(given)
 
 
 def _vision(given: Description) -> VisionConfig:

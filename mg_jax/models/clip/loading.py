@@ -5,12 +5,14 @@ from pathlib import Path
 
 import jax.numpy as jnp
 
+from mg_jax.checkpoints import arrays, parts
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Params, Part
 from mg_jax.models.clip import descriptions
 from mg_jax.models.clip.config import Config
-from mg_jax.models.clip.network import Params, structure
+from mg_jax.models.clip.network import structure
 from mg_jax.models.clip.scoring import Clip
-from mg_jax.models.stable_diffusion import arrays, checkpoint, tokenizer
-from mg_jax.models.stable_diffusion.arrays import Stored
+from mg_jax.models.text import tokenizer
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 """Names of weight files; the first that is there is read."""
@@ -52,14 +54,14 @@ def names(path: str) -> tuple[str, ...]:
 def _fill(place: Path, config: Config) -> Params:
     """Read every parameter from its array: each array has a place, each parameter an array."""
     files = _weight_files(place)
-    part = checkpoint.Part(_arrays(files), names)
+    part = Part(_arrays(files), names)
     _, wanted = structure(config)
-    found, faults = checkpoint.match(part, wanted)
+    found, faults = parts.match(part, wanted)
     try:
         if faults:
             more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
             raise ValueError(f"these weights do not fit: {'; '.join(faults[:_TOLD])}{more}")
-        return checkpoint.fill_part(wanted, part, found, dtype=jnp.float32)
+        return parts.fill(wanted, part, found, dtype=jnp.float32)
     except ValueError as error:
         raise ValueError(f"{', '.join(map(str, files))}: {error}") from None
 
@@ -73,10 +75,5 @@ def _weight_files(place: Path) -> list[Path]:
 
 def _arrays(files: list[Path]) -> dict[str, Stored]:
     """All arrays but those of no use."""
-    found: dict[str, Stored] = {}
-    for file in files:
-        given = arrays.read(file).arrays
-        if twice := sorted(found.keys() & given.keys()):
-            raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
-        found |= given
+    found = arrays.read_all(files)
     return {name: one for name, one in found.items() if not _UNUSED.fullmatch(name)}

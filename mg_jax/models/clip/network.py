@@ -2,18 +2,17 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from mg_jax.checkpoints.parts import Params
 from mg_jax.models.clip.config import Config
 from mg_jax.models.clip.vision import VisionEncoder
-from mg_jax.models.stable_diffusion.text import TextEncoder
-
-Params = nnx.State[Any, Any]
+from mg_jax.models.text.encoder import TextEncoder
 
 
 class Network(nnx.Module):

@@ -6,10 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from mg_jax.checkpoints.parts import Params
 from mg_jax.models.clip.config import Config
-from mg_jax.models.clip.network import Params, programs
+from mg_jax.models.clip.network import programs
 from mg_jax.models.clip.preparing import prepare
-from mg_jax.models.stable_diffusion.tokenizer import Tokenizer
+from mg_jax.models.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from mg_jax.models.clip.config import VisionConfig
-from mg_jax.models.stable_diffusion.attention import attend
-from mg_jax.models.transformer import Encoder, norm
+from mg_jax.nn.attention import attend
+from mg_jax.nn.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):

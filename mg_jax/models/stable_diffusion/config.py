@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from mg_jax.models.transformer import TransformerConfig
+from mg_jax.models.text.config import TextConfig
 
 Prediction = Literal["epsilon", "v_prediction"]
 
@@ -35,14 +35,6 @@ class VAEConfig:
     def factor(self) -> int:
         """Pixels a side of one latent."""
         return 1 << (len(self.channels) - 1)
-
-
-@dataclass(frozen=True)
-class TextConfig(TransformerConfig):
-    """The CLIP text encoder."""
-
-    vocabulary: int = 49408
-    length: int = 77  # tokens
 
 
 @dataclass(frozen=True)

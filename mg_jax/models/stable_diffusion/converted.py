@@ -4,14 +4,11 @@
 folder is restored without torch, without conversion, straight to the devices.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +17,19 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.files import atomic_folder
 from mg_jax import weights
-from mg_jax.models.stable_diffusion import checkpoint, descriptions, stored_config
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Params, Weights
+from mg_jax.checkpoints import parts
+from mg_jax.checkpoints.descriptions import read_json
+from mg_jax.checkpoints.parts import Params
+from mg_jax.models.stable_diffusion import checkpoint, stored_config
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
 from mg_jax.models.stable_diffusion.config import Config
 
 FORMAT = "mg_jax stable diffusion"
 VERSION = 1
 
 _CONFIG, _TOKENIZER, _PARAMETERS = "config.json", "tokenizer", "parameters"
-_TRIES, _PAUSE = 10, 0.1  # seconds
 _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
@@ -68,7 +68,7 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
         },
     }
     try:
-        with _whole(path) as unfinished:
+        with atomic_folder(path) as unfinished:
             need, room = sum(one.nbytes for one in arrays.values()), shutil.disk_usage(path.parent)
             if need > room.free:
                 raise OSError(f"{need / 1e9:.1f} GB for a disk with {room.free / 1e9:.1f} GB left")
@@ -96,7 +96,7 @@ def read(
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
-    content = descriptions.read_json(path / _CONFIG)
+    content = read_json(path / _CONFIG)
     if content.get("format") != FORMAT:
         raise ValueError(
             f"{path / _CONFIG}: format {content.get('format')!r}; expected {FORMAT!r}:"
@@ -123,7 +123,7 @@ def _flat(params: Weights) -> dict[str, Any]:
     return {
         f"{network}.{path}": variable.get_value()
         for network, part in zip(params._fields, params, strict=True)
-        for path, variable in checkpoint.paths(part).items()
+        for path, variable in parts.paths(part).items()
     }
 
 
@@ -131,7 +131,7 @@ def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weight
     """The same, the other way round."""
 
     def part(network: str, params: Params) -> Params:
-        pairs = zip(nnx.to_flat_state(params), checkpoint.paths(params), strict=True)
+        pairs = zip(nnx.to_flat_state(params), parts.paths(params), strict=True)
         return nnx.from_flat_state(
             (path, variable.replace(values[f"{network}.{name}"]))
             for (path, variable), name in pairs
@@ -143,19 +143,3 @@ def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weight
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """A folder that takes its name only when the block ends without an error."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished.mkdir()
-    try:
-        yield unfinished
-        unfinished.rename(path)
-    except BaseException:
-        for _ in range(_TRIES):  # threads of a save that failed may still write
-            shutil.rmtree(unfinished, ignore_errors=True)
-            time.sleep(_PAUSE)
-        raise

@@ -4,19 +4,13 @@ Whatever our networks and the sampler take for granted must stand there; what is
 value that diffusers gives it.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mg_jax.models.stable_diffusion.config import (
-    Config,
-    Prediction,
-    TextConfig,
-    UNetConfig,
-    VAEConfig,
-)
+from mg_jax.checkpoints.descriptions import Description, read_json, shown
+from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
+from mg_jax.models.text.description import text_config
 
 # Latent channels besides the four that are denoised, by what they are for.
 OTHER_INPUTS = {
@@ -81,10 +75,6 @@ _VAE: dict[str, tuple[Any, ...]] = {
     "use_post_quant_conv": (True,),
     "mid_block_add_attention": (True,),
 }
-_TEXT: dict[str, tuple[Any, ...]] = {
-    "model_type": ("clip_text_model",),
-    "layer_norm_eps": (1e-5,),
-}
 _NOISE: dict[str, tuple[Any, ...]] = {  # the sampler's noise levels
     "beta_schedule": ("scaled_linear",),
     "beta_start": (0.00085,),
@@ -100,66 +90,6 @@ _UP = {"CrossAttnUpBlock2D": True, "UpBlock2D": False}
 _HEADS = "num_attention_heads"
 
 
-class Description:
-    """A JSON object, and in words what of it is not as expected."""
-
-    def __init__(self, given: Mapping[str, Any]):
-        self.given = given
-        self.faults: list[str] = []
-
-    def expect(self, accepted: Mapping[str, tuple[Any, ...]]) -> None:
-        """Note each key whose value is none of those accepted; a missing key has the first."""
-        for key, values in accepted.items():
-            found = self.given.get(key, values[0])
-            if found not in values:
-                self.faults.append(f"{key} is {_text(found)}; expected {_text(values[0])}")
-
-    def whole(self, key: str, default: int) -> int:
-        """A number from 1 up."""
-        return self.wholes(key, [default])[0]
-
-    def wholes(self, key: str, default: list[int], count: int = 1) -> tuple[int, ...]:
-        """Numbers from 1 up; one of them stands for `count` equal ones."""
-        found = self.given.get(key, default)
-        several = found if isinstance(found, list) else [found] * count
-        if several and all(type(one) is int and one > 0 for one in several):
-            return tuple(several)
-        self.faults.append(f"{key} is {_text(found)}; expected numbers from 1 up")
-        return tuple(default)
-
-    def blocks(
-        self, key: str, known: Mapping[str, bool], default: list[bool], count: int
-    ) -> tuple[bool, ...]:
-        """What is known of each of `count` blocks by its type."""
-        if key not in self.given and len(default) == count:
-            return tuple(default)
-        found = self.given.get(key)
-        if isinstance(found, list) and len(found) == count and all(one in known for one in found):
-            return tuple(known[one] for one in found)
-        self.faults.append(f"{key} is {_text(found)}; expected {count} of {' or '.join(known)}")
-        return tuple((default * count)[:count])
-
-    def divides(self, key: str, numbers: tuple[int, ...], divisors: tuple[int, ...]) -> None:
-        """Note when not each number can be divided by its divisor."""
-        if len(numbers) != len(divisors):
-            self.faults.append(f"{key} has {len(divisors)} entries; expected {len(numbers)}")
-        elif any(one % divisor for one, divisor in zip(numbers, divisors, strict=True)):
-            self.faults.append(f"{key} is {list(divisors)}; expected to divide {list(numbers)}")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises ValueError, one line, when there is none."""
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file; expected a part of a diffusers folder")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: broken ({error}); expected JSON") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: holds a {type(content).__name__}; expected a JSON object")
-    return content
-
-
 def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
     """The configuration that a diffusers folder describes; `prediction` overrides its own.
 
@@ -172,7 +102,7 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
     for parse, name in (
         (unet, "unet/config.json"),
         (vae, "vae/config.json"),
-        (text, "text_encoder/config.json"),
+        (text_config, "text_encoder/config.json"),
         (scheduler, "scheduler/scheduler_config.json"),
     ):
         try:
@@ -241,7 +171,7 @@ def vae(given: Description) -> VAEConfig:
     given.blocks("up_block_types", {"UpDecoderBlock2D": True}, [True], len(channels))
     scale = given.given.get("scaling_factor", 0.18215)
     if not isinstance(scale, float) or not scale > 0:
-        given.faults.append(f"scaling_factor is {_text(scale)}; expected a number above 0")
+        given.faults.append(f"scaling_factor is {shown(scale)}; expected a number above 0")
         scale = 1.0
     config = VAEConfig(
         channels,
@@ -253,40 +183,14 @@ def vae(given: Description) -> VAEConfig:
     return config
 
 
-def text(given: Description) -> TextConfig:
-    """Read a CLIPTextModel's."""
-    given.expect(_TEXT)
-    activation = given.given.get("hidden_act", "quick_gelu")
-    if activation not in ("quick_gelu", "gelu"):
-        given.faults.append(f"hidden_act is {_text(activation)}; expected quick_gelu or gelu")
-        activation = "quick_gelu"
-    config = TextConfig(
-        width=given.whole("hidden_size", 512),
-        layers=given.whole("num_hidden_layers", 12),
-        heads=given.whole(_HEADS, 8),
-        hidden=given.whole("intermediate_size", 2048),
-        activation=activation,
-        vocabulary=given.whole("vocab_size", 49408),
-        length=given.whole("max_position_embeddings", 77),
-    )
-    given.divides(_HEADS, (config.width,), (config.heads,))
-    return config
-
-
 def scheduler(given: Description) -> Prediction:
     """Read a scheduler's: what the UNet predicts, under the noise levels of our sampler."""
     missing = [key for key in _NOISE if key not in given.given]
-    given.faults += [f"{key} is missing; expected {_text(_NOISE[key][0])}" for key in missing]
+    given.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
     given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)
     found = given.given.get("prediction_type", "epsilon")
     if found == "v_prediction":
         return "v_prediction"
     if found != "epsilon":
-        given.faults.append(f"prediction_type is {_text(found)}; expected epsilon or v_prediction")
+        given.faults.append(f"prediction_type is {shown(found)}; expected epsilon or v_prediction")
     return "epsilon"
-
-
-def _text(value: Any) -> str:
-    """A value as JSON has it, without quotes and not at length."""
-    written = json.dumps(value).replace('"', "")
-    return written if len(written) <= 80 else f"{written[:80]}…"

@@ -7,9 +7,11 @@ from pathlib import Path
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from mg_jax.models.stable_diffusion import arrays, descriptions, layouts
-from mg_jax.models.stable_diffusion.arrays import Stored
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Part
+from mg_jax.checkpoints import arrays
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Part
+from mg_jax.models.stable_diffusion import descriptions, layouts
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
 from mg_jax.models.stable_diffusion.config import Prediction
 
 INDEX = "model_index.json"
@@ -32,14 +34,11 @@ def read(
     """
     config = descriptions.read_folder(folder, prediction)
     files: list[Path] = []
-    parts: dict[str, dict[str, Stored]] = {network: {} for network in STEMS}
-    for network, given in parts.items():
-        for file in weight_files(folder / network, dtype):
-            files.append(file)
-            found = arrays.read(file).arrays
-            if twice := sorted(found.keys() & given.keys()):
-                raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
-            given.update(found)
+    parts: dict[str, dict[str, Stored]] = {}
+    for network in STEMS:
+        own = weight_files(folder / network, dtype)
+        parts[network] = arrays.read_all(own)
+        files += own
     positions = [name for name in parts["text_encoder"] if _POSITIONS.fullmatch(name)]
     for name in positions:
         del parts["text_encoder"][name]

@@ -26,10 +26,10 @@ from mg_jax import (
 from mg_jax.filling import fill
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
 from mg_jax.models.stable_diffusion.given import Given, check
-from mg_jax.models.stable_diffusion.layers import Remat
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
 from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.nn.recomputing import Remat
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.sampling import Done
 from mg_jax.tracing import Progress, Trace

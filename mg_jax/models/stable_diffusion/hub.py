@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jax.typing import DTypeLike
 
+from flows.files.broken import said
 from mg_jax.models.stable_diffusion import folder
 
 _SECONDS = 10  # to wait for the hub's answer
@@ -44,7 +45,7 @@ def download(name: str, dtype: DTypeLike) -> Path:
     except ValueError:
         raise
     except Exception as error:  # the network's errors are a dozen kinds
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        reason = said(error)
     try:
         return Path(
             snapshot_download(name, allow_patterns=list(_DESCRIPTIONS), local_files_only=True)

@@ -1,115 +1,14 @@
 """The layers that the UNet and the autoencoder share. Names follow the published weights'."""
 
-import functools
-from collections.abc import Callable
-from typing import Any, Literal
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows import products
-from flows.precision import widened
-from flows.raft.convolution import Conv
-
-Remat = Literal["nothing", "blocks"]
-"""What is computed again for the gradient: nothing, or each block from its input."""
-
-Block = Callable[..., Float[Array, "..."]]
-
-
-def block_call(remat: Remat, block: nnx.Module) -> Block:
-    """Return a block to be called as it is, or computed again when its gradient is asked."""
-    match remat:
-        case "nothing":
-            return block
-        case "blocks":
-            return recomputed(block)
-
-
-def recomputed(block: nnx.Module) -> Block:
-    """Return a block that keeps nothing but its parameters and inputs for its gradient.
-
-    It is `jax.checkpoint`, but the block waits for the slope that it is computed again for. On CPU
-    XLA drops JAX's barriers: blocks were computed again long before, half the step's memory.
-    """
-    graph, params = nnx.split(block)
-
-    def apply(params: nnx.State[Any, Any], *inputs: Array) -> Array:
-        output: Array = nnx.merge(graph, params)(*inputs)
-        return output
-
-    def forward(params: nnx.State[Any, Any], *inputs: Array) -> tuple[Array, tuple[Any, ...]]:
-        return apply(params, *inputs), (params, *inputs)
-
-    def backward(saved: tuple[Any, ...], slope: Array) -> tuple[Any, ...]:
-        params, first, *rest = saved
-        # Nothing is added, but XLA does not know: the slope might not be finite.
-        first = first + 0 * slope[(0,) * slope.ndim].astype(first.dtype)
-        _, pull = jax.vjp(apply, params, first, *rest)
-        slopes: tuple[Any, ...] = pull(slope)
-        return slopes
-
-    call = jax.custom_vjp(apply)
-    call.defvjp(forward, backward)
-    return functools.partial(call, params)
-
-
-class GroupNorm(nnx.Module):
-    """Groups of channels to zero mean and unit variance, then scale and shift.
-
-    In at least float32.
-    """
-
-    def __init__(self, channels: int, groups: int, epsilon: float):
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.bias = nnx.Param(jnp.zeros(channels))
-        self.groups = groups
-        self.epsilon = epsilon
-
-    def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
-        """Normalise over height, width and the channels of a group.
-
-        By sums over the picture first and over a group's channels then, which leaves one pass of
-        multiply and add over the picture.
-        """
-        b, h, w, c = x.shape
-        wide = widened(x)
-        count = h * w * c // self.groups
-
-        def of_groups(values: Float[Array, "b h w c"]) -> Float[Array, "b groups"]:
-            return values.sum((1, 2)).reshape(b, self.groups, -1).sum(-1) / count
-
-        mean = of_groups(wide)
-        variance = jnp.maximum(of_groups(jnp.square(wide)) - jnp.square(mean), 0.0)
-        share = (1, c // self.groups)
-        deviation = jnp.repeat(jax.lax.rsqrt(variance + self.epsilon), share[1], axis=1)
-        scale = deviation * self.scale.get_value()[None]
-        shift = self.bias.get_value()[None] - jnp.repeat(mean, share[1], axis=1) * scale
-        y = wide * scale[:, None, None] + shift[:, None, None]
-        return y.astype(x.dtype)
-
-
-class Linear(nnx.Module):
-    """A matrix and perhaps a bias, computed in `dtype`."""
-
-    def __init__(
-        self, inputs: int, outputs: int, *, bias: bool = True, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
-        make = nnx.initializers.lecun_normal()
-        self.kernel = nnx.Param(make(rngs.params(), (inputs, outputs)))
-        self.bias = nnx.Param(jnp.zeros(outputs)) if bias else None
-        self.dtype = jnp.dtype(dtype)
-
-    def __call__(self, x: Float[Array, "*axes c"]) -> Float[Array, "*axes c2"]:
-        """Multiply the last axis, add the bias."""
-        y = products.matmul(x.astype(self.dtype), self.kernel.get_value().astype(self.dtype))
-        if self.bias is None:
-            return y
-        bias = self.bias.get_value().astype(self.dtype)
-        return y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+from flows.nn.convolution import Conv
+from flows.nn.linear import Linear
+from mg_jax.nn.group_norm import GroupNorm
 
 
 class Residual(nnx.Module):

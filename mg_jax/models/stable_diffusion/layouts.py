@@ -5,11 +5,11 @@ follow diffusers; the original files name the same modules by their place in a l
 (CompVis' latent-diffusion) and the text encoder of 2.x as OpenCLIP does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from mg_jax.models.stable_diffusion.config import TextConfig, UNetConfig, VAEConfig
-
-Layout = Callable[[str], tuple[str, ...]]
+from mg_jax.checkpoints.parts import Layout
+from mg_jax.models.stable_diffusion.config import UNetConfig, VAEConfig
+from mg_jax.models.text.config import TextConfig
 
 # What the rows of OpenCLIP's fused projections are, in their order.
 FUSED = ("q_proj", "k_proj", "v_proj")

@@ -8,18 +8,13 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from mg_jax.models.stable_diffusion import (
-    arrays,
-    checkpoint,
-    converted,
-    folder,
-    hub,
-    single_file,
-    tokenizer,
-)
+from mg_jax.checkpoints import arrays
+from mg_jax.models.stable_diffusion import checkpoint, converted, folder, hub, single_file
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
-from mg_jax.models.stable_diffusion.config import Config, Prediction, TextConfig
-from mg_jax.models.stable_diffusion.tokenizer import Tokenizer
+from mg_jax.models.stable_diffusion.config import Config, Prediction
+from mg_jax.models.text import tokenizer
+from mg_jax.models.text.config import TextConfig
+from mg_jax.models.text.tokenizer import Tokenizer
 
 _CLIP = 49408  # tokens
 _SUFFIXES = (".safetensors", *arrays.PICKLES)

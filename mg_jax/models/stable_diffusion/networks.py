@@ -9,10 +9,10 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from mg_jax.models.stable_diffusion.config import Config
-from mg_jax.models.stable_diffusion.layers import Remat
-from mg_jax.models.stable_diffusion.text import TextEncoder
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
+from mg_jax.models.text.encoder import TextEncoder
+from mg_jax.nn.recomputing import Remat
 from mg_jax.types import Decoder, Denoiser, Image, Latent, Schedule
 
 

@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Shaped
 
-from mg_jax.models.stable_diffusion import arrays, layouts
-from mg_jax.models.stable_diffusion.arrays import Stored
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Part
-from mg_jax.models.stable_diffusion.config import (
-    Config,
-    Prediction,
-    TextConfig,
-    UNetConfig,
-    VAEConfig,
-)
+from mg_jax.checkpoints import arrays
+from mg_jax.checkpoints.arrays import Stored
+from mg_jax.checkpoints.parts import Layout, Part
+from mg_jax.models.stable_diffusion import layouts
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
+from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.descriptions import OTHER_INPUTS
+from mg_jax.models.text.config import TextConfig
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
 _CLIP, _OPEN_CLIP = f"{_TEXT}transformer.", f"{_TEXT}model."
@@ -114,7 +111,7 @@ def read(path: Path, prediction: Prediction | None = None) -> Checkpoint:
     told = prediction or ("epsilon" if base or not second else None)
     split = {name: part for one in kept.items() for name, part in _unfused(*one).items()}
 
-    def part(belongs: Callable[[str], bool], layout: layouts.Layout) -> Part:
+    def part(belongs: Callable[[str], bool], layout: Layout) -> Part:
         return Part({name: one for name, one in split.items() if belongs(name)}, layout)
 
     text = layouts.original_open_clip(config.text) if second else layouts.original_clip

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from mg_jax.checkpoints.descriptions import Description
 from mg_jax.models.stable_diffusion.config import Config
-from mg_jax.models.stable_diffusion.descriptions import Description
 
 
 def read(content: object) -> Config:

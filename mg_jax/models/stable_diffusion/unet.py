@@ -13,18 +13,15 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import widened
-from flows.raft.convolution import Conv
-from mg_jax.models.stable_diffusion.attention import attend
+from flows.nn.convolution import Conv
+from flows.nn.layer_norm import LayerNorm
+from flows.nn.linear import Linear
+from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import UNetConfig
-from mg_jax.models.stable_diffusion.layers import (
-    GroupNorm,
-    Linear,
-    Remat,
-    TimedResnet,
-    Upsample,
-    block_call,
-)
+from mg_jax.models.stable_diffusion.layers import TimedResnet, Upsample
+from mg_jax.nn.attention import attend
+from mg_jax.nn.group_norm import GroupNorm
+from mg_jax.nn.recomputing import Remat, block_call
 
 _LONGEST_PERIOD = 10_000.0
 _TIME_SHARE = 4  # width of the time embedding over that of the first level
@@ -130,33 +127,17 @@ class FeedForward(nnx.Module):
         return self.contract(values * jax.nn.gelu(gates, approximate=False))
 
 
-class LayerNorm(nnx.Module):
-    """Each pixel's channels to zero mean and unit variance; in at least float32."""
-
-    def __init__(self, channels: int):
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.bias = nnx.Param(jnp.zeros(channels))
-
-    def __call__(self, x: Float[Array, "b n c"]) -> Float[Array, "b n c"]:
-        """Normalise, scale, shift."""
-        wide = widened(x)
-        wide = wide - wide.mean(-1, keepdims=True)
-        y = wide * jax.lax.rsqrt(jnp.square(wide).mean(-1, keepdims=True) + _LAYER_EPSILON)
-        y = y * self.scale.get_value()[None, None] + self.bias.get_value()[None, None]
-        return y.astype(x.dtype)
-
-
 class TransformerBlock(nnx.Module):
     """Self-attention, attention to the text, feed-forward, each normalised and added."""
 
     def __init__(
         self, channels: int, context: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs
     ):
-        self.norm1 = LayerNorm(channels)
+        self.norm1 = LayerNorm(channels, _LAYER_EPSILON)
         self.attn1 = Attention(channels, channels, heads, dtype=dtype, rngs=rngs)
-        self.norm2 = LayerNorm(channels)
+        self.norm2 = LayerNorm(channels, _LAYER_EPSILON)
         self.attn2 = Attention(channels, context, heads, dtype=dtype, rngs=rngs)
-        self.norm3 = LayerNorm(channels)
+        self.norm3 = LayerNorm(channels, _LAYER_EPSILON)
         self.ff = FeedForward(channels, dtype=dtype, rngs=rngs)
 
     def __call__(

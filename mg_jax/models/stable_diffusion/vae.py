@@ -6,18 +6,14 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.precision import widened
-from flows.raft.convolution import Conv
-from mg_jax.models.stable_diffusion.attention import attend
+from flows.nn.convolution import Conv
+from flows.nn.linear import Linear
+from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import VAEConfig
-from mg_jax.models.stable_diffusion.layers import (
-    GroupNorm,
-    Linear,
-    Remat,
-    Resnet,
-    Upsample,
-    block_call,
-)
+from mg_jax.models.stable_diffusion.layers import Resnet, Upsample
+from mg_jax.nn.attention import attend
+from mg_jax.nn.group_norm import GroupNorm
+from mg_jax.nn.recomputing import Remat, block_call
 
 _EPSILON = 1e-6
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from experiments.benchmarks import flops
-from mg_jax.models.stable_diffusion.attention import attend
+from mg_jax.nn.attention import attend
 
 
 def shaped(*shape):

@@ -8,9 +8,10 @@ import numpy as np
 import safetensors.numpy
 from flax import nnx
 
+from mg_jax.checkpoints import parts
 from mg_jax.models.clip import Clip, Config, VisionConfig, loading, network
-from mg_jax.models.stable_diffusion import checkpoint, tokenizer
-from mg_jax.models.stable_diffusion.config import TextConfig
+from mg_jax.models.text import tokenizer
+from mg_jax.models.text.config import TextConfig
 
 TINY = Config(
     TextConfig(width=16, layers=2, heads=2, hidden=32, activation="quick_gelu"),
@@ -41,7 +42,7 @@ LARGE = Config(
 def shapes(config):
     """Shapes in our axes, by path."""
     params = network.structure(config)[1]
-    return {path: one.shape for path, one in checkpoint.paths(params).items()}
+    return {path: one.shape for path, one in parts.paths(params).items()}
 
 
 def draw(config, seed=0):

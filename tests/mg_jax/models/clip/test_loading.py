@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from mg_jax.checkpoints import parts
 from mg_jax.models import clip
 from mg_jax.models.clip import descriptions
-from mg_jax.models.stable_diffusion import checkpoint
 
 from . import published
 from .published import BASE, GELU, TINY
@@ -54,9 +54,7 @@ def change(path, *parents, **entries):
 
 
 def values(model):
-    return {
-        path: np.asarray(one.get_value()) for path, one in checkpoint.paths(model.params).items()
-    }
+    return {path: np.asarray(one.get_value()) for path, one in parts.paths(model.params).items()}
 
 
 def same(model, drawn):

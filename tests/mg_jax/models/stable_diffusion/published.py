@@ -6,8 +6,11 @@ from dataclasses import replace
 import numpy as np
 import safetensors.numpy
 
-from mg_jax.models.stable_diffusion import checkpoint, layouts, tokenizer
-from mg_jax.models.stable_diffusion.config import Config, TextConfig, UNetConfig, VAEConfig
+from mg_jax.checkpoints import parts
+from mg_jax.models.stable_diffusion import checkpoint, layouts
+from mg_jax.models.stable_diffusion.config import Config, UNetConfig, VAEConfig
+from mg_jax.models.text import tokenizer
+from mg_jax.models.text.config import TextConfig
 
 # What a single file does not tell is as in the published models: groups, heads, tokens.
 FIRST = Config(
@@ -35,7 +38,7 @@ def draw(config, seed=0):
     return {
         network: {
             path: rng.normal(size=one.shape).astype(np.float16).astype(np.float32)
-            for path, one in checkpoint.paths(params).items()
+            for path, one in parts.paths(params).items()
         }
         for network, params in checkpoint.shapes(config)._asdict().items()
     }
@@ -44,7 +47,7 @@ def draw(config, seed=0):
 def values(weights):
     """The same of what was loaded."""
     return {
-        network: {path: np.asarray(one.get_value()) for path, one in checkpoint.paths(p).items()}
+        network: {path: np.asarray(one.get_value()) for path, one in parts.paths(p).items()}
         for network, p in weights._asdict().items()
     }
 

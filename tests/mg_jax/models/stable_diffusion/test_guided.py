@@ -11,17 +11,18 @@ from flax import nnx
 
 from flows import masks, motions
 from mg_jax import editing, images, noise
-from mg_jax.models.stable_diffusion import guided, inputs, networks, tokenizer
+from mg_jax.models.stable_diffusion import guided, inputs, networks
 from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.given import NOTHING, Given
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.settings import Settings
-from mg_jax.models.stable_diffusion.text import TextEncoder
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
+from mg_jax.models.text import tokenizer
+from mg_jax.models.text.encoder import TextEncoder
 
-from .drawing import build
+from ....drawing import build
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W = 100, 150  # worked on at 128 x 128

@@ -15,9 +15,9 @@ import safetensors.numpy
 from flax import nnx
 
 from mg_jax.models.stable_diffusion import converted, hub, loading
-from mg_jax.models.stable_diffusion.text import TextEncoder
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
+from mg_jax.models.text.encoder import TextEncoder
 
 from . import published
 from .published import FIRST, SECOND

@@ -11,7 +11,7 @@ from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
 
-from .drawing import build, inputs
+from ....drawing import build, inputs
 
 _, PARAMS = build(lambda: UNet(TINY.unet, dtype="float32", rngs=nnx.Rngs(0)))
 LEVEL = schedule.Schedule(*(field[3] for field in schedule.ddim(10)))

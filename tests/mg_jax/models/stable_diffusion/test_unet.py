@@ -11,7 +11,7 @@ from flax import nnx
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
 
-from .drawing import build, inputs
+from ....drawing import build, inputs
 
 # By `python -m tests.reference.test_networks` from diffusers' networks with the same parameters;
 # the parity suite checks that they still are what those give.

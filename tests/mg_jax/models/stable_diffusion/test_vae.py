@@ -11,7 +11,7 @@ from flax import nnx
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.vae import VAE
 
-from .drawing import build, inputs
+from ....drawing import build, inputs
 
 STORED = np.load(Path(__file__).parent / "networks.npz")  # as in test_unet.py
 

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr
 
-from mg_jax.models.transformer import activate
+from mg_jax.nn.transformer import activate
 
 
 def test_activations():

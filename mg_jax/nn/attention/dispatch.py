@@ -11,7 +11,7 @@ from functools import partial
 import jax
 from jaxtyping import Array, Float
 
-from mg_jax.models.stable_diffusion import attention_blocked, attention_cudnn, attention_tpu
+from mg_jax.nn.attention import blocked, cudnn, tpu
 
 CPU_BLOCK = 128  # keys at a time: measured fastest of 64 to 4096
 _FUSED = 256  # queries and keys from which a fused kernel is worth its start
@@ -30,18 +30,18 @@ def attend(
     """
     b, n, heads, _ = query.shape
     m = key.shape[1]
-    in_small_blocks = partial(attention_blocked.attend, block=CPU_BLOCK)
+    in_small_blocks = partial(blocked.attend, block=CPU_BLOCK)
     if m <= CPU_BLOCK:  # all at once, anywhere
         return in_small_blocks(query, key, value)
     count = -(-b * heads * n * m // _AT_WORK)
     forms: dict[str, Callable[..., Array]] = {
         "cpu": in_small_blocks,
-        "default": partial(attention_blocked.attend, block=-(-m // count)),
+        "default": partial(blocked.attend, block=-(-m // count)),
     }
     if min(n, m) >= _FUSED:
-        if attention_cudnn.suits(query, key):
-            forms["cuda"] = attention_cudnn.attend
-        if attention_tpu.suits(query, key):
-            forms["tpu"] = attention_tpu.attend
+        if cudnn.suits(query, key):
+            forms["cuda"] = cudnn.attend
+        if tpu.suits(query, key):
+            forms["tpu"] = tpu.attend
     out: Array = jax.lax.platform_dependent(query, key, value, **forms)
     return out

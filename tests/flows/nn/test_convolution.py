@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows.raft.convolution import convolve
+from flows.nn.convolution import convolve
 
 
 def by_jax(x, kernel, stride):

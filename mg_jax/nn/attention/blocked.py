@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from flows.precision import wide, widened
+from flows.nn.precision import wide, widened
 
 
 def attend(

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from mg_jax.models.stable_diffusion.config import TINY, V1, TextConfig
-from mg_jax.models.stable_diffusion.text import TextEncoder
+from mg_jax.models.stable_diffusion.config import TINY, V1
+from mg_jax.models.text.config import TextConfig
+from mg_jax.models.text.encoder import TextEncoder
 
 TOKENS = jnp.asarray(np.random.default_rng(0).integers(0, 512, (3, 77)))
 

@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mg_jax.models.stable_diffusion import attention_blocked, attention_cudnn, attention_tpu
-from mg_jax.models.stable_diffusion.attention import CPU_BLOCK as BLOCK
-from mg_jax.models.stable_diffusion.attention import attend
+from mg_jax.nn.attention import attend, blocked, cudnn, tpu
+from mg_jax.nn.attention.dispatch import CPU_BLOCK as BLOCK
 
 # queries, keys, heads, width of a head: Stable Diffusion's widths, and text of 77 tokens
 SHAPES = [
@@ -55,14 +54,14 @@ def test_it_is_the_softmax_mean_and_has_its_gradient(shape):
 def test_blocks_of_any_length_give_the_same(block):
     *inputs, slope = draw(20, 200, 2, 8)
     expected = with_gradient(formula, *inputs, slope=slope)
-    found = with_gradient(partial(attention_blocked.attend, block=block), *inputs, slope=slope)
+    found = with_gradient(partial(blocked.attend, block=block), *inputs, slope=slope)
     for one, other in zip(found, expected, strict=True):
         assert relative(one, other) <= 5e-6
 
 
 @pytest.mark.parametrize(("dtype", "apart"), [("float32", 1e-6), ("bfloat16", 2**-8)])
 def test_on_cpu_it_is_done_in_small_blocks(dtype, apart):
-    in_blocks = partial(attention_blocked.attend, block=BLOCK)
+    in_blocks = partial(blocked.attend, block=BLOCK)
     with jax.default_device(jax.devices("cpu")[0]):
         *inputs, slope = (one.astype(dtype) for one in draw(256, 256, 2, 40))
         expected = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
@@ -122,18 +121,18 @@ def test_the_form_for_tpus_is_the_softmax_mean(shape):
     from jax.experimental.pallas import tpu as pallas
 
     *inputs, slope = (one.astype(jnp.bfloat16) for one in draw(*shape, b=1))
-    assert attention_tpu.suits(*inputs[:2])
+    assert tpu.suits(*inputs[:2])
     exact = [one.astype(jnp.float32) for one in inputs]
     expected = with_gradient(formula, *exact, slope=slope.astype(jnp.float32))
     with pallas.force_tpu_interpret_mode():
-        found = with_gradient(attention_tpu.attend, *inputs, slope=slope)
+        found = with_gradient(tpu.attend, *inputs, slope=slope)
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == jnp.bfloat16
         assert relative(one, other) <= 2**-7
 
 
 def has_cudnn():
-    return jax.default_backend() == "gpu" and attention_cudnn._found()
+    return jax.default_backend() == "gpu" and cudnn._found()
 
 
 # Stable Diffusion's grids and widths at 512 px, a grid that is no square, and the widest head taken
@@ -145,14 +144,14 @@ def has_cudnn():
 )
 def test_the_form_for_nvidia_gpus_is_the_softmax_mean(shape, dtype):
     *inputs, slope = (one.astype(dtype) for one in draw(*shape))
-    assert attention_cudnn.suits(*inputs[:2])
+    assert cudnn.suits(*inputs[:2])
     exact = [one.astype(jnp.float32) for one in inputs]
     with jax.default_matmul_precision("highest"):
         expected = with_gradient(formula, *exact, slope=slope.astype(jnp.float32))
     program = jax.jit(partial(with_gradient, attend))
     assert "__cudnn$fmhaSoftmaxBackward" in program.lower(*inputs, slope=slope).as_text()
     found = program(*inputs, slope=slope)
-    in_blocks = partial(attention_blocked.attend, block=BLOCK)
+    in_blocks = partial(blocked.attend, block=BLOCK)
     others = jax.jit(partial(with_gradient, in_blocks))(*inputs, slope=slope)
     for one, other, blocks in zip(found, expected, others, strict=True):
         assert one.dtype == dtype
@@ -174,7 +173,7 @@ def test_what_cudnn_does_not_take_is_done_in_blocks_on_gpus(shape):
 
 
 @pytest.mark.parametrize(
-    ("dtype", "n", "width", "cudnn", "tpu"),
+    ("dtype", "n", "width", "by_cudnn", "by_tpu"),
     [
         ("bfloat16", 4096, 40, True, True),
         ("bfloat16", 1024, 80, True, True),
@@ -187,8 +186,8 @@ def test_what_cudnn_does_not_take_is_done_in_blocks_on_gpus(shape):
         ("float32", 4096, 64, False, False),
     ],
 )
-def test_what_the_fused_forms_take(monkeypatch, dtype, n, width, cudnn, tpu):
-    monkeypatch.setattr(attention_cudnn, "_found", lambda: True)
+def test_what_the_fused_forms_take(monkeypatch, dtype, n, width, by_cudnn, by_tpu):
+    monkeypatch.setattr(cudnn, "_found", lambda: True)
     x = jnp.zeros((1, n, 1, width), dtype)
-    assert attention_cudnn.suits(x, x) == cudnn
-    assert attention_tpu.suits(x, x) == tpu
+    assert cudnn.suits(x, x) == by_cudnn
+    assert tpu.suits(x, x) == by_tpu

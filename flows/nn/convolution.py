@@ -4,7 +4,7 @@ XLA's CPU backend has a fast path for kernels laid out [h, w, in, out] only. JAX
 convolution reads the kernel as [h, w, out, in]: inside a `lax.scan`, where XLA does not reorder it,
 that was measured four times slower. So the gradient here turns the kernel around itself.
 
-On CPU half precision goes through matrix products, one a tap of the kernel: `flows.products`.
+On CPU half precision goes through matrix products, one a tap of the kernel: `flows.nn.matmul`.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows import products
+from flows.nn import matmul
 
 _Padding = list[tuple[int, int]]
 _WIDE = 32  # channels: with fewer, products of single taps are too thin
@@ -48,7 +48,7 @@ def _chosen(
     """By products on CPU in half precision, where they are wide and no stride skips any."""
     if stride > 1 or min(kernel.shape[2:]) < _WIDE:
         return whole(x, kernel)
-    return products.chosen(by_products, whole, x, kernel)
+    return matmul.chosen(by_products, whole, x, kernel)
 
 
 def _by_products(

@@ -1,4 +1,4 @@
-"""CLIP's text encoder (Radford et al. 2021), as Stable Diffusion is conditioned on it.
+"""CLIP's text encoder (Radford et al. 2021); Stable Diffusion is conditioned on its states.
 
 A transformer whose tokens see only those before them. Parameters are named as in transformers'
 checkpoints, less the leading `text_model.`.
@@ -10,8 +10,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
-from mg_jax.models.stable_diffusion.config import TextConfig
-from mg_jax.models.transformer import Encoder, norm
+from mg_jax.models.text.config import TextConfig
+from mg_jax.nn.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):
@@ -28,7 +28,7 @@ class Embeddings(nnx.Module):
 
 
 class TextEncoder(nnx.Module):
-    """Tokens to what the UNet attends to; parameters in float32, linear layers in `dtype`."""
+    """Tokens to a state for each; parameters in float32, linear layers in `dtype`."""
 
     def __init__(self, config: TextConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.embeddings = Embeddings(config, rngs=rngs)

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mg_jax.models.stable_diffusion import tokenizer
 from mg_jax.models.stable_diffusion.config import TINY, V1, V2
+from mg_jax.models.text import tokenizer
 
 BEGIN, END = 49406, 49407
 PROMPTS = json.loads((Path(__file__).parent / "prompts.json").read_text())

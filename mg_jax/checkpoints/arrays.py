@@ -7,7 +7,7 @@ read: nothing that is pickled in them runs.
 import json
 import pickle
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import safetensors
 from jaxtyping import Shaped
 
 from flows.files import pytorch
+from flows.files.broken import said
 from flows.files.format import FaultError
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
@@ -77,6 +78,20 @@ def read(path: Path) -> Archive:
     raise ValueError(f"{path}: unknown kind of weights; expected {known}")
 
 
+def read_all(files: Iterable[Path]) -> dict[str, Stored]:
+    """List the arrays of files among which one network's are shared out.
+
+    Raises ValueError, one line, as `read` does, and when two files hold an array of one name.
+    """
+    found: dict[str, Stored] = {}
+    for file in files:
+        given = read(file).arrays
+        if twice := sorted(found.keys() & given.keys()):
+            raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
+        found |= given
+    return found
+
+
 def read_index(path: Path) -> list[Path]:
     """Files among which an index, *.safetensors.index.json, says that arrays are shared out."""
     try:
@@ -100,7 +115,7 @@ def _safetensors(path: Path) -> dict[str, Stored]:
             }
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
-            f"{path}: broken or cut short ({_line(error)}); expected a whole safetensors file"
+            f"{path}: broken or cut short ({said(error)}); expected a whole safetensors file"
         ) from None
 
 
@@ -147,7 +162,7 @@ def _pickle(path: Path) -> Archive:
         ) from None
     except Exception as error:  # torch raises a dozen kinds for a corrupted file
         raise ValueError(
-            f"{path}: broken or cut short ({_line(error)}); expected a PyTorch checkpoint"
+            f"{path}: broken or cut short ({said(error)}); expected a PyTorch checkpoint"
         ) from None
     beside: dict[str, Any] = {}
     while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
@@ -168,9 +183,3 @@ def _of_torch(name: str, tensor: Any) -> Stored:
             raise ValueError(f"{name}: {fault}") from None
 
     return Stored(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), value)
-
-
-def _line(error: Exception) -> str:
-    """First line of an error's text, or its kind."""
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,97 @@
+"""One network's arrays, and the strict way from them to its parameters."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Shaped
+
+from flows import placing
+from mg_jax.checkpoints.arrays import Stored
+
+Params = nnx.State[Any, Any]
+
+Layout = Callable[[str], tuple[str, ...]]
+"""A parameter's path to the names that its array may have in a file."""
+
+_FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+
+class Part(NamedTuple):
+    """One network's arrays, and how their names follow from our parameters' paths."""
+
+    arrays: Mapping[str, Stored]
+    layout: Layout
+
+
+def paths(params: Params) -> dict[str, Any]:
+    """Parameters by path, written with dots."""
+    return {".".join(map(str, path)): one for path, one in nnx.to_flat_state(params)}
+
+
+def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
+    """Name of the array for each parameter, and all faults in words."""
+    wanted = {path: variable.shape for path, variable in paths(params).items()}
+    owners = {name: path for path in wanted for name in part.layout(path)}
+    names, faults = placing.place(
+        {name: stored.shape for name, stored in part.arrays.items()},
+        {path: _their_shapes(path, shape) for path, shape in wanted.items()},
+        owners.get,
+    )
+    for path, (first, *others) in names.items():
+        faults += [f"{path}: {first} and {other} both fill it" for other in others]
+    used = {name for several in names.values() for name in several}
+    faults += [
+        f"{name}: holds {stored.dtype}, expected floats"
+        for name, stored in part.arrays.items()
+        if name in used and stored.dtype not in _FLOATS
+    ]
+    return {path: first for path, (first, *_) in names.items()}, faults
+
+
+def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Shapes of a parameter in PyTorch's axes: a linear layer may be a 1x1 convolution there."""
+    if not path.endswith(".kernel"):
+        return [shape]
+    *window, inputs, outputs = shape
+    return [(outputs, inputs, *window)] + ([] if window else [(outputs, inputs, 1, 1)])
+
+
+def fill(
+    params: Params,
+    part: Part,
+    names: Mapping[str, str],
+    *,
+    dtype: DTypeLike,
+    sharding: jax.sharding.Sharding | None = None,
+) -> Params:
+    """Read one network's parameters from the arrays that `match` found for them.
+
+    Raises ValueError, one line, for values that are not finite.
+    """
+    kept = np.dtype(dtype)
+
+    def filled() -> Iterator[tuple[Any, Any]]:
+        for (path, variable), name in zip(
+            nnx.to_flat_state(params), (names[path] for path in paths(params)), strict=True
+        ):
+            value = _our_axes(part.arrays[name].read(), str(path[-1]), variable.shape)
+            with np.errstate(over="ignore"):  # told below
+                value = np.ascontiguousarray(value, kept)
+            if not np.isfinite(value.astype(np.float32, copy=False)).all():
+                raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
+            yield path, variable.replace(jax.device_put(value, sharding))
+
+    return nnx.from_flat_state(filled())
+
+
+def _our_axes(
+    array: Shaped[np.ndarray, "..."], leaf: str, shape: tuple[int, ...]
+) -> Shaped[np.ndarray, "..."]:
+    """PyTorch's kernels [out, in, …] as […, in, out]; all else as it is."""
+    if leaf != "kernel":
+        return array
+    return np.moveaxis(array, (1, 0), (-2, -1)).reshape(shape)

@@ -1,0 +1,32 @@
+"""What transformers writes of a CLIPTextModel, read to our configuration and checked."""
+
+from typing import Any
+
+from mg_jax.checkpoints.descriptions import Description, shown
+from mg_jax.models.text.config import TextConfig
+
+_HEADS = "num_attention_heads"
+_EXPECTED: dict[str, tuple[Any, ...]] = {
+    "model_type": ("clip_text_model",),
+    "layer_norm_eps": (1e-5,),
+}
+
+
+def text_config(given: Description) -> TextConfig:
+    """Read a CLIPTextModel's; what is left out has the value that transformers gives it."""
+    given.expect(_EXPECTED)
+    activation = given.given.get("hidden_act", "quick_gelu")
+    if activation not in ("quick_gelu", "gelu"):
+        given.faults.append(f"hidden_act is {shown(activation)}; expected quick_gelu or gelu")
+        activation = "quick_gelu"
+    config = TextConfig(
+        width=given.whole("hidden_size", 512),
+        layers=given.whole("num_hidden_layers", 12),
+        heads=given.whole(_HEADS, 8),
+        hidden=given.whole("intermediate_size", 2048),
+        activation=activation,
+        vocabulary=given.whole("vocab_size", 49408),
+        length=given.whole("max_position_embeddings", 77),
+    )
+    given.divides(_HEADS, (config.width,), (config.heads,))
+    return config
