@@ -45,8 +45,13 @@ class Published:
 
 @cache
 def checkpoints() -> dict[str, Published]:
-    """Return the known checkpoints by name."""
-    table = json.loads(_TABLE.read_text(encoding="utf-8"))
+    """Return RAFT's known checkpoints by name."""
+    return read_table(_TABLE)
+
+
+def read_table(path: Path) -> dict[str, Published]:
+    """Read a table of checkpoints: by name, what identifies each, and the places of its arrays."""
+    table = json.loads(path.read_text(encoding="utf-8"))
     return {
         name: Published(
             name,
