@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mg_jax", "flows", "experiments")
 CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting", "inversion")
-NETWORKS = ("mg_jax.models", "flows.raft", "flax")
+NETWORKS = ("mg_jax.models", "flows.gmflow", "flows.networks", "flows.raft", "flax")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
 LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function
     "experiments/benchmarks/pytorch_parts.py",
