@@ -11,7 +11,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mg_jax", "flows", "experiments")
 CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting", "inversion")
-NETWORKS = ("mg_jax.models", "mg_jax.nn", "flows.raft", "flows.nn", "flax")
+NETWORKS = (
+    "mg_jax.models",
+    "mg_jax.nn",
+    "flows.gmflow",
+    "flows.networks",
+    "flows.raft",
+    "flows.nn",
+    "flax",
+)
 OTHERS = ("clip", "stable_diffusion", "text")  # models besides the patch model
 HEAVY = ("torch", "torchvision", "diffusers", "transformers")
 LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside a function

@@ -9,10 +9,11 @@ from flows.raft.config import LARGE, SMALL, SMALLEST, Config
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Params, Raft, Source
 from flows.raft.norms import Statistics
-from flows.raft.weights import load, read
+from flows.raft.weights import NAMES, load, read
 
 __all__ = [
     "LARGE",
+    "NAMES",
     "SMALL",
     "SMALLEST",
     "Config",

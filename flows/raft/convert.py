@@ -4,8 +4,8 @@ Three layouts are known, told apart by the names of their arrays: princeton-vl's
 torchvision's, and our own, the parameter paths themselves.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,6 +19,7 @@ from flows.raft.model import Network, Params, Raft
 from flows.raft.norms import Statistics
 
 Path = tuple[Any, ...]
+M = TypeVar("M", bound=nnx.Module)
 
 
 def build(
@@ -37,21 +38,37 @@ def build(
     config = architecture(arrays)
     modules = module_table(arrays, config)
     check_numbers(arrays, modules)
-    network = nnx.eval_shape(
-        lambda: Network(config, statistics=statistics, dtype=dtype, rngs=nnx.Rngs(0))
+    graph, params = filled(
+        lambda: Network(config, statistics=statistics, dtype=dtype, rngs=nnx.Rngs(0)),
+        arrays,
+        modules,
+        f"RAFT {config.name}",
     )
-    graph, shapes = nnx.split(network)
+    return Raft(config, graph, params)
+
+
+def filled(
+    make: Callable[[], M],
+    arrays: Mapping[str, np.ndarray],
+    modules: Mapping[str, str] | None,
+    network: str,
+) -> tuple[nnx.GraphDef[M], Params]:
+    """Return the structure of what `make` makes, and its parameters from arrays, in float32.
+
+    `modules` as for `place`. Raises one ValueError that lists all faults, with the network's name.
+    """
+    graph, shapes = nnx.split(nnx.eval_shape(make))
     flat = dict(nnx.to_flat_state(shapes))
     wanted = {join(path): variable.shape for path, variable in flat.items()}
     values, faults = place(arrays, wanted, modules)
     if faults:
         listed = "\n  ".join(faults)
-        raise ValueError(f"these weights do not fit RAFT {config.name}:\n  {listed}")
-    filled = [
+        raise ValueError(f"these weights do not fit {network}:\n  {listed}")
+    pairs = [
         (path, variable.replace(jnp.asarray(values[join(path)], jnp.float32)))
         for path, variable in flat.items()
     ]
-    return Raft(config, graph, nnx.from_flat_state(filled))
+    return graph, nnx.from_flat_state(pairs)
 
 
 def architecture(arrays: Mapping[str, np.ndarray]) -> Config:
@@ -114,13 +131,13 @@ def destination(name: str, modules: Mapping[str, str]) -> str | None:
 
 
 def to_our_axes(array: np.ndarray) -> np.ndarray:
-    """PyTorch's kernels [out, in, h, w] as [h, w, in, out]; vectors as they are."""
-    return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    """PyTorch's kernels [out, in, …] as […, in, out]; vectors as they are."""
+    return np.moveaxis(array, (1, 0), (-2, -1)) if array.ndim > 1 else array
 
 
 def their_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that `to_our_axes` makes `shape` of."""
-    return (shape[3], shape[2], shape[0], shape[1]) if len(shape) == 4 else shape
+    return (shape[-1], shape[-2], *shape[:-2]) if len(shape) > 1 else shape
 
 
 def to_arrays(params: Params) -> dict[str, np.ndarray]:

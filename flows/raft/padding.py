@@ -6,9 +6,9 @@ from jaxtyping import Array, Float
 from flows.raft.config import SMALLEST, STRIDE
 
 
-def margins(side: int) -> tuple[int, int]:
+def margins(side: int, multiple: int = STRIDE) -> tuple[int, int]:
     """Pixels to add before and after a side: half each, the odd one after."""
-    missing = -side % STRIDE
+    missing = -side % multiple
     return missing // 2, missing - missing // 2
 
 
@@ -26,7 +26,9 @@ def pad(image: Float[Array, "b h w c"]) -> Float[Array, "b h8 w8 c"]:
     return jnp.pad(image, ((0, 0), margins(height), margins(width), (0, 0)), mode="edge")
 
 
-def crop(flow: Float[Array, "b h8 w8 2"], height: int, width: int) -> Float[Array, "b h w 2"]:
+def crop(
+    flow: Float[Array, "b h8 w8 2"], height: int, width: int, multiple: int = STRIDE
+) -> Float[Array, "b h w 2"]:
     """Undo `pad` for an image of that height and width."""
-    top, left = margins(height)[0], margins(width)[0]
+    top, left = margins(height, multiple)[0], margins(width, multiple)[0]
     return flow[:, top : top + height, left : left + width]

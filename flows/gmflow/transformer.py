@@ -1,0 +1,100 @@
+"""The transformer of GMFlow: each image's features learn of their own and of the other image's."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from flows.gmflow.config import Config
+from flows.gmflow.layers import LayerNorm, Linear
+from flows.gmflow.windows import Windows
+from flows.nn.precision import wide
+
+_STRANGER = -100.0  # added to the logits of strangers; the weights were trained with it
+
+
+def attend(
+    query: Float[Array, "b h w c"],
+    key: Float[Array, "b h w c"],
+    value: Float[Array, "b h w c"],
+    windows: Windows,
+) -> Float[Array, "b h w c"]:
+    """Mix the values of each window by how well keys fit queries; softmax in at least float32."""
+    queries, keys, values = (windows.cut(x) for x in (query, key, value))
+    products = jnp.einsum(
+        "bnqc,bnkc->bnqk", queries, keys, preferred_element_type=wide(query.dtype)
+    )
+    logits = products * query.shape[-1] ** -0.5
+    if windows.shift != (0, 0):
+        logits = logits + jnp.where(windows.strangers()[None], _STRANGER, 0.0).astype(logits.dtype)
+    weights = jax.nn.softmax(logits, -1).astype(value.dtype)
+    return windows.joined(jnp.einsum("bnqk,bnkc->bnqc", weights, values))
+
+
+class Attention(nnx.Module):
+    """Attention with one head, and the normalised message that it brings."""
+
+    def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.query = Linear(channels, channels, dtype=dtype, rngs=rngs)
+        self.key = Linear(channels, channels, dtype=dtype, rngs=rngs)
+        self.value = Linear(channels, channels, dtype=dtype, rngs=rngs)
+        self.merge = Linear(channels, channels, dtype=dtype, rngs=rngs)
+        self.norm = LayerNorm(channels)
+
+    def __call__(
+        self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
+    ) -> Float[Array, "b h w c"]:
+        """Return what `x` learns of `other`."""
+        message = attend(self.query(x), self.key(other), self.value(other), windows)
+        return self.norm(self.merge(message))
+
+
+class Layer(nnx.Module):
+    """Attention to the image itself, attention to the other one, a perceptron."""
+
+    def __init__(self, channels: int, widening: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        both = 2 * channels
+        self.own = Attention(channels, dtype=dtype, rngs=rngs)
+        self.other = Attention(channels, dtype=dtype, rngs=rngs)
+        self.widen = Linear(both, both * widening, dtype=dtype, rngs=rngs)
+        self.narrow = Linear(both * widening, channels, dtype=dtype, rngs=rngs)
+        self.norm = LayerNorm(channels)
+
+    def __call__(
+        self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
+    ) -> Float[Array, "b h w c"]:
+        """Return `x` with what it learnt of both."""
+        x = x + self.own(x, x, windows)
+        message = jnp.concatenate([x, self.other(x, other, windows)], -1)
+        inner = jax.nn.gelu(self.widen(message), approximate=False)
+        return x + self.norm(self.narrow(inner))
+
+
+class Transformer(nnx.Module):
+    """Layers in turn, every other one with shifted windows; one set of weights for all scales."""
+
+    def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        self.layers = nnx.List(
+            [
+                Layer(config.features, config.widening, dtype=dtype, rngs=rngs)
+                for _ in range(config.layers)
+            ]
+        )
+
+    def __call__(
+        self,
+        first: Float[Array, "b h w c"],
+        second: Float[Array, "b h w c"],
+        splits: tuple[int, int],
+    ) -> tuple[Float[Array, "b h w c"], Float[Array, "b h w c"]]:
+        """Return both images' features, each aware of the other's; `splits` as of `Windows`.
+
+        Both go through the same layers, as one batch.
+        """
+        both = jnp.concatenate([first, second])
+        _, h, w, _ = both.shape
+        for number, layer in enumerate(self.layers):
+            windows = Windows(h, w, splits, shifted=number % 2 == 1)
+            both = layer(both, jnp.roll(both, len(first), 0), windows)
+        return both[: len(first)], both[len(first) :]

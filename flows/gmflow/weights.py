@@ -1,0 +1,26 @@
+"""GMFlow weights in files, fetched once."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from flows.gmflow.convert import build
+from flows.gmflow.grids import Fit
+from flows.gmflow.model import GMFlow
+from flows.raft.weights import fetched, read
+
+NAMES = ("gmflow",)
+
+
+def load(name: str = "gmflow", *, fit: Fit = "picture", dtype: DTypeLike = jnp.float32) -> GMFlow:
+    """Load a GMFlow network by name (gmflow) or from a .safetensors file of it.
+
+    `fit` and `dtype` as for `build`. Raises ValueError, in words for the user, when the weights are
+    not fetched yet, or the file is missing, unreadable, or holds other weights.
+    """
+    path = fetched(name) if name in NAMES else Path(name)
+    try:
+        return build(read(path), fit=fit, dtype=dtype)
+    except ValueError as error:
+        raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from None

@@ -1,0 +1,141 @@
+"""Laws of the flow network: with random weights always, with the published ones where fetched."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from flows import gmflow
+from flows.gmflow.padding import pad
+from flows.raft.padding import margins
+from flows.raft.weights import cache_dir
+
+SIZE = (64, 96)
+
+
+@pytest.mark.skipif(
+    not (cache_dir() / "gmflow.safetensors").is_file(), reason="needs the fetched weights"
+)
+@pytest.mark.parametrize("motion", [(5, -3), (2, 1), (0, 0), (-12, 9)])
+def test_the_flow_of_a_translation_is_the_translation(picture, motion):
+    net = gmflow.load("gmflow")
+    flow = jax.jit(net.flow)(net.params, picture(128, 160), picture(128, 160, *motion))
+    inside = np.asarray(flow)[0, 16:-16, 16:-16]
+    assert np.linalg.norm(inside - np.array(motion), axis=-1).mean() < 0.3
+
+
+def test_source_features_then_flow_is_the_flow(small, picture):
+    pair = picture(*SIZE), picture(*SIZE, 2, 1)
+    source = small.features(small.net.params, pair[0])
+    found = small.flow_from(small.net.params, source, pair[1])
+    np.testing.assert_allclose(found, small.flow(small.net.params, *pair), rtol=0, atol=1e-4)
+
+
+def test_updates_and_start_are_not_read(small, picture):
+    source = small.features(small.net.params, picture(*SIZE))
+    plain = small.flow_from(small.net.params, source, picture(*SIZE, 3))
+    start = jnp.full((1, *SIZE, 2), jnp.nan)
+    with_both = jax.jit(lambda *given: small.net.flow_from(*given, updates=7, start=start))
+    other = with_both(small.net.params, source, picture(*SIZE, 3))
+    np.testing.assert_array_equal(plain, other)
+
+
+def test_samples_of_a_batch_do_not_meet(small, picture):
+    first = jnp.concatenate([picture(*SIZE), -picture(*SIZE)])
+    second = jnp.concatenate([picture(*SIZE, 3), -picture(*SIZE, 0, 2)])
+    together = small.flow(small.net.params, first, second)
+    for i in range(2):
+        alone = small.flow(small.net.params, first[i : i + 1], second[i : i + 1])
+        np.testing.assert_allclose(together[i], alone[0], rtol=0, atol=1e-3)
+
+
+def test_mapping_is_a_batch(small, picture):
+    first = jnp.stack([picture(*SIZE), -picture(*SIZE)])
+    second = jnp.stack([picture(*SIZE, 3), -picture(*SIZE, 0, 2)])
+    mapped = jax.jit(jax.vmap(small.net.flow, (None, 0, 0)))(small.net.params, first, second)
+    together = small.flow(small.net.params, first[:, 0], second[:, 0])
+    np.testing.assert_allclose(mapped[:, 0], together, rtol=0, atol=1e-3)
+
+
+def test_any_size_is_padded_by_its_border_and_cropped(small, picture):
+    height, width = 57, 90
+    pair = picture(height, width), picture(height, width, 3, 1)
+    widen = ((0, 0), margins(height, 32), margins(width, 32), (0, 0))
+    padded = [jnp.pad(image, widen, mode="edge") for image in pair]
+    assert padded[0].shape == (1, *SIZE, 3)
+    flow = small.flow(small.net.params, *pair)
+    whole = small.flow(small.net.params, *padded)
+    assert flow.shape == (1, height, width, 2)
+    np.testing.assert_allclose(flow, whole[:, 3:60, 3:93], rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_gradient_by_finite_differences_and_of_a_blank_image(random_net, picture):
+    """In float64. A blank image has zero variances, which must not make its gradient infinite."""
+    first, second = picture(*SIZE), picture(*SIZE, 2, -1)
+    with jax.enable_x64(True):
+        net = random_net(dtype=jnp.float64)
+        params, first, second = jax.tree.map(
+            lambda leaf: leaf.astype(jnp.float64), (net.params, first, second)
+        )
+
+        @jax.jit
+        def at(image, params, first):
+            def energy(image):
+                flow = net.flow(params, first, image)
+                return jnp.mean(flow[..., 0] + 0.5 * flow[..., 1])
+
+            return jax.value_and_grad(energy)(image)
+
+        step = 1e-7 * first
+        ahead, behind = (at(second + sign * step, params, first)[0] for sign in (1, -1))
+        slope = jnp.vdot(at(second, params, first)[1], step)
+        np.testing.assert_allclose(2 * slope, ahead - behind, rtol=1e-4)
+        assert bool(jnp.isfinite(at(jnp.zeros_like(second), params, first)[1]).all())
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (jnp.zeros((1, 31, 64, 3)), "64x31 pixels; it needs at least 32x32"),
+        (jnp.zeros((1, 64, 16, 3)), "16x64 pixels; it needs at least 32x32"),
+        (jnp.zeros((64, 64, 3)), "float32 [64, 64, 3]; expected floats in [-1, 1] of shape"),
+        (jnp.zeros((1, 64, 64, 4)), "float32 [1, 64, 64, 4]; expected floats"),
+        (jnp.zeros((1, 64, 64, 3), jnp.uint8), "uint8 [1, 64, 64, 3]; expected floats"),
+    ],
+)
+def test_what_is_no_image_is_refused_by_name(image, said):
+    with pytest.raises(ValueError, match="GMFlow got a second image of") as caught:
+        pad(image, "second", 32)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_image_is_refused_by_its_own_name(small, picture):
+    with pytest.raises(ValueError, match="a first image of 64x16"):
+        small.net.features(small.net.params, jnp.zeros((1, 16, 64, 3)))
+    source = jax.eval_shape(small.net.features, small.net.params, picture(*SIZE))
+    with pytest.raises(ValueError, match="a second image of 64x16"):
+        jax.eval_shape(small.net.flow_from, small.net.params, source, jnp.zeros((1, 16, 64, 3)))
+    with pytest.raises(ValueError, match=r"1x16x16 features.*source of 1x16x24"):
+        jax.eval_shape(small.net.flow_from, small.net.params, source, picture(64, 64))
+
+
+def test_half_precision_gives_nearly_the_same_float32_flow(small, random_net, picture):
+    half = random_net(dtype=jnp.bfloat16)
+    pair = picture(*SIZE), picture(*SIZE, 3, 1)
+    flow = jax.jit(half.flow)(half.params, *pair)
+    full = small.flow(small.net.params, *pair)
+    assert flow.dtype == jnp.float32
+    assert float(jnp.abs(flow - full).mean() / jnp.abs(full - full.mean()).mean()) < 0.2
+
+
+def test_one_scale_has_the_same_shapes():
+    shapes = nnx.eval_shape(
+        lambda: gmflow.Network(gmflow.SINGLE, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    )
+    net = gmflow.GMFlow(gmflow.SINGLE, *nnx.split(shapes))
+    image = jax.ShapeDtypeStruct((2, 33, 50, 3), jnp.float32)
+    assert jax.eval_shape(net.flow, net.params, image, image).shape == (2, 33, 50, 2)
+    assert len(jax.eval_shape(net.features, net.params, image).features) == 1
