@@ -12,16 +12,15 @@ r"""Edit a photo by a motion field.
         --flow=right --flow_model=raft-things.pth --prompt="an apple" --out=out/apple
 
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
-edited.png (full size), overview.png, metrics.json, trace.npz and config.json.
+edited.png (full size), overview.png, metrics.json, history.npz and config.json, and what
+`mg_jax.Result.load` reads besides.
 Time: see the README; nothing is downloaded.
 """
 
 import hashlib
 import importlib.metadata
 import json
-import math
 import platform
-import re
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,16 +29,14 @@ import jax
 import numpy as np
 from absl import flags
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
-from tqdm import tqdm
 
 import mg_jax
 from experiments import command, motion_flags, reading, setting_flags, writing
 from flows import files, masks, motions, selections
-from mg_jax import editing, images, metrics, parallel, reference, schedule, trajectory
-from mg_jax.models.stable_diffusion.given import in_pixels
+from mg_jax import api, images, metrics, parallel, reference, result, schedule, trajectory
 from mg_jax.models.stable_diffusion.inputs import work_shape
+from mg_jax.models.stable_diffusion.replay import in_pixels
 from mg_jax.settings import Settings
-from mg_jax.tracing import Progress
 
 _LATENT = 8  # pixels a side
 
@@ -52,7 +49,9 @@ _keep_mask = flags.DEFINE_string(
 )
 _prompt = flags.DEFINE_string("prompt", "", "Text for models that read one.")
 _flow_model = flags.DEFINE_string(
-    "flow_model", "raft-small", "Flow network: raft-small, raft-sintel, raft-kitti or a file."
+    "flow_model",
+    "raft-small",
+    "Flow network: raft-small, raft-sintel, raft-kitti, gmflow or a file.",
 )
 _out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
 _seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
@@ -70,7 +69,7 @@ _guidance_schedule = flags.DEFINE_string(
     "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
 )
 
-_FILES = ("edited.png", "overview.png", "metrics.json", "trace.npz", "config.json")
+_CONFIG = "config.json"
 
 
 class _Inputs(NamedTuple):
@@ -81,7 +80,7 @@ class _Inputs(NamedTuple):
     order: Int32[np.ndarray, "h w"] | None
     keep_mask: Bool[np.ndarray, "h w"] | None
     ramp: Float[np.ndarray, " levels"] | None
-    given: mg_jax.Given
+    replay: mg_jax.Replay
     origins: dict[str, str]
 
 
@@ -89,47 +88,40 @@ def main() -> None:
     """Read, edit, write."""
     parallel.keep_programs()
     out = Path(_out.value)
-    writing.check_apart([*map(out.joinpath, _FILES), *_samples_in(out)], _inputs(), f"--out={out}")
+    written = [out / name for name in (*result.FILES, _CONFIG)]
+    writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
     with reading.named({}):
         settings = setting_flags.read()
     read = _read_directory(settings) if _reference_dir.value else _read_files(settings)
     with reading.named(read.origins):
-        request: dict[str, Any] = {
-            "image": read.image,
-            "flow": read.flow,
-            "prompt": _prompt.value,
-            "model": setting_flags.model.value,
-            "seed": _seed.value,
-            "samples": _samples.value,
-            "keep_mask": read.keep_mask,
-            "order": read.order,
-            "flow_model": _flow_model.value,
-            "settings": settings,
-            "ramp": read.ramp,
-            "given": read.given,
-        }
-        editing.check(**request)
+        request = api.request(
+            read.image,
+            read.flow,
+            _prompt.value,
+            setting_flags.model.value,
+            _seed.value,
+            samples=_samples.value,
+            keep_mask=read.keep_mask,
+            order=read.order,
+            flow_model=_flow_model.value,
+            settings=settings if "settings" in setting_flags.chosen().reads else None,
+            ramp=read.ramp,
+            replay=read.replay,
+        )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
     _note(read)
-    with tqdm(desc="editing", unit="level", disable=None) as bar:
-
-        def report(progress: Progress) -> None:
-            bar.total = progress.levels
-            if not math.isnan(progress.energy):  # there is none yet while a photo is inverted
-                bar.set_postfix(
-                    energy=f"{progress.energy:.2f}", flow=f"{progress.flow_error:.2f} px"
-                )
-            bar.update()
-
-        with reading.named(read.origins):
-            result = mg_jax.edit(**request, report=report)
-    _write(out, result, config)
-    scores = result.metrics
+    with reading.named(read.origins):
+        edited = api.run(request)
+    (out / result.METRICS).unlink(missing_ok=True)
+    with files.atomic(out / _CONFIG) as stream:
+        stream.write((json.dumps(config, indent=2) + "\n").encode())
+    edited.save(out)
+    scores = edited.metrics
     print(
-        f"{out / 'edited.png'}: {metrics.verdict(scores)},"
+        f"{out / result.PICTURE}: {metrics.verdict(scores)},"
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
-        f" look at {out / 'overview.png'}"
+        f" look at {out / result.OVERVIEW}"
     )
 
 
@@ -160,8 +152,8 @@ def _read_files(settings: Settings) -> _Inputs:
         None if diffusion else layered.order,
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
-        _given(image, settings),
-        {"ramp": _guidance_schedule.value or "", "given": _noise.value or ""},
+        _replay(image, settings),
+        {"ramp": _guidance_schedule.value or "", "replay": _noise.value or ""},
     )
 
 
@@ -183,37 +175,37 @@ def _read_directory(settings: Settings) -> _Inputs:
         "flow": f"{folder}/flows/{name}.pth",
         "keep_mask": f"{folder}/flows/{name}.mask.pth",
         "ramp": str(own or folder),
-        "given": _noise.value or str(folder),
+        "replay": _noise.value or str(folder),
     }
-    given = _given(found.image, settings)
+    replay = _replay(found.image, settings)
     if not diffusion:
         keep = None if found.keep is None else in_pixels(found.keep, found.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, None, keep, ramp, given, origins)
+        return _Inputs(found.image, found.flow, None, keep, ramp, replay, origins)
     if found.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
-    given = given._replace(
+    replay = replay._replace(
         start=found.start,
         trajectory=found.latents,
         keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
     )
     ramp = reading.ramp(own) if own else found.ramp
-    return _Inputs(found.image, found.flow, None, None, ramp, given, origins)
+    return _Inputs(found.image, found.flow, None, None, ramp, replay, origins)
 
 
-def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Given:
+def _replay(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Replay:
     """Trajectory and noise of the flags."""
-    given = mg_jax.Given()
+    replay = mg_jax.Replay()
     if not isinstance(settings, mg_jax.StableDiffusionSettings):
         for flag in (_noise, _trajectory):
             if flag.value:
                 raise ValueError(
                     f"--{flag.name}: not for the model {setting_flags.model.value}; expected none"
                 )
-        return given
+        return replay
     if _noise.value:
-        given = given._replace(recording=reading.noise(Path(_noise.value)))
+        replay = replay._replace(recording=reading.noise(Path(_noise.value)))
     if _trajectory.value:
         setting_flags.refuse_of_inversion("--trajectory is the photo's")
         found = trajectory.read(_trajectory.value)
@@ -227,8 +219,8 @@ def _given(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Give
             _prompt.value,
             settings.cfg_scale,
         )
-        given = given._replace(trajectory=found.latents, unconditional=found.unconditional)
-    return given
+        replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
+    return replay
 
 
 def _inputs() -> list[str]:
@@ -255,33 +247,6 @@ def _config(settings: Settings) -> dict[str, Any]:
         },
         "device": str(jax.devices()[0]),
     }
-
-
-def _write(out: Path, result: mg_jax.Result, config: dict[str, Any]) -> None:
-    """Write all results, each whole or not at all; metrics.json last, so that it means done.
-
-    An earlier run's samples go, of which there may have been more.
-    """
-    (out / "metrics.json").unlink(missing_ok=True)
-    for path in _samples_in(out):
-        path.unlink()
-    pictures: dict[str, UInt8[np.ndarray, "h w 3"]] = {
-        "edited.png": result.image,
-        **{f"edited_{i}.png": image for i, image in enumerate(result.images) if i},
-    }
-    for name, picture in pictures.items():
-        images.write(out / name, picture)
-    images.write(out / "overview.png", result.overview())
-    with files.atomic(out / "trace.npz") as stream:
-        np.savez_compressed(stream, **result.trace._asdict())
-    for name, content in (("config.json", config), ("metrics.json", result.metrics)):
-        with files.atomic(out / name) as stream:
-            stream.write((json.dumps(content, indent=2) + "\n").encode())
-
-
-def _samples_in(out: Path) -> list[Path]:
-    """Pictures of further samples that a folder holds."""
-    return [path for path in out.glob("*.png") if re.fullmatch(r"edited_\d+", path.stem)]
 
 
 if __name__ == "__main__":

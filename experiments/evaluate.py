@@ -3,7 +3,7 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
     python -m experiments.fetch_weights --name=raft-sintel
     python -m experiments.evaluate --cases=cases --out=out/evaluation
     python -m experiments.evaluate --cases=cases --out=out/ablations \
-        --methods=patch,no_flow_loss,no_color_loss,no_occlusion_mask,no_recursion,no_guidance
+        --methods=patch,no_flow_loss,no_color_loss,no_occlusion_mask,no_fine_stage,no_guidance
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
         --model=weights/sd14 --presets=paper,fast --clip=weights/clip-vit-large-patch14
 
@@ -35,21 +35,22 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, evaluation, matrix, methods, reading, tables, writing
+from experiments import command, evaluation, field_flags, matrix, methods, reading, tables, writing
 from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
 from experiments.methods import (
     ABLATIONS,
     COMPARED,
-    GRADIENTS,
     PLAIN,
     STABLE_DIFFUSION,
+    VARIANTS,
     Method,
     Picture,
 )
-from flows import draw, files, raft
+from flows import draw, files, gmflow, networks
 from flows.raft import weights
-from mg_jax import cases, editing, images, noise, parallel
+from mg_jax import api, cases, images, noise, parallel
 from mg_jax.cases import Case
+from mg_jax.models.stable_diffusion import model
 from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
 
@@ -60,10 +61,12 @@ _SHOWN = 60  # cases on the sheet; of more, as many evenly chosen
 _cases = flags.DEFINE_string("cases", None, "Folder of cases.", required=True)
 _out = flags.DEFINE_string("out", None, "Folder for the results; made if missing.", required=True)
 _methods = flags.DEFINE_list(
-    "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *GRADIENTS))}."
+    "methods", list(COMPARED), f"Which methods; also: {', '.join((*ABLATIONS, *VARIANTS))}."
 )
 _judge = flags.DEFINE_string(
-    "judge", "raft-sintel", "Flow network that measures: a name or a file; raft-small guides."
+    "judge",
+    "raft-sintel",
+    "Flow network that measures: raft-sintel, gmflow, another or a file; raft-small guides.",
 )
 _clip = flags.DEFINE_string("clip", None, "Folder of a CLIPModel, for cases with a prompt.")
 _model = flags.DEFINE_string(
@@ -75,14 +78,10 @@ _model = flags.DEFINE_string(
 _presets = flags.DEFINE_list(
     "presets", ["paper"], f"Of Stable Diffusion's settings, some of {', '.join(PRESETS)}."
 )
-_dtype = flags.DEFINE_enum(
-    "dtype", None, ["float32", "bfloat16"], "What Stable Diffusion computes in (float32)."
-)
 _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
-# Settings that are not given are the models' own.
-_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area.")
-_steps = flags.DEFINE_integer("steps", None, "Noise levels.")
-_recursions = flags.DEFINE_integer("recursions", None, "Repetitions of each guided level.")
+_DTYPE = "dtype"  # of Stable Diffusion alone
+_settings = field_flags.define((_DTYPE, "size", "steps", "recursions"))
+flags.adopt_module_key_flags(field_flags)
 
 
 def main() -> None:
@@ -120,16 +119,13 @@ def main() -> None:
 
 def _chosen() -> dict[str, Method]:
     """The methods asked for, in their order."""
-    given: dict[str, Any] = {
-        flag.name: flag.value for flag in (_size, _steps, _recursions) if flag.value is not None
-    }
+    given = field_flags.given(_settings)
+    shared = {name: value for name, value in given.items() if name != _DTYPE}
     names = list(_methods.value)
     patch = any(name not in PLAIN and not name.startswith(STABLE_DIFFUSION) for name in names)
     _check_read(patch)
-    known = methods.known(_with(mg_jax.PatchSettings(), given if patch else {}))
+    known = methods.known(_with(mg_jax.PatchSettings(), shared if patch else {}))
     if _model.value:
-        if _dtype.value:
-            given["dtype"] = _dtype.value
         if not _presets.value:
             raise ValueError(f"--presets: none given; expected some of {', '.join(PRESETS)}")
         for preset in _presets.value:
@@ -140,7 +136,7 @@ def _chosen() -> dict[str, Method]:
             known[name] = methods.stable_diffusion(_model.value, settings)
             names.append(name)
             with reading.named({}):
-                editing.stable_diffusion(_model.value, settings.dtype)
+                model.read(_model.value, settings.dtype)
     return methods.chosen(names, known)
 
 
@@ -148,9 +144,9 @@ def _check_read(patch: bool) -> None:
     """Refuse settings that no method reads; `patch`: some read the patch model's."""
     unread: list[flags.FlagHolder[Any]] = []
     if not _model.value:
-        unread += [_dtype, _presets]
+        unread += [_settings[_DTYPE], _presets]
     if not (patch or _model.value):
-        unread += [_size, _steps, _recursions]
+        unread += [flag for name, flag in _settings.items() if name != _DTYPE]
     for flag in unread:
         if flag.present:
             raise ValueError(f"--{flag.name}: read by none of the methods; expected none")
@@ -165,14 +161,15 @@ def _with(settings: _S, given: dict[str, Any]) -> _S:
 def _check(case: Case, folder: Path) -> None:
     """Refuse what no method could edit, naming the file."""
     with reading.named({"image": f"{folder / cases.SOURCE}", "flow": f"{folder / cases.FLOW}"}):
-        editing.check(case.source, case.flow)
+        api.request(case.source, case.flow)
 
 
 def _ruler() -> Ruler:
-    file = weights.find(_judge.value)
+    name = _judge.value
+    file = weights.fetched(name) if name in gmflow.NAMES else weights.find(name)
     description = {"judge": _judge.value, "judge_sha256": _sha256(file)}
     if not _clip.value:
-        return Ruler(raft.load(_judge.value), None, description)
+        return Ruler(networks.load(_judge.value), None, description)
     from mg_jax.models import clip
 
     scorer = clip.load(_clip.value)
@@ -182,7 +179,7 @@ def _ruler() -> Ruler:
 
     inside = sorted(file for file in Path(_clip.value).iterdir() if file.is_file())
     description |= {f"clip/{file.name}": _sha256(file) for file in inside}
-    return Ruler(raft.load(_judge.value), similarity, description)
+    return Ruler(networks.load(_judge.value), similarity, description)
 
 
 def _sha256(file: Path) -> str:

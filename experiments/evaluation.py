@@ -24,7 +24,7 @@ import mg_jax
 from experiments import methods
 from experiments.methods import Method, Picture
 from flows import files, masks
-from flows.raft import Raft
+from flows.interfaces import FlowNetwork
 from mg_jax import cases, checkpoints, fidelity, filling, images, metrics, nn, parallel
 from mg_jax.cases import Case, edit_region
 from mg_jax.models import clip, text
@@ -42,7 +42,7 @@ _RULER = (flows, metrics, filling, fidelity, images, cases, nn, checkpoints, tex
 class Ruler(NamedTuple):
     """What pictures are measured with."""
 
-    judge: Raft
+    judge: FlowNetwork
     similarity: Callable[[Picture, str], float] | None  # of a picture and a text, by CLIP
     description: dict[str, str]  # names and digests of the weights
 
@@ -122,7 +122,7 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
 
 @functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
 def _judgeable(
-    judge: Raft, shape: tuple[int, int], source: bytes, flow: bytes
+    judge: FlowNetwork, shape: tuple[int, int], source: bytes, flow: bytes
 ) -> Bool[np.ndarray, "h w"]:
     """What the judge can tell of a case's motion, known by the bytes of its arrays."""
     return metrics.judgeable(

@@ -16,15 +16,14 @@ import dataclasses
 import importlib.util
 import time
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command, writing
-from mg_jax import fidelity, images, parallel, trajectory
+from experiments import command, field_flags, writing
+from mg_jax import fidelity, images, parallel, progress, sample, trajectory
 from mg_jax.models.stable_diffusion import inverted, loading, networks
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
 _image = flags.DEFINE_string("image", None, "Photo to invert.", required=True)
 _model = flags.DEFINE_string(
@@ -36,22 +35,13 @@ _model = flags.DEFINE_string(
 )
 _prompt = flags.DEFINE_string("prompt", "", "What the photo shows.")
 _out = flags.DEFINE_string("out", "out/trajectory.safetensors", "File to write.")
-_inversion_iterations = flags.DEFINE_integer(
-    "inversion_iterations", None, "Evaluations a level (3; 1 is plain DDIM inversion)."
-)
-_null_text = flags.DEFINE_integer(
-    "null_text", None, "Iterations a level of null-text optimisation (0)."
-)
 _reference_latents = flags.DEFINE_string(
     "reference_latents", None, "Folder for the latents as the PyTorch reference reads them."
 )
-_size = flags.DEFINE_integer("size", None, "Side of the square with the work's area (512).")
-_steps = flags.DEFINE_integer("steps", None, "Noise levels (500).")
-_cfg_scale = flags.DEFINE_float(
-    "cfg_scale", None, "Classifier-free guidance that null-text optimisation is for (7.5)."
+_settings_flags = field_flags.define(
+    ("inversion_iterations", "null_text", "size", "steps", "cfg_scale", "dtype")
 )
-_dtype = flags.DEFINE_enum("dtype", None, ["float32", "bfloat16"], "What is computed in (float32).")
-_SETTINGS = (_size, _steps, _cfg_scale, _dtype, _inversion_iterations, _null_text)
+flags.adopt_module_key_flags(field_flags)
 
 
 def main() -> None:
@@ -69,15 +59,10 @@ def main() -> None:
     model = loading.load(_model.value, dtype=settings.dtype)
     net = networks.build(model.config, settings.dtype, "blocks")
     with tqdm(desc="inverting", unit="level", disable=None) as bar:
-        found = inverted.trajectory_of(
-            photo,
-            _prompt.value,
-            model,
-            net,
-            settings,
-            _report(bar),
-            name=_model.value,
+        phases = inverted.trajectory_of(
+            photo, _prompt.value, model, net, settings, name=_model.value
         )
+        found = sample.run(phases, lambda step: progress.show(bar, step))
     trajectory.write(out, found)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
     if folder is not None:
@@ -86,7 +71,9 @@ def main() -> None:
         reference.write_latents(folder, found.latents)
         print(f"{folder}: latents for the PyTorch reference")
     with tqdm(desc="sampling back", unit="level", disable=None) as bar:
-        back = inverted.reconstructed(found, model, net, _report(bar))
+        back = sample.run(
+            inverted.reconstructed(found, model, net), lambda step: progress.show(bar, step)
+        )
     work = images.resize(photo, *back.shape[:2])
     alone = inverted.round_trip(photo, model, net, settings)
     how = f"guided by {settings.cfg_scale:g}" if settings.null_text else "without guidance"
@@ -102,18 +89,9 @@ def _inputs() -> list[str]:
     return [_image.value, str(model), *map(str, model.rglob("*"))]
 
 
-def _report(bar: Any) -> inverted.Report:
-    def report(done: int, levels: int) -> None:
-        bar.total = levels
-        bar.update(done - bar.n)
-
-    return report
-
-
-def _settings() -> Settings:
-    given: dict[str, Any] = {flag.name: flag.value for flag in _SETTINGS if flag.value is not None}
+def _settings() -> StableDiffusionSettings:
     try:
-        return dataclasses.replace(Settings(), **given)
+        return dataclasses.replace(StableDiffusionSettings(), **field_flags.given(_settings_flags))
     except ValueError as error:
         raise ValueError(f"--{error}") from error
 

@@ -13,14 +13,14 @@ from experiments.comparison import SIZES, Data, Job, Run, architecture, data, dr
 from flows import raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
-from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
+from mg_jax import guiding, kernel, noise, parallel, sample, schedule
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
 from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+from mg_jax.types import Edit, Params, Problem, Strengths, Target
 
 
 def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
@@ -54,7 +54,7 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
         noise.replay,
         job.recursions,
     )
-    program = parallel.jit_lean(partial(sampling.run, guided))
+    program = parallel.jit_lean(partial(sample.scan, guided))
     rows = schedule.ddim(job.levels, given.ramp)
     recording = jnp.asarray(given.noise)
     state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
@@ -70,7 +70,7 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
             seconds.append((time.perf_counter() - begin) / job.recursions)
         reached.append(np.asarray(state.z))
         energies.append(np.asarray(info.energy, np.float64).ravel())
-        pushes.append(np.asarray(info.push_norm, np.float64).ravel())
+        pushes.append(np.asarray(info.guidance_norm, np.float64).ravel())
     accelerated = jax.default_backend() != "cpu"
     return Run(
         final=np.asarray(state.z),
@@ -144,7 +144,7 @@ def _problem(
     problem = Problem(
         Params(weights.unet, weights.vae, network.params),
         Edit(source, keep, jnp.ones((*given.start.shape[:3], 1)), target),
-        Knobs(one * job.guidance_weight, one * job.clip),
+        Strengths(one * job.guidance_weight, one * job.clip),
         (),
     )
     prompt = Prompt(

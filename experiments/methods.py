@@ -3,10 +3,10 @@
 ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
            repaint, pixels: `mg_jax.baselines`
-ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_fine_stage,
-           no_edit_mask: patch with one ingredient less
-gradients  shared_gradients (two repetitions share one), denoiser_gradients (they go through the
-           denoiser, as the paper's do): patch with other ones
+ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_fine_stage, no_edit_mask:
+           patch with one ingredient less
+variants   recursion (each level twice), shared_gradients (the two share one), denoiser_gradients
+           (they go through the denoiser, as the paper's do): patch with another setting
 """
 
 import dataclasses
@@ -20,11 +20,12 @@ from jaxtyping import Array, Key, UInt8
 import mg_jax
 from experiments import writing
 from flows import warping
-from flows.raft import Raft
-from mg_jax import editing, noise
+from flows.interfaces import FlowNetwork
+from mg_jax import networks, noise, sample
 from mg_jax.baselines import pixels, repaint, sdedit
 from mg_jax.cases import Case, edit_region
 from mg_jax.filling import fill
+from mg_jax.models import registry
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
 from mg_jax.settings import Settings
@@ -46,11 +47,10 @@ ABLATIONS = (
     "no_flow_loss",
     "no_color_loss",
     "no_occlusion_mask",
-    "no_recursion",
     "no_fine_stage",
     "no_edit_mask",
 )
-GRADIENTS = ("shared_gradients", "denoiser_gradients")
+VARIANTS = ("recursion", "shared_gradients", "denoiser_gradients")
 PLAIN = ("nothing", "layered_warp", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 
@@ -66,7 +66,7 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
     """Every method that needs no weights but those that ship."""
     without = functools.partial(dataclasses.replace, settings)
     return {
-        "patch": _guided(editing.PATCH, settings),
+        "patch": _guided(registry.PATCH, settings),
         "nothing": Method(_nothing, {"method": "nothing"}),
         "layered_warp": Method(_layered_warp, {"method": "layered_warp"}),
         "forward_warp": Method(_forward_warp, {"method": "forward_warp"}),
@@ -74,15 +74,15 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
         "sdedit": _with(settings, _sdedit),
         "repaint": _with(settings, _repaint),
         "pixels": _with(settings, _pixels),
-        "no_flow_loss": _guided(editing.PATCH, without(flow_weight=0.0)),
-        "no_color_loss": _guided(editing.PATCH, without(color_weight=0.0)),
-        "no_occlusion_mask": _guided(editing.PATCH, without(occlusion_masking=False)),
+        "no_flow_loss": _guided(registry.PATCH, without(flow_weight=0.0)),
+        "no_color_loss": _guided(registry.PATCH, without(color_weight=0.0)),
+        "no_occlusion_mask": _guided(registry.PATCH, without(occlusion_masking=False)),
         "no_edit_mask": _with(settings, _no_edit_mask),
-        "no_recursion": _guided(editing.PATCH, without(recursions=1)),
-        "no_fine_stage": _guided(editing.PATCH, without(stages=1)),
-        "no_guidance": _guided(editing.PATCH, without(guidance_weight=0.0)),
-        "shared_gradients": _guided(editing.PATCH, without(gradient_every=2)),
-        "denoiser_gradients": _guided(editing.PATCH, without(gradient_through="denoiser")),
+        "recursion": _guided(registry.PATCH, without(recursions=2)),
+        "no_fine_stage": _guided(registry.PATCH, without(stages=1)),
+        "no_guidance": _guided(registry.PATCH, without(guidance_weight=0.0)),
+        "shared_gradients": _guided(registry.PATCH, without(recursions=2, gradient_every=2)),
+        "denoiser_gradients": _guided(registry.PATCH, without(gradient_through="denoiser")),
     }
 
 
@@ -111,13 +111,20 @@ def stable_diffusion(model: str, settings: mg_jax.StableDiffusionSettings) -> Me
 
 
 def _guided(model: str, settings: Settings) -> Method:
-    reads = model != editing.PATCH
+    reads = model != registry.PATCH
 
     def edit(case: Case, seed: int) -> Picture:
         prompt = case.prompt if reads else ""
         order = None if reads else case.order
         result = mg_jax.edit(
-            case.source, case.flow, prompt, model, seed, order=order, settings=settings
+            case.source,
+            case.flow,
+            prompt,
+            model,
+            seed,
+            order=order,
+            settings=settings,
+            progress=False,
         )
         return result.image
 
@@ -164,7 +171,7 @@ def _pixels(case: Case, _seed: int, settings: mg_jax.PatchSettings) -> Picture:
 
 
 def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
-    edited, _ = coarse_to_fine.run(
+    phases = coarse_to_fine.edit(
         case.source,
         understood(case.source, case.flow, case.order),
         np.ones(case.flow.shape[:2], bool),
@@ -172,9 +179,8 @@ def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Pict
         noise.keys(seed, 1),
         settings,
         np.ones(settings.steps),
-        lambda _: None,
     )
-    picture: np.ndarray = edited[0]
+    picture: Picture = sample.run(phases, lambda _: None).images[0]
     return picture
 
 
@@ -182,5 +188,5 @@ def _key(seed: int) -> Key[Array, ""]:
     return noise.keys(seed, 1)[0]
 
 
-def _guide() -> Raft:
-    return editing.flow_network("raft-small")
+def _guide() -> FlowNetwork:
+    return networks.flow_network("raft-small")

@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 
 from experiments import command, reading
-from flows import files, raft
+from flows import files, networks
 from mg_jax import checking, images, metrics
 
 _source = flags.DEFINE_string("source", None, "The photo before the edit.", required=True)
@@ -34,7 +34,7 @@ def main() -> None:
     with reading.named({"image": _source.value, "flow": _asked.value}):
         checking.image(source)
         checking.flow(flow, source.shape[:2])
-    judge = raft.load(_judge.value)
+    judge = networks.load(_judge.value)
     estimate = metrics.flow_between(judge, source, result)
     judged = metrics.judgeable(judge, source, flow)
     everywhere = np.ones(flow.shape[:2], bool)

@@ -1,8 +1,18 @@
 """Motion guidance: edit a photo by saying where its pixels should go."""
 
-from mg_jax.editing import Result, edit, preview
-from mg_jax.models.patch.settings import Settings as PatchSettings
-from mg_jax.models.stable_diffusion.given import Given
-from mg_jax.models.stable_diffusion.settings import Settings as StableDiffusionSettings
+from mg_jax.api import edit, preview
+from mg_jax.models.patch.settings import PatchSettings
+from mg_jax.models.stable_diffusion.replay import Replay
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
+from mg_jax.result import Result
+from mg_jax.sample import Step
 
-__all__ = ["Given", "PatchSettings", "Result", "StableDiffusionSettings", "edit", "preview"]
+__all__ = [
+    "PatchSettings",
+    "Replay",
+    "Result",
+    "StableDiffusionSettings",
+    "Step",
+    "edit",
+    "preview",
+]

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from flows.geometry import warp
-from mg_jax.types import Energy, Image, PerSample, Target, Terms
+from mg_jax.types import Energy, Image, PerSample, Schedule, Target, Terms
 
 FlowOf = Callable[[Any, Target, Image], Float[Array, "b H W 2"]]
 """(flow params, target, image) -> F(x*, x) in pixels; the target holds the source's features."""
@@ -36,7 +36,9 @@ def color_loss(image: Image, flow: Float[Array, "b H W 2"], target: Target) -> P
 def motion(flow_of: FlowOf) -> Energy:
     """The paper's energy: both losses on the estimated flow."""
 
-    def energy(params: Any, target: Target, image: Image) -> tuple[PerSample, Terms]:
+    def energy(
+        params: Any, target: Target, image: Image, _level: Schedule
+    ) -> tuple[PerSample, Terms]:
         estimate = flow_of(params, target, image)
         return _weigh(
             target, Terms(flow_loss(estimate, target), color_loss(image, estimate, target))
@@ -48,7 +50,9 @@ def motion(flow_of: FlowOf) -> Energy:
 def motion_oracle(flow_of: FlowOf) -> Energy:
     """The reference's oracle switch: the colour loss goes by the target flow."""
 
-    def energy(params: Any, target: Target, image: Image) -> tuple[PerSample, Terms]:
+    def energy(
+        params: Any, target: Target, image: Image, _level: Schedule
+    ) -> tuple[PerSample, Terms]:
         estimate = flow_of(params, target, image)
         return _weigh(
             target, Terms(flow_loss(estimate, target), color_loss(image, target.flow, target))
@@ -57,7 +61,9 @@ def motion_oracle(flow_of: FlowOf) -> Energy:
     return energy
 
 
-def color_oracle(_params: Any, target: Target, image: Image) -> tuple[PerSample, Terms]:
+def color_oracle(
+    _params: Any, target: Target, image: Image, _level: Schedule
+) -> tuple[PerSample, Terms]:
     """Colour loss by the target flow alone: for images still too blurred to have a flow."""
     return _weigh(
         target,
@@ -65,7 +71,9 @@ def color_oracle(_params: Any, target: Target, image: Image) -> tuple[PerSample,
     )
 
 
-def nothing(_params: Any, _target: Target, image: Image) -> tuple[PerSample, Terms]:
+def nothing(
+    _params: Any, _target: Target, image: Image, _level: Schedule
+) -> tuple[PerSample, Terms]:
     """No energy: sampling without guidance (its gradient costs nothing)."""
     zero = jnp.zeros(image.shape[:1], image.dtype)
     return zero, Terms(zero, zero)

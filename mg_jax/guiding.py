@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flows.geometry import occlusion_mask
-from flows.raft import Raft
+from flows.interfaces import FlowNetwork
 from mg_jax import energies
 from mg_jax.settings import Settings
 from mg_jax.types import Edit, Energy, Image, Problem, Target
@@ -22,7 +22,7 @@ UPDATES_FROM_TARGET = 2
 
 
 @functools.cache
-def energy(raft: Raft, oracle: bool) -> Energy:
+def energy(raft: FlowNetwork, oracle: bool) -> Energy:
     """The paper's energy by a flow network, `oracle`: with colours along the target flow."""
 
     def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
@@ -32,7 +32,7 @@ def energy(raft: Raft, oracle: bool) -> Energy:
 
 
 @functools.cache
-def energy_from_target(raft: Raft, oracle: bool) -> Energy:
+def energy_from_target(raft: FlowNetwork, oracle: bool) -> Energy:
     """The same energy, but the flow network starts at the target flow.
 
     It then says whether each pixel is found where it should be, and to where its updates lead from
@@ -48,7 +48,7 @@ def energy_from_target(raft: Raft, oracle: bool) -> Energy:
 
 
 @functools.cache
-def features(raft: Raft) -> Callable[..., Any]:
+def features(raft: FlowNetwork) -> Callable[..., Any]:
     """The flow network's view of the source, compiled: (params, image) -> features."""
     return jax.jit(raft.features)
 
@@ -105,6 +105,6 @@ def repeated(problem: Problem, samples: int) -> Problem:
 
     edit = problem.edit
     source = jnp.repeat(edit.source, samples, axis=edit.source.ndim - 4)
-    keep, steer, target = jax.tree.map(repeat, (edit.keep, edit.steer, edit.target))
-    knobs = jax.tree.map(repeat, problem.knobs)
-    return problem._replace(edit=Edit(source, keep, steer, target), knobs=knobs)
+    keep, guidance_mask, target = jax.tree.map(repeat, (edit.keep, edit.guidance_mask, edit.target))
+    strengths = jax.tree.map(repeat, problem.strengths)
+    return problem._replace(edit=Edit(source, keep, guidance_mask, target), strengths=strengths)

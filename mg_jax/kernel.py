@@ -1,13 +1,14 @@
 """One guided denoising step, as in the paper's algorithm 1 and the reference's sampler.
 
-At each noise level, `repetitions` times: put the source back outside the edit region, predict the
-noise ε, estimate the clean image, measure the energy of its motion, and step with ε + push, where
+At each noise level, `recursions` times: put the source back outside the edit region, predict the
+noise ε, estimate the clean image, measure the energy of its motion, and step with ε + guidance,
+where
 
-    push = clip(weight · ramp · √(1−ᾱ) · ∇_z Σ energy)
+    guidance = clip(weight · ramp · √(1−ᾱ) · ∇_z Σ energy)
 
-Between repetitions the latent is re-noised to the level it came from (recursive denoising).
+Between recursions the latent is re-noised to the level it came from (recursive denoising).
 
-Two things spare time, and are not the paper's: a gradient may serve several repetitions, and a
+Two things spare time, and are not the paper's: a gradient may serve several recursions, and a
 denoiser may be taken for `constant`, so that gradients do not go through it.
 """
 
@@ -32,7 +33,6 @@ from mg_jax.types import (
     Schedule,
     SourceAt,
     State,
-    Terms,
 )
 
 
@@ -43,14 +43,14 @@ class Kernel(NamedTuple):
     step: Callable[[Any, State, Schedule, Problem], tuple[State, Info]]
 
 
-def norm_of_sample(push: Latent) -> PerSample:
-    """‖push‖₂ of each sample."""
-    return jnp.sqrt(jnp.sum(jnp.square(push), axis=(1, 2, 3)))
+def norm_of_sample(guidance: Latent) -> PerSample:
+    """‖guidance‖₂ of each sample."""
+    return jnp.sqrt(jnp.sum(jnp.square(guidance), axis=(1, 2, 3)))
 
 
-def norm_of_batch(push: Latent) -> PerSample:
-    """‖push‖₂ of all samples together, as the reference clips; the same for each."""
-    return jnp.broadcast_to(jnp.sqrt(jnp.sum(jnp.square(push))), push.shape[:1])
+def norm_of_batch(guidance: Latent) -> PerSample:
+    """‖guidance‖₂ of all samples together, as the reference clips; the same for each."""
+    return jnp.broadcast_to(jnp.sqrt(jnp.sum(jnp.square(guidance))), guidance.shape[:1])
 
 
 class _Slope(NamedTuple):
@@ -58,7 +58,7 @@ class _Slope(NamedTuple):
 
     gradient: Latent
     energies: PerSample
-    terms: Terms
+    terms: Any  # as the energy gives them
 
 
 def constant(denoise: Denoiser) -> Denoiser:
@@ -80,32 +80,32 @@ def build(
     energy: Energy,
     source_at: SourceAt,
     noise: Noise,
-    repetitions: int,
+    recursions: int,
     norm_of: Callable[[Latent], PerSample] = norm_of_sample,
     gradient_every: int = 1,
 ) -> Kernel:
     """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
 
     `norm_of` is what the clip limits: `norm_of_sample`, with which samples do not interact, or the
-    reference's `norm_of_batch`. So many repetitions, one after the other, use one energy and its
-    gradient as `gradient_every` says; a level's first always has its own. The arithmetic is in the
+    reference's `norm_of_batch`. `gradient_every` recursions, one after the other, share one energy
+    and its gradient; a level's first always has its own. The arithmetic is in the
     latent's dtype; `randomness` is what `noise` takes.
 
     Raises:
-        ValueError: fewer than 1 repetition or `gradient_every`, or, from `step`, a source of
+        ValueError: fewer than 1 recursion or `gradient_every`, or, from `step`, a source of
             another shape than `z`.
     """
-    for name, count in (("repetitions", repetitions), ("gradient_every", gradient_every)):
+    for name, count in (("recursions", recursions), ("gradient_every", gradient_every)):
         if count < 1:
             raise ValueError(f"{name}: {count}; expected at least 1")
 
-    def guidance(z: Latent, level: Schedule, problem: Problem) -> tuple[Latent, Latent, _Slope]:
+    def guided(z: Latent, level: Schedule, problem: Problem) -> tuple[Latent, Latent, _Slope]:
         params, target = problem.params, problem.edit.target
 
-        def total(z: Latent) -> tuple[Float[Array, ""], tuple[Latent, Latent, PerSample, Terms]]:
+        def total(z: Latent) -> tuple[Float[Array, ""], tuple[Latent, Latent, PerSample, Any]]:
             eps = denoise(params.denoiser, z, level, problem.prompt)
             clean = one_step_estimate(z, eps, level.alpha)
-            energies, terms = energy(params.flow, target, decode(params.decoder, clean))
+            energies, terms = energy(params.flow, target, decode(params.decoder, clean), level)
             return jnp.sum(energies), (eps, clean, energies, terms)
 
         gradient, (eps, clean, energies, terms) = jax.grad(total, has_aux=True)(z)
@@ -119,47 +119,50 @@ def build(
         randomness: Any, state: State, level: Schedule, problem: Problem
     ) -> tuple[State, Info]:
         shape = state.z.shape
-        strength = problem.knobs.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
+        strength = problem.strengths.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
 
         def slope_of(
-            turn: Int[Array, ""], z: Latent, last: _Slope
+            index: Int[Array, ""], z: Latent, last: _Slope | None
         ) -> tuple[Latent, Latent, _Slope]:
-            if gradient_every == 1:  # the paper's: no condition in the program
-                return guidance(z, level, problem)
+            if last is None:  # the paper's: no condition in the program
+                return guided(z, level, problem)
             found: tuple[Latent, Latent, _Slope] = jax.lax.cond(
-                turn % gradient_every == 0,
-                lambda: guidance(z, level, problem),
+                index % gradient_every == 0,
+                lambda: guided(z, level, problem),
                 lambda: (*unguided(z, level, problem), last),
             )
             return found
 
-        def repetition(
-            carry: tuple[Latent, Latent, _Slope], turn: Int[Array, ""]
-        ) -> tuple[tuple[Latent, Latent, _Slope], tuple[PerSample, Terms, PerSample, Latent]]:
+        def recursion(
+            carry: tuple[Latent, Latent, _Slope | None], index: Int[Array, ""]
+        ) -> tuple[tuple[Latent, Latent, _Slope | None], tuple[PerSample, Any, PerSample, Latent]]:
             z, _, last = carry
-            steps = state.steps + turn
+            steps = state.steps + index
             source = source_at(
                 problem.edit, level, lambda: noise(randomness, steps, Draw.SOURCE, shape)
             )
             if source.shape != shape:
                 raise ValueError(f"source: {source.shape} at a level, expected {shape}")
             z = jnp.where(problem.edit.keep, source, z)
-            eps, clean, slope = slope_of(turn, z, last)
-            push = problem.edit.steer * _spread(strength) * slope.gradient
-            norm = norm_of(push)
-            eps = eps + push * _spread(shrink(norm, problem.knobs.clip))
+            eps, clean, slope = slope_of(index, z, last)
+            guidance = problem.edit.guidance_mask * _spread(strength) * slope.gradient
+            norm = norm_of(guidance)
+            eps = eps + guidance * _spread(shrink(norm, problem.strengths.clip))
             cleaner = ddim(z, eps, level)
             again = renoise(cleaner, noise(randomness, steps, Draw.RENOISE, shape), level)
-            return (again, cleaner, slope), (slope.energies, slope.terms, norm, clean)
+            kept = None if last is None else slope
+            return (again, cleaner, kept), (slope.energies, slope.terms, norm, clean)
 
-        nothing = jnp.zeros_like(state.z)
-        none = jnp.zeros(shape[:1], state.z.dtype)
+        first = None
+        if gradient_every > 1:  # the form of what a first recursion finds
+            _, _, form = jax.eval_shape(guided, state.z, level, problem)
+            first = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), form)
         (_, z, _), (energies, terms, norms, clean) = jax.lax.scan(
-            repetition,
-            (state.z, nothing, _Slope(nothing, none, Terms(none, none))),
-            jnp.arange(repetitions, dtype=jnp.int32),
+            recursion,
+            (state.z, jnp.zeros_like(state.z), first),
+            jnp.arange(recursions, dtype=jnp.int32),
         )
-        return State(z, state.steps + repetitions), Info(energies, terms, norms, clean[-1])
+        return State(z, state.steps + recursions), Info(energies, terms, norms, clean[-1])
 
     return Kernel(init, step)
 

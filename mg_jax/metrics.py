@@ -16,7 +16,8 @@ from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
 
 from flows import masks, nearest, warping
 from flows.geometry import occlusion_mask, warp
-from flows.raft import SMALLEST, Params, Raft
+from flows.interfaces import FlowNetwork
+from flows.raft import SMALLEST
 from mg_jax import images
 from mg_jax.filling import fill
 
@@ -34,7 +35,7 @@ _ENOUGH = 0.5
 
 
 def flow_between(
-    raft: Raft, source: UInt8[np.ndarray, "h w 3"], result: UInt8[np.ndarray, "h w 3"]
+    raft: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], result: UInt8[np.ndarray, "h w 3"]
 ) -> Float32[np.ndarray, "h w 2"]:
     """F(source, result) by the judge, 12 updates, in pixels of the pictures' size.
 
@@ -54,7 +55,7 @@ def flow_between(
 
 
 def judgeable(
-    raft: Raft, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+    raft: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> Bool[np.ndarray, "h w"]:
     """Mark the moved pixels whose motion the judge can tell.
 
@@ -164,6 +165,6 @@ _visible = jax.jit(occlusion_mask)
 
 @functools.cache
 def _program(
-    raft: Raft,
-) -> Callable[[Params, Float[Array, "b h w 3"], Float[Array, "b h w 3"]], Float[Array, "b h w 2"]]:
+    raft: FlowNetwork,
+) -> Callable[[Any, Float[Array, "b h w 3"], Float[Array, "b h w 3"]], Float[Array, "b h w 2"]]:
     return jax.jit(functools.partial(raft.flow, updates=JUDGING_UPDATES))

@@ -10,7 +10,7 @@ from mg_jax.types import Latent
 
 
 class Draw(IntEnum):
-    """The noises of one repetition, in the reference's order (it draws DDIM's even at η = 0)."""
+    """The noises of one recursion, in the reference's order (it draws DDIM's even at η = 0)."""
 
     SOURCE = 0
     DDIM = 1

@@ -1,7 +1,25 @@
 """What may be set of an edit with any model; each model brings its own defaults and ranges."""
 
+import dataclasses
+import inspect
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+
+
+class Help(NamedTuple):
+    """What a field is for: one line, which programs show for its flag."""
+
+    text: str
+
+
+class Field(NamedTuple):
+    """A field of a settings class, as programs need it."""
+
+    name: str
+    kind: type  # int, float, bool or str
+    help: str
+    default: Any
+    choices: tuple[str, ...]  # of a str
 
 
 @dataclass(frozen=True)
@@ -12,17 +30,19 @@ class Settings:
         ValueError: a value out of its range, named.
     """
 
-    size: int  # side of a square with the work picture's area
-    steps: int  # noise levels
-    recursions: int  # K: repetitions of each guided level
-    guidance_weight: float  # of the whole energy
-    color_weight: float
-    flow_weight: float
-    clip: float  # largest norm of the push
-    occlusion_masking: bool  # leave covered pixels out of the colour loss
-    oracle_flow: bool  # colour loss by the target flow at every guided level
-    gradient_every: int  # repetitions of a level that share one gradient
-    gradient_through: str  # "denoiser", or "estimate": the denoiser is taken for constant
+    size: Annotated[int, Help("Side of the square with the work's area, pixels.")]
+    steps: Annotated[int, Help("Noise levels.")]
+    recursions: Annotated[int, Help("Evaluations of each guided level (the paper's K).")]
+    guidance_weight: Annotated[float, Help("Weight of the energy.")]
+    color_weight: Annotated[float, Help("Weight of the colour loss.")]
+    flow_weight: Annotated[float, Help("Weight of the flow loss.")]
+    clip: Annotated[float, Help("Largest norm of the guidance.")]
+    occlusion_masking: Annotated[bool, Help("Leave covered pixels out of the colour loss.")]
+    oracle_flow: Annotated[bool, Help("Compare colours along the target flow throughout.")]
+    gradient_every: Annotated[int, Help("Recursions of a level that share one gradient.")]
+    gradient_through: Annotated[
+        str, Help("What gradients go through: the denoiser, too, or only what follows it.")
+    ]
 
     SIZES: ClassVar[range]
     STEPS: ClassVar[range]
@@ -49,3 +69,21 @@ class Settings:
                 raise ValueError(f"{name}: {getattr(self, name)}; expected a finite number >= 0")
         if not 0 < self.clip < float("inf"):
             raise ValueError(f"clip: {self.clip}; expected a finite number > 0")
+
+
+def fields(settings: Settings) -> list[Field]:
+    """The fields of a model's settings, `settings` being its defaults, in their order.
+
+    A field's help is that of the class, or of the base class nearest to it, that states one.
+    """
+    found = []
+    for field in dataclasses.fields(settings):
+        notes = [
+            get_args(inspect.get_annotations(base).get(field.name))
+            for base in type(settings).__mro__
+        ]
+        help_ = next(note.text for of in notes for note in of if isinstance(note, Help))
+        default = getattr(settings, field.name)
+        choices = settings.CHOICES.get(field.name, ())
+        found.append(Field(field.name, type(default), help_, default, choices))
+    return found

@@ -1,7 +1,7 @@
 """The nouns of guided sampling: what flows through it, and the callables that it composes.
 
 Axes: `b` samples, `h w c` the latent grid, `H W` the pixel grid of the energy, `levels` noise
-levels (0 = noisiest), `k` repetitions of one level. Images are NHWC float32 in [-1, 1].
+levels (0 = noisiest), `k` recursions of one level. Images are NHWC float32 in [-1, 1].
 Everything that changes from edit to edit is an array in `Problem`, the one argument of the
 compiled program; everything that shapes the program is a callable or an int, closed over.
 """
@@ -43,15 +43,15 @@ class Edit(NamedTuple):
 
     source: Float[Array, "*levels b h w c"]  # clean source latent, or its stored trajectory
     keep: Bool[Array, "b h w #c"]  # True = the source is kept here
-    steer: Float[Array, "b h w 1"]  # 1 = guidance may act here, 0 = not
+    guidance_mask: Float[Array, "b h w 1"]  # 1 = guidance may act here, 0 = not
     target: Target
 
 
-class Knobs(NamedTuple):
+class Strengths(NamedTuple):
     """Strengths, one number a sample, so that one batch can be a sweep."""
 
     guidance_weight: PerSample
-    clip: PerSample  # largest norm of the push on one sample
+    clip: PerSample  # largest norm of the guidance of one sample
 
 
 class Params(NamedTuple):
@@ -63,11 +63,11 @@ class Params(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """All that is data: weights, edit, knobs and prompt."""
+    """All that is data: weights, edit, strengths and prompt."""
 
     params: Params
     edit: Edit
-    knobs: Knobs
+    strengths: Strengths
     prompt: Any  # what the denoiser is conditioned on; () where it takes none
 
 
@@ -75,7 +75,7 @@ class State(NamedTuple):
     """The sampler between two levels."""
 
     z: Latent  # noisy latent
-    steps: Int[Array, ""]  # repetitions done since the start: the index of the next noise draw
+    steps: Int[Array, ""]  # recursions done since the start: the index of the next noise draw
 
 
 class Terms(NamedTuple):
@@ -86,12 +86,12 @@ class Terms(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What one level did, one row a repetition."""
+    """What one level did, one row a recursion."""
 
-    energy: Float[Array, "k b"]  # flow_weight · flow + color_weight · color
-    terms: Terms  # fields [k b]
-    push_norm: Float[Array, "k b"]  # ‖push‖₂ before clipping
-    clean: Latent  # the last repetition's one-step estimate, before guidance
+    energy: Float[Array, "k b"]
+    terms: Any  # what the energy gives besides, leaves [k b]
+    guidance_norm: Float[Array, "k b"]  # ‖guidance‖₂ before clipping
+    clean: Latent  # the last recursion's one-step estimate, before guidance
 
 
 Denoiser = Callable[[Any, Latent, Schedule, Any], Latent]
@@ -100,8 +100,11 @@ Denoiser = Callable[[Any, Latent, Schedule, Any], Latent]
 Decoder = Callable[[Any, Latent], Image]
 """(params, clean latent) -> image at the energy's pixel grid."""
 
-Energy = Callable[[Any, Target, Image], tuple[PerSample, Terms]]
-"""(flow params, target, image) -> one number a sample, and its parts. Samples do not interact."""
+Energy = Callable[[Any, Target, Image, Schedule], tuple[PerSample, Any]]
+"""(flow params, target, image, level) -> one number a sample, and its terms.
+
+Terms are any pytree of numbers [b]: what is in it is recorded under its name. Samples do not
+interact. The image is the estimate at this level, in [-1, 1] at the target's grid."""
 
 Noise = Callable[[Any, Int[Array, ""], int, tuple[int, ...]], Latent]
 """(randomness, step, draw, shape) -> standard normal noise; a pure function of its arguments."""

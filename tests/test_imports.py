@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("mg_jax", "flows", "experiments")
-CORE = ("types", "schedule", "noise", "kernel", "sampling", "energies", "prompting", "inversion")
+CORE = ("types", "schedule", "noise", "kernel", "sample", "energies", "prompting", "inversion")
 NETWORKS = (
     "mg_jax.models",
     "mg_jax.nn",
@@ -213,5 +213,5 @@ def test_the_core_reaches_no_network_and_no_flax(module):
 
 def test_the_walk_follows_imports_from_file_to_file():
     assert "flows/geometry.py" in reached("mg_jax/energies.py")
-    assert "mg_jax/types.py" in reached("mg_jax/sampling.py")
+    assert "mg_jax/types.py" in reached("mg_jax/sample.py")
     assert any(within(one.name, NETWORKS) for one in FILES["flows/raft/model.py"])

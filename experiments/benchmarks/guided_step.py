@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from experiments.benchmarks import flops
 from experiments.comparison import FACTOR, SIZES, Job, architecture
 from flows import raft
-from mg_jax import guiding, kernel, noise, parallel, sampling, schedule
+from mg_jax import guiding, kernel, noise, parallel, sample, schedule
 from mg_jax.models.stable_diffusion import checkpoint, networks
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Knobs, Params, Problem, Schedule, State, Target
+from mg_jax.types import Edit, Params, Problem, Schedule, State, Strengths, Target
 
 
 class Step(NamedTuple):
@@ -73,13 +73,13 @@ def shaped(job: Job) -> Step:
     problem = Problem(
         Params(cast(weights.unet, job.precision), cast(weights.vae, job.precision), flow_params),
         Edit(_array(job.levels, *z.shape), kept, _array(job.batch, grid, grid, 1), target),
-        Knobs(one, one),
+        Strengths(one, one),
         Prompt(words, words, one),
     )
     state: State = jax.eval_shape(kernel.init, z)
     row: Schedule = jax.eval_shape(lambda: schedule.rows(schedule.ddim(job.levels), 0, 1))
     recording = _array(job.evaluations, len(noise.Draw), *z.shape)
-    return Step(partial(sampling.run, guided), (recording, state, row, problem))
+    return Step(partial(sample.scan, guided), (recording, state, row, problem))
 
 
 def cast(params: Any, dtype: str) -> Any:

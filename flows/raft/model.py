@@ -168,9 +168,7 @@ def _at_features(
     flow: Float[Array, "b h w 2"], like: Float[Array, "b h8 w8 2"]
 ) -> Float[Array, "b h8 w8 2"]:
     """A flow of the images' size in feature pixels, at the centres of their 8 x 8 blocks."""
-    return (pad(flow)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(
-        like.dtype
-    )
+    return (pad(flow)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(like.dtype)
 
 
 def _full_size(

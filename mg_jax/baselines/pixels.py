@@ -13,10 +13,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, UInt8
 
-from flows.raft import SMALLEST, Raft
+from flows.interfaces import FlowNetwork
+from flows.raft import SMALLEST
 from mg_jax import guiding, images
 from mg_jax.settings import Settings
-from mg_jax.types import Energy, Image, Target
+from mg_jax.types import Energy, Image, Schedule, Target
 
 _STEPS = 100
 _RATE = 0.02  # of [-1, 1]
@@ -27,7 +28,7 @@ def descend(
     photo: UInt8[np.ndarray, "h w 3"],
     flow: Float[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
-    raft: Raft,
+    raft: FlowNetwork,
     settings: Settings,
     steps: int = _STEPS,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, " steps"]]:
@@ -57,6 +58,12 @@ def _shape(height: int, width: int, size: int) -> tuple[int, int]:
     return rows, columns
 
 
+def _clean() -> Schedule:
+    """The level of an image without noise."""
+    one = jnp.float32(1)
+    return Schedule(jnp.int32(0), jnp.float32(0), one, one, one)
+
+
 @functools.cache
 def _program(energy: Energy, steps: int) -> Callable[..., tuple[Image, Float[Array, " steps"]]]:
     optimizer = optax.adam(_RATE)
@@ -65,7 +72,7 @@ def _program(energy: Energy, steps: int) -> Callable[..., tuple[Image, Float[Arr
         params: object, target: Target, inside: Float[Array, "1 h w 1"]
     ) -> tuple[Image, Float[Array, " steps"]]:
         def total(picture: Image) -> Float[Array, ""]:
-            return jnp.sum(energy(params, target, picture)[0])
+            return jnp.sum(energy(params, target, picture, _clean())[0])
 
         def step(
             carry: tuple[Image, optax.OptState], _: None

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Key, UInt8
 from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.settings import Settings, coarse, fine
+from mg_jax.models.patch.settings import PatchSettings, coarse, fine
 
 _RESAMPLINGS = 4
 _AGAIN = 400  # of 1000: the time from which the fine grid is sampled
@@ -23,7 +23,7 @@ def repaint(
     photo: UInt8[np.ndarray, "h w 3"],
     flow: Float[np.ndarray, "h w 2"],
     key: Key[Array, ""],
-    settings: Settings,
+    settings: PatchSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Fill the warp's holes, from pure noise on the coarse grid, then anew on the fine one."""
     picture, holes = forward(photo, flow)

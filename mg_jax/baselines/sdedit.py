@@ -12,7 +12,7 @@ from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.settings import Settings, coarse, fine
+from mg_jax.models.patch.settings import PatchSettings, coarse, fine
 
 _START = 500  # of 1000: the strength that the paper's authors recommend is .3 to .6
 
@@ -22,7 +22,7 @@ def sdedit(
     flow: Float[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
     key: Key[Array, ""],
-    settings: Settings,
+    settings: PatchSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Sample the edit region from the warp noised to half time, on the fine grid.
 

@@ -13,12 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
-from mg_jax import energies, images, kernel, noise, sampling
+from mg_jax import energies, images, kernel, noise, sample
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import Motion, understood
-from mg_jax.models.patch.settings import Settings, Stage
+from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.stage import Prepared, magnify, prepare
 from mg_jax.models.patch.views import View
 from mg_jax.types import Image, Latent, State
@@ -46,14 +46,14 @@ def task(
     flow: Float[np.ndarray, "H W 2"],
     picture: UInt8[np.ndarray, "H W 3"],
     free: Bool[np.ndarray, "H W"],
-    settings: Settings,
+    settings: PatchSettings,
 ) -> Task:
     """Sample `picture` anew where it is `free`, of the patches that an edit has."""
     motion = understood(photo, flow)
     return Task(photo, motion, picture, free, coarse_to_fine.seen(photo, motion, settings))
 
 
-def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:
+def prepared(task: Task, stage: Stage, settings: PatchSettings) -> Prepared:
     """One stage of a task: the patch model's, but what is kept is the task's picture."""
     ready = prepare(
         stage,
@@ -76,12 +76,12 @@ def prepared(task: Task, stage: Stage, settings: Settings) -> Prepared:
     return ready._replace(problem=problem)
 
 
-def draw(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int, reach: int) -> Drawn:
-    """Denoise `z` down the stage's levels, each `repetitions` times, and end on real patches.
+def draw(ready: Prepared, z: Latent, key: Key[Array, ""], recursions: int, reach: int) -> Drawn:
+    """Denoise `z` down the stage's levels, each `recursions` times, and end on real patches.
 
     `reach` is that of the patch votes, one of `coarse_to_fine.REACH`.
     """
-    return Drawn(*coarse_to_fine.snapped(ready, _sampled(ready, z, key, repetitions), reach))
+    return Drawn(*coarse_to_fine.snapped(ready, _sampled(ready, z, key, recursions), reach))
 
 
 def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
@@ -90,11 +90,11 @@ def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
     return copy(task.picture, sources, task.free, np.asarray(drawn.matches[0]))
 
 
-@functools.partial(jax.jit, static_argnames="repetitions")
-def _sampled(ready: Prepared, z: Latent, key: Key[Array, ""], repetitions: int) -> Latent:
+@functools.partial(jax.jit, static_argnames="recursions")
+def _sampled(ready: Prepared, z: Latent, key: Key[Array, ""], recursions: int) -> Latent:
     plain = kernel.build(
-        denoise, magnify, energies.nothing, kernel.noised_source, noise.gaussian, repetitions
+        denoise, magnify, energies.nothing, kernel.noised_source, noise.gaussian, recursions
     )
     state: State
-    state, _ = sampling.run(plain, key[None], kernel.init(z), ready.schedule, ready.problem)
+    state, _ = sample.scan(plain, key[None], kernel.init(z), ready.schedule, ready.problem)
     return state.z

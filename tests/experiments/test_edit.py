@@ -15,14 +15,16 @@ from PIL import Image
 import mg_jax
 from experiments import command, edit, motion_flags
 from flows import files, motions, tensors
-from mg_jax import editing, images, metrics, reference
+from mg_jax import api, images, metrics, reference, result
+from mg_jax.interfaces import Edited
+from mg_jax.models.patch import coarse_to_fine
 
 from ..mg_jax.models.stable_diffusion import published
 
 H, W = 128, 192
 SMALL = ("--size=256", "--steps=4", "--recursions=1")
 MOTION = "--motion=translate dx=30 dy=2"
-OUTPUTS = {"edited.png", "overview.png", "metrics.json", "trace.npz", "config.json"}
+OUTPUTS = {*result.FILES, "config.json"}
 KEYS = {
     "flow_l1_px",
     "flow_epe_moved_px",
@@ -55,15 +57,13 @@ def work(tmp_path):
 def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place."""
 
-    def run(image, _flow, _region, raft, keys, settings, ramp, report):  # noqa: ARG001
-        nothing = np.zeros((ramp.size, keys.size))
-        rows = np.zeros(ramp.size, int)
-        for i in range(ramp.size):
-            report(editing.Progress(i + 1, ramp.size, 0.0, 0.0))
-        trace = editing.Trace(rows, rows, rows, nothing, nothing, nothing, nothing)
-        return np.stack([image] * keys.size), trace
+    def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
+        yield from ()
+        return Edited(
+            np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
+        )
 
-    monkeypatch.setattr(editing.coarse_to_fine, "run", run)
+    monkeypatch.setattr(coarse_to_fine, "edit", edit)
 
 
 def call(*arguments):
@@ -116,18 +116,19 @@ def test_a_whole_run(work, capsys):
     assert (scores["model"], scores["flow_model"]) == ("patch", "raft-small")
     assert scores["samples"][0]["color_l1"] == scores["color_l1"]
 
-    with np.load(out / "trace.npz") as trace:
-        assert {"stage", "level", "repetition", "energy", "flow", "color", "push_norm"} == set(
-            trace
-        )
-        assert trace["energy"].shape == (4, 2)
-        assert (trace["energy"][:, 0] != trace["energy"][:, 1]).any()  # two samples, two noises
+    with np.load(out / "history.npz") as history:
+        assert {
+            *("level", "recursion", "energy", "guidance_norm", "terms.flow", "terms.color")
+        } == set(history)
+        assert history["energy"].shape == (4, 2)
+        assert (history["energy"][:, 0] != history["energy"][:, 1]).any()  # another noise
+    assert (mg_jax.Result.load(out).images == edited).all()
     config = json.loads((out / "config.json").read_text())
     assert config["flags"]["seed"] == 3
     assert config["flags"]["samples"] == 2
     assert set(config["flags"]) >= {"image", "motion", "prompt", "model", "flow_model", "clip"}
     assert config["settings"]["steps"] == 4
-    assert set(config["settings"]) == {f.name for f in dataclasses.fields(editing.PatchSettings)}
+    assert set(config["settings"]) == {f.name for f in dataclasses.fields(mg_jax.PatchSettings)}
     assert set(config["versions"]) >= {"python", "jax", "jaxlib", "flax", "numpy", "mg_jax"}
     digest = hashlib.sha256((work / "photo.png").read_bytes()).hexdigest()
     assert config["inputs"][str(work / "photo.png")] == digest
@@ -217,10 +218,8 @@ def test_a_flow_file_a_keep_mask_and_a_folder_that_is_there(work):
 @pytest.mark.usefixtures("stand_in")
 def test_several_objects_in_words_and_files_each_with_its_motion(work, monkeypatch):
     edits = []
-    whole = edit.mg_jax.edit
-    monkeypatch.setattr(
-        edit.mg_jax, "edit", lambda **request: edits.append(request) or whole(**request)
-    )
+    whole = api.run
+    monkeypatch.setattr(api, "run", lambda request: edits.append(request) or whole(request))
     words = "rectangle 2,3 12,15"
     pairs = (f"--object_mask={work / 'mask.png'}", MOTION)
     pairs += (f"--object_mask={words}", "--motion=bend degrees=20 along=0")
@@ -228,7 +227,7 @@ def test_several_objects_in_words_and_files_each_with_its_motion(work, monkeypat
     status = call(*SMALL, f"--image={work / 'photo.png'}", *pairs, keep, f"--out={work / 'out'}")
     assert status == 0
     (request,) = edits
-    flow, box = request["flow"], np.zeros((H, W), bool)
+    flow, box = request.flow, np.zeros((H, W), bool)
     box[3:16, 2:13] = True
     np.testing.assert_array_equal(
         flow[box], motions.field(motions.parse("bend degrees=20 along=0"), box)[box]
@@ -236,8 +235,8 @@ def test_several_objects_in_words_and_files_each_with_its_motion(work, monkeypat
     mask = images.read_mask(work / "mask.png") & ~box
     assert (flow[mask] == [30, 2]).all()
     assert not flow[~(mask | box)].any()
-    assert request["keep_mask"][100, 170]
-    assert not request["keep_mask"][50, 50]
+    assert request.keep_mask[100, 170]
+    assert not request.keep_mask[50, 50]
     config = json.loads((work / "out/config.json").read_text())
     assert config["flags"]["object_mask"] == [str(work / "mask.png"), words]
     assert set(config["inputs"]) == {str(work / n) for n in ("photo.png", "mask.png")}
@@ -261,17 +260,15 @@ def directory(work, monkeypatch):
 @pytest.mark.usefixtures("stand_in")
 def test_the_mask_of_a_reference_directory_keeps_its_pixels(work, directory, monkeypatch):
     edits = []
-    whole = edit.mg_jax.edit
-    monkeypatch.setattr(
-        edit.mg_jax, "edit", lambda **request: edits.append(request) or whole(**request)
-    )
+    whole = api.run
+    monkeypatch.setattr(api, "run", lambda request: edits.append(request) or whole(request))
     keep = np.zeros((H // 8, W // 8, 4), bool)
     keep[:3] = True
     keep[3, :, :2] = True  # half of the channels: not kept
     for mask in (None, keep):
         folder = directory(keep=mask)
         assert call(*SMALL, f"--reference_dir={folder}", f"--out={work / 'out'}") == 0
-    without, with_mask = (request["keep_mask"] for request in edits)
+    without, with_mask = (request.keep_mask for request in edits)
     assert without is None
     assert with_mask[:24].all()
     assert not with_mask[24:].any()
@@ -307,6 +304,7 @@ def test_noise_beside_a_reference_directory_is_refused_by_the_patch_model(work, 
     assert capsys.readouterr().err == "--noise: not for the model patch; expected none\n"
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     out = work / "out"
     out.mkdir()
@@ -315,11 +313,9 @@ def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    result = type("Result", (), {"overview": lambda _: None, "image": None, "images": []})()
     monkeypatch.setattr(images, "write", full)
-    with pytest.raises(OSError, match="No space"):
-        edit._write(out, result, {})
-    assert list(out.iterdir()) == []
+    assert call(*SMALL, *moved(work), f"--out={out}") == 1
+    assert {path.name for path in out.iterdir()} == {"config.json"}
 
 
 def test_stable_diffusion_from_a_folder(work):
@@ -487,7 +483,7 @@ REFUSED = [
         "--trajectory",
         (PHOTO, FLOW, "--model=no/such", "--inversion_iterations=2", "--trajectory=x.safetensors"),
     ),
-    ("--prompt", "reads no text", (PHOTO, FLOW, "--prompt=a cup")),
+    ("--prompt", "reads none", (PHOTO, FLOW, "--prompt=a cup")),
     ("--cfg_scale", "not for the model patch", (PHOTO, FLOW, "--cfg_scale=7.5")),
     ("{}/weights.safetensors", "safetensors", (PHOTO, FLOW, "--flow_model={}/weights.safetensors")),
     ("{}/mask.png", "unknown kind of weights", (PHOTO, FLOW, "--flow_model={}/mask.png")),
@@ -536,11 +532,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, capsys, begins, says, ar
 WITHOUT_SAMPLER = """
 import numpy as np
 from experiments import command, edit, motion_flags
-from mg_jax import editing
-def run(image, _flow, _region, raft, keys, settings, ramp, report):  # noqa: ARG001
-    rows, nothing = np.zeros(ramp.size, int), np.zeros((ramp.size, keys.size))
-    return np.stack([image] * keys.size), editing.Trace(rows, rows, rows, *[nothing] * 4)
-editing.coarse_to_fine.run = run
+from mg_jax.interfaces import Edited
+from mg_jax.models.patch import coarse_to_fine
+def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
+    yield from ()
+    return Edited(np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32))
+coarse_to_fine.edit = photo
 command.run(edit.main)
 """
 

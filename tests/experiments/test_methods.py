@@ -8,10 +8,11 @@ import pytest
 import mg_jax
 from experiments import methods
 from mg_jax.cases import Case
+from mg_jax.interfaces import Edited
 
 H, W = 128, 160
 RNG = np.random.default_rng(0)
-SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=2)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4)
 KNOWN = methods.known(SETTINGS)
 
 
@@ -23,7 +24,7 @@ def case():
 
 
 def test_all_names_are_known():
-    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS, *methods.GRADIENTS}
+    assert set(KNOWN) == {*methods.COMPARED, *methods.ABLATIONS, *methods.VARIANTS}
 
 
 def test_methods_are_chosen_in_their_order_each_once():
@@ -59,7 +60,7 @@ def test_no_two_methods_are_the_same():
         ("no_flow_loss", "flow_weight", 0.0),
         ("no_color_loss", "color_weight", 0.0),
         ("no_occlusion_mask", "occlusion_masking", False),
-        ("no_recursion", "recursions", 1),
+        ("recursion", "recursions", 2),
         ("no_guidance", "guidance_weight", 0.0),
         ("no_fine_stage", "stages", 1),
     ],
@@ -81,7 +82,7 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
     class Result:
         image = np.zeros((H, W, 3), np.uint8)
 
-    def edit(image, flow, prompt, model, seed, *, order, settings):
+    def edit(image, flow, prompt, model, seed, *, order, settings, progress):  # noqa: ARG001
         seen.append((image, flow, prompt, model, seed, order, settings))
         return Result
 
@@ -103,11 +104,12 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
 def test_without_an_edit_mask_everything_may_change(monkeypatch):
     seen = []
 
-    def run(photo, _flow, region, _raft, keys, settings, ramp, _report):
+    def edit(photo, _motion, region, _raft, keys, settings, ramp):
         seen.append((region, keys.size, settings, ramp.size))
-        return photo[None], None
+        yield from ()
+        return Edited(photo[None], region, np.zeros((1, 0, 0, 0), np.float32))
 
-    monkeypatch.setattr(methods.coarse_to_fine, "run", run)
+    monkeypatch.setattr(methods.coarse_to_fine, "edit", edit)
     KNOWN["no_edit_mask"].edit(case(), 0)
     ((region, samples, settings, levels),) = seen
     assert region.all()

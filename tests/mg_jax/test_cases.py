@@ -9,6 +9,8 @@ import mg_jax
 from flows import files
 from mg_jax import cases, images, metrics
 from mg_jax.cases import Case
+from mg_jax.interfaces import Edited
+from mg_jax.models.patch import coarse_to_fine
 
 H, W = 24, 32
 RNG = np.random.default_rng(0)
@@ -173,12 +175,12 @@ def test_a_folder_without_cases_is_refused(tmp_path):
 def test_the_edit_region_is_that_of_an_edit(monkeypatch):
     seen = []
 
-    def run(image, _flow, region, **_):
+    def edit(image, _motion, region, *_):
         seen.append(region)
-        trace = mg_jax.editing.Trace(*(np.zeros(1) for _ in mg_jax.editing.Trace._fields))
-        return image[None], trace
+        yield from ()
+        return Edited(image[None], region, np.zeros((1, 0, 0, 0), np.float32))
 
-    monkeypatch.setattr(mg_jax.editing.coarse_to_fine, "run", run)
+    monkeypatch.setattr(coarse_to_fine, "edit", edit)
     monkeypatch.setattr(
         metrics,
         "flow_between",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mg_jax import energies
-from mg_jax.types import Target
+from mg_jax.types import Schedule, Target
 
 B, H, W = 2, 10, 12
 GENERATOR = np.random.default_rng(0)
@@ -22,9 +22,17 @@ def seen(params, target, image):
     return params * jnp.tanh(image[..., :2] - target.features)
 
 
-motion = jax.jit(energies.motion(given))
-oracle = jax.jit(energies.motion_oracle(given))
-color_oracle = jax.jit(energies.color_oracle)
+LEVEL = Schedule(jnp.int32(3), *(jnp.float32(value) for value in (500.0, 0.5, 0.6, 1.0)))
+
+
+def at_level(energy):
+    """None of these reads the level."""
+    return jax.jit(lambda params, target, image: energy(params, target, image, LEVEL))
+
+
+motion = at_level(energies.motion(given))
+oracle = at_level(energies.motion_oracle(given))
+color_oracle = at_level(energies.color_oracle)
 ENERGIES = {
     "motion": energies.motion(seen),
     "motion_oracle": energies.motion_oracle(seen),
@@ -34,7 +42,7 @@ ENERGIES = {
 
 
 def energy_of(name):
-    return lambda image, params, target: ENERGIES[name](params, target, image)[0]
+    return lambda image, params, target: ENERGIES[name](params, target, image, LEVEL)[0]
 
 
 def gradient_of(name):
@@ -150,7 +158,7 @@ def test_the_oracles_color_goes_by_the_target_whatever_is_estimated():
 
 
 def test_nothing_is_zero():
-    energy, terms = energies.nothing((), target(picture(), SHIFT), picture(1))
+    energy, terms = energies.nothing((), target(picture(), SHIFT), picture(1), LEVEL)
     for value in (energy, *terms):
         np.testing.assert_array_equal(value, np.zeros(B))
 

@@ -7,7 +7,7 @@ import pytest
 from flows import raft
 from flows.geometry import occlusion_mask
 from mg_jax import guiding
-from mg_jax.models.patch.settings import Settings
+from mg_jax.models.patch.settings import PatchSettings
 
 H, W = 40, 60
 SEEN = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (1, H, W, 3)), jnp.float32)
@@ -24,7 +24,7 @@ def target(size=50, settings=None, moved=None):
         SEEN,
         flow() if moved is None else moved,
         size,
-        settings or Settings(),
+        settings or PatchSettings(),
         2.0,
         lambda params, image: params * image,
     )
@@ -45,7 +45,9 @@ def test_covered_pixels_are_left_out_unless_asked_otherwise():
     expected = np.asarray(occlusion_mask(jnp.asarray(flow())), np.float32)
     assert 0 < expected.mean() < 1
     np.testing.assert_array_equal(target().visible[0, ..., 0], expected)
-    np.testing.assert_array_equal(target(settings=Settings(occlusion_masking=False)).visible, 1)
+    np.testing.assert_array_equal(
+        target(settings=PatchSettings(occlusion_masking=False)).visible, 1
+    )
 
 
 def test_a_flow_of_the_same_size_is_kept():

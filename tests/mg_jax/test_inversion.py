@@ -9,16 +9,16 @@ import pytest
 from flax import nnx
 
 from flows import masks, motions
-from mg_jax import energies, inversion, kernel, noise, prompting, sampling, schedule
+from mg_jax import energies, inversion, kernel, noise, prompting, sample, schedule
 from mg_jax.models.patch import denoiser, layers, views
 from mg_jax.models.patch.motion import Motion
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import prepare
 from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.prompting import Prompt
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+from mg_jax.types import Edit, Params, Problem, Strengths, Target
 
 from .. import drawing
 
@@ -168,12 +168,15 @@ def unguided(denoise, prompt):
     target = Target(image, jnp.zeros((2, 2, 2, 2)), image[..., :1], (), one, one, one)
     keep = jnp.zeros((2, 3, 4, 1), bool)
     problem = Problem(
-        Params(SCALE, (), ()), Edit(X, keep, jnp.ones(keep.shape), target), Knobs(one, one), prompt
+        Params(SCALE, (), ()),
+        Edit(X, keep, jnp.ones(keep.shape), target),
+        Strengths(one, one),
+        prompt,
     )
     of = kernel.build(
         denoise, lambda *_: image, energies.nothing, kernel.noised_source, noise.gaussian, 1
     )
-    program = jax.jit(functools.partial(sampling.run, of))
+    program = jax.jit(functools.partial(sample.scan, of))
     return program(noise.keys(0, 2), kernel.init(X), ROWS, problem)[0].z
 
 
@@ -326,7 +329,7 @@ def stage(levels):
     flow = motions.field(motions.parse("translate dx=30 dy=0"), np.hypot(y - 48, x - 56) < 20)
     moving = masks.solid(flow)
     motion = Motion(flow, moving, masks.destination(flow), layers.order(moving))
-    settings = Settings(size=256, steps=levels, recursions=1)
+    settings = PatchSettings(size=256, steps=levels, recursions=1)
     ready = prepare(
         stages(settings)[0],
         settings,

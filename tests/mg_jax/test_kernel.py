@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mg_jax import energies, kernel, noise, schedule
-from mg_jax.types import Edit, Knobs, Params, Problem, Target, Terms
+from mg_jax.types import Edit, Params, Problem, Strengths, Target, Terms
 
 SHAPE = (4, 5, 6, 3)
 LEVELS = schedule.ddim(20)
@@ -33,13 +33,13 @@ def decode(_params, clean):
     return clean
 
 
-def pull(_params, target, image):
+def pull(_params, target, image, _level):
     """An energy whose gradient in the image is `target.source`, whatever the image."""
     energy = jnp.sum(target.source * image, axis=(1, 2, 3))
     return energy, Terms(energy, jnp.zeros_like(energy))
 
 
-def problem(weight=1.0, clip=1e6, steer=None, keep=None, source=None):
+def problem(weight=1.0, clip=1e6, guidance_mask=None, keep=None, source=None):
     samples = SHAPE[0]
     ones = jnp.ones(samples)
     target = Target(
@@ -54,11 +54,11 @@ def problem(weight=1.0, clip=1e6, steer=None, keep=None, source=None):
     edit = Edit(
         source=normal(*SHAPE, seed=4) if source is None else source,
         keep=jnp.zeros((*SHAPE[:3], 1), bool) if keep is None else keep,
-        steer=jnp.ones((*SHAPE[:3], 1)) if steer is None else steer,
+        guidance_mask=jnp.ones((*SHAPE[:3], 1)) if guidance_mask is None else guidance_mask,
         target=target,
     )
-    knobs = Knobs(jnp.broadcast_to(jnp.float32(weight), samples), clip * ones)
-    return Problem(Params((), (), ()), edit, knobs, ())
+    strengths = Strengths(jnp.broadcast_to(jnp.float32(weight), samples), clip * ones)
+    return Problem(Params((), (), ()), edit, strengths, ())
 
 
 def stepper(
@@ -66,12 +66,10 @@ def stepper(
     energy=pull,
     source_at=kernel.noised_source,
     draw=noise.replay,
-    repetitions=1,
+    recursions=1,
     every=1,
 ):
-    built = kernel.build(
-        denoise, decode, energy, source_at, draw, repetitions, gradient_every=every
-    )
+    built = kernel.build(denoise, decode, energy, source_at, draw, recursions, gradient_every=every)
     return jax.jit(built.step)
 
 
@@ -150,7 +148,7 @@ def test_the_push_is_the_gradient_times_weight_ramp_and_sigma():
     gradient = edit.edit.target.source * (1 - 0.5 * SIGMA) / np.sqrt(ALPHA)
     expected = 0.7 * SIGMA * weight[:, None, None, None] * np.asarray(gradient)
     np.testing.assert_allclose(pushed(state.z, level), expected, rtol=0, atol=1e-4)
-    np.testing.assert_allclose(info.push_norm[0], norms(expected), rtol=1e-5)
+    np.testing.assert_allclose(info.guidance_norm[0], norms(expected), rtol=1e-5)
 
 
 def test_the_push_points_uphill_so_that_the_image_goes_downhill():
@@ -159,8 +157,8 @@ def test_the_push_points_uphill_so_that_the_image_goes_downhill():
     moved = kernel.one_step_estimate(state.z, 0.5 * state.z, LEVEL.alpha_prev)
     free, _ = once(RECORDING, kernel.init(Z), LEVEL, problem(weight=0.0))
     unmoved = kernel.one_step_estimate(free.z, 0.5 * free.z, LEVEL.alpha_prev)
-    before, _ = pull((), edit.edit.target, unmoved)
-    after, _ = pull((), edit.edit.target, moved)
+    before, _ = pull((), edit.edit.target, unmoved, LEVEL)
+    after, _ = pull((), edit.edit.target, moved, LEVEL)
     assert np.all(np.asarray(after) < np.asarray(before))
     np.testing.assert_allclose(info.terms.flow, info.energy)
 
@@ -170,7 +168,7 @@ def test_the_push_is_the_shorter_of_itself_and_the_clip(clip):
     edit = problem(weight=[0.0, 0.5, 1.0, 20.0], clip=clip)
     state, info = once(RECORDING, kernel.init(Z), LEVEL, edit)
     done = norms(pushed(state.z))
-    before = np.asarray(info.push_norm[0])
+    before = np.asarray(info.guidance_norm[0])
     np.testing.assert_allclose(done, np.minimum(before, clip), rtol=1e-4, atol=2e-5)
     assert np.all(done <= clip * (1 + 1e-4) + 2e-5)
 
@@ -184,13 +182,13 @@ def test_clipping_shortens_the_push_without_turning_it():
 
 def test_there_is_no_push_where_steering_is_off():
     off = jnp.where(masks(), 0.0, 1.0)
-    state, info = once(RECORDING, kernel.init(Z), LEVEL, problem(steer=off))
+    state, info = once(RECORDING, kernel.init(Z), LEVEL, problem(guidance_mask=off))
     everywhere, all_info = once(RECORDING, kernel.init(Z), LEVEL, problem())
     free, _ = once(RECORDING, kernel.init(Z), LEVEL, problem(weight=0.0))
     left = np.broadcast_to(masks(), SHAPE)
     np.testing.assert_array_equal(np.asarray(state.z)[left], np.asarray(free.z)[left])
     np.testing.assert_array_equal(np.asarray(state.z)[~left], np.asarray(everywhere.z)[~left])
-    assert np.all(np.asarray(info.push_norm) < np.asarray(all_info.push_norm))
+    assert np.all(np.asarray(info.guidance_norm) < np.asarray(all_info.guidance_norm))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ def test_renoising_restores_the_levels_signal_and_variance_at_every_level():
 
 def test_repetitions_are_steps_with_renoising_between_and_the_last_goes_on():
     edit = problem(keep=masks(), clip=1.0)
-    state, info = stepper(repetitions=3)(RECORDING, kernel.init(Z), LEVEL, edit)
+    state, info = stepper(recursions=3)(RECORDING, kernel.init(Z), LEVEL, edit)
     z, rows = Z, []
     for i in range(3):
         single, row = once(RECORDING, kernel.State(z, jnp.int32(i)), LEVEL, edit)
@@ -249,15 +247,15 @@ def test_repetitions_are_steps_with_renoising_between_and_the_last_goes_on():
 def test_steps_count_on_from_the_state_and_choose_the_noise():
     edit = problem(keep=masks())
     begin = kernel.State(Z, jnp.int32(4))
-    state, _ = stepper(repetitions=2)(RECORDING, begin, LEVEL, edit)
-    moved, _ = stepper(repetitions=2)(RECORDING[4:], kernel.init(Z), LEVEL, edit)
+    state, _ = stepper(recursions=2)(RECORDING, begin, LEVEL, edit)
+    moved, _ = stepper(recursions=2)(RECORDING[4:], kernel.init(Z), LEVEL, edit)
     np.testing.assert_array_equal(state.z, moved.z)
     assert int(state.steps) == 6
     assert int(kernel.init(Z).steps) == 0
 
 
 def test_no_repetitions_are_refused():
-    with pytest.raises(ValueError, match="repetitions: 0; expected at least 1"):
+    with pytest.raises(ValueError, match="recursions: 0; expected at least 1"):
         kernel.build(halve, decode, pull, kernel.noised_source, noise.replay, 0)
 
 
@@ -275,7 +273,7 @@ def test_the_clip_may_go_by_the_batch():
         halve, decode, pull, kernel.noised_source, noise.replay, 1, kernel.norm_of_batch
     )
     _, info = jax.jit(built.step)(RECORDING, kernel.init(Z), LEVEL, problem())
-    assert np.ptp(info.push_norm[0]) == 0
+    assert np.ptp(info.guidance_norm[0]) == 0
 
 
 @pytest.mark.parametrize("float64", [False, True])
@@ -295,7 +293,7 @@ def test_a_step_keeps_the_latents_dtype(float64):
 # What spares time.
 
 
-def bowl(_params, target, image):
+def bowl(_params, target, image, _level):
     """An energy whose gradient in the image is the way from `target.source`."""
     energy = 0.5 * jnp.sum(jnp.square(image - target.source), axis=(1, 2, 3))
     return energy, Terms(energy, jnp.zeros_like(energy))
@@ -313,12 +311,12 @@ def test_a_constant_denoiser_predicts_the_same_and_has_no_gradient():
 
 
 def test_repetitions_that_share_a_gradient_are_pushed_by_the_firsts():
-    _, info = stepper(energy=bowl, repetitions=6, every=3)(
+    _, info = stepper(energy=bowl, recursions=6, every=3)(
         RECORDING, kernel.init(Z), LEVEL, problem()
     )
-    norms_of = np.asarray(info.push_norm)
+    norms_of = np.asarray(info.guidance_norm)
     for first in (0, 3):
-        for name in ("energy", "push_norm"):
+        for name in ("energy", "guidance_norm"):
             rows = np.asarray(getattr(info, name))
             np.testing.assert_array_equal(rows[first + 1], rows[first])
             np.testing.assert_array_equal(rows[first + 2], rows[first])
@@ -328,14 +326,14 @@ def test_repetitions_that_share_a_gradient_are_pushed_by_the_firsts():
 def test_a_gradient_that_changes_nowhere_may_be_shared_by_all():
     """With a linear energy and denoiser the gradient is the same everywhere."""
     edit = problem()
-    alone, _ = stepper(repetitions=5)(RECORDING, kernel.init(Z), LEVEL, edit)
-    shared, _ = stepper(repetitions=5, every=2)(RECORDING, kernel.init(Z), LEVEL, edit)
+    alone, _ = stepper(recursions=5)(RECORDING, kernel.init(Z), LEVEL, edit)
+    shared, _ = stepper(recursions=5, every=2)(RECORDING, kernel.init(Z), LEVEL, edit)
     np.testing.assert_allclose(shared.z, alone.z, rtol=0, atol=1e-5)
 
 
 def test_the_first_repetition_of_a_level_has_its_own_gradient():
-    step = stepper(energy=bowl, repetitions=1, every=4)
-    own = stepper(energy=bowl, repetitions=1)
+    step = stepper(energy=bowl, recursions=1, every=4)
+    own = stepper(energy=bowl, recursions=1)
     late = kernel.init(Z)._replace(steps=jnp.int32(3))
     np.testing.assert_array_equal(
         step(RECORDING, late, LEVEL, problem())[0].z, own(RECORDING, late, LEVEL, problem())[0].z

@@ -14,7 +14,7 @@ from mg_jax import guiding, images, kernel, noise, schedule
 from mg_jax.models.patch import views
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import understood
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import magnify, prepare
 from mg_jax.nn.attention import attend, cudnn
 
@@ -45,7 +45,7 @@ def level():
 
 def diffusion_level(dtype):
     """A guided level of Stable Diffusion with tiny networks, and its arguments."""
-    guided = tiny.guided(dtype, "blocks", repetitions=1)
+    guided = tiny.guided(dtype, "blocks", recursions=1)
 
     def program(seed, state, problem):
         return guided.step(jax.random.wrap_key_data(seed), state, level(), problem)
@@ -63,7 +63,7 @@ def diffusion_level(dtype):
 
 def patch_level():
     """A guided level of the patch model's coarse stage, and its arguments."""
-    coarse, _ = stages(Settings(size=256, steps=4, recursions=2))
+    coarse, _ = stages(PatchSettings(size=256, steps=4, recursions=2))
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
     photo = images.to_float(pixels)
@@ -73,7 +73,7 @@ def patch_level():
     raft = weights.load("raft-small")
     ready = prepare(
         coarse,
-        Settings(),
+        PatchSettings(),
         photo,
         motion,
         motion.region,
@@ -88,7 +88,7 @@ def patch_level():
         guiding.energy(raft, False),
         kernel.noised_source,
         noise.gaussian,
-        repetitions=1,
+        recursions=1,
     )
     row = jax.tree.map(lambda column: column[2], ready.schedule)
 

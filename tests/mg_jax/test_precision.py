@@ -13,7 +13,7 @@ import pytest
 
 from flows.geometry import warp
 from flows.raft import weights
-from mg_jax import guiding, kernel, noise, sampling, schedule
+from mg_jax import guiding, kernel, noise, sample, schedule
 from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
 
@@ -74,12 +74,12 @@ def guided_run(dtype):
     seen = decode(params.decoder, source)
     target = tiny.target(weights.load("raft-small", dtype=dtype), seen, flow_unit=4)
     problem = tiny.problem(params, source, target, clip=1)
-    guided = tiny.guided(dtype, "nothing", repetitions=2)
+    guided = tiny.guided(dtype, "nothing", recursions=2)
     keys = noise.keys(0, 1)
     rows = schedule.rows(schedule.ddim(50, np.ones(50)), 50 - LEVELS, 50)
     alpha = rows.alpha[0]
     start = jnp.sqrt(alpha) * source + jnp.sqrt(1 - alpha) * noise.start(keys, source.shape)
-    run = jax.jit(functools.partial(sampling.run, guided))
+    run = jax.jit(functools.partial(sample.scan, guided))
     state, info = run(keys, kernel.init(start), rows, problem)
     return state, info, decode(params.decoder, state.z)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mg_jax import kernel, schedule
-from mg_jax.types import Edit, Knobs, Params, Problem, State, Target
+from mg_jax.types import Edit, Params, Problem, State, Strengths, Target
 
 
 def problem():
@@ -23,15 +23,15 @@ def problem():
     )
     keep = jnp.zeros((2, 4, 4, 1), bool)
     edit = Edit(
-        source=jnp.zeros((2, 4, 4, 3)), keep=keep, steer=jnp.ones(keep.shape), target=target
+        source=jnp.zeros((2, 4, 4, 3)), keep=keep, guidance_mask=jnp.ones(keep.shape), target=target
     )
-    return Problem(Params(ones, (), ones), edit, Knobs(ones, ones), prompt=())
+    return Problem(Params(ones, (), ones), edit, Strengths(ones, ones), prompt=())
 
 
 def test_all_that_changes_from_edit_to_edit_is_a_leaf_of_the_problem():
     given = problem()
     leaves, structure = jax.tree.flatten(given)
-    assert len(leaves) == 2 + 3 + 8 + 2  # weights, edit, target, knobs
+    assert len(leaves) == 2 + 3 + 8 + 2  # weights, edit, target, strengths
     assert all(isinstance(leaf, jax.Array) for leaf in leaves)
     rebuilt = jax.tree.unflatten(structure, leaves)
     assert rebuilt.edit.target.features["maps"][1] is given.edit.target.features["maps"][1]
@@ -40,7 +40,7 @@ def test_all_that_changes_from_edit_to_edit_is_a_leaf_of_the_problem():
 
 def test_two_edits_of_one_shape_are_one_kind_of_argument():
     one, two = problem(), problem()
-    two = two._replace(knobs=Knobs(two.knobs.clip * 3, two.knobs.clip * 4))
+    two = two._replace(strengths=Strengths(two.strengths.clip * 3, two.strengths.clip * 4))
     assert jax.tree.structure(one) == jax.tree.structure(two)
     described = [jax.tree.map(jax.typeof, given) for given in (one, two)]
     assert described[0] == described[1]

@@ -1,18 +1,19 @@
 """What may be set of a patch edit; the defaults are one setting for all photos."""
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from mg_jax import settings
+from mg_jax.settings import Help
 
 
 @dataclass(frozen=True)
-class Settings(settings.Settings):
+class PatchSettings(settings.Settings):
     """Strengths as in the paper, size and levels of the coarse-to-fine run."""
 
     size: int = 512  # grids are size/8 and size/4
     steps: int = 16
-    recursions: int = 2
+    recursions: int = 1
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
@@ -21,7 +22,7 @@ class Settings(settings.Settings):
     oracle_flow: bool = False
     gradient_every: int = 1
     gradient_through: str = "estimate"
-    stages: int = 2  # 1: without the fine one
+    stages: Annotated[int, Help("2, or 1, without matching on the fine grid.")] = 2
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
     STEPS: ClassVar[range] = range(4, 501)
@@ -42,10 +43,10 @@ class Stage(NamedTuple):
     start: int  # time of the first level
     blurred: int  # first levels, without any content: colour loss by the target flow alone
     free: int  # last levels, without guidance, where patches snap to real ones
-    repetitions: int  # of the guided levels
+    recursions: int  # of the guided levels
 
 
-def coarse(settings: Settings) -> Stage:
+def coarse(settings: PatchSettings) -> Stage:
     """The coarse stage, from pure noise."""
     return Stage(
         grid=settings.size // 8,
@@ -54,17 +55,17 @@ def coarse(settings: Settings) -> Stage:
         start=999,
         blurred=max(1, round(settings.steps / 16)),
         free=round(0.2 * settings.steps),
-        repetitions=settings.recursions,
+        recursions=settings.recursions,
     )
 
 
-def fine(settings: Settings) -> Stage:
+def fine(settings: PatchSettings) -> Stage:
     """The fine stage: the coarse result is matched on a grid twice as fine, nothing is sampled."""
     return Stage(
-        grid=settings.size // 4, zoom=2, levels=0, start=1, blurred=0, free=0, repetitions=1
+        grid=settings.size // 4, zoom=2, levels=0, start=1, blurred=0, free=0, recursions=1
     )
 
 
-def stages(settings: Settings) -> tuple[Stage, ...]:
+def stages(settings: PatchSettings) -> tuple[Stage, ...]:
     """What an edit with these settings runs."""
     return (coarse(settings), fine(settings))[: settings.stages]

@@ -14,10 +14,10 @@ from mg_jax.models.patch import library
 from mg_jax.models.patch.denoiser import PatchParams
 from mg_jax.models.patch.motion import Motion
 from mg_jax.models.patch.posterior import FEW, Candidates
-from mg_jax.models.patch.settings import Settings, Stage
+from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
 from mg_jax.models.patch.views import View
-from mg_jax.types import Edit, Knobs, Params, Problem, Schedule
+from mg_jax.types import Edit, Params, Problem, Schedule, Strengths
 
 _SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
 _COMPONENTS = 64
@@ -58,7 +58,7 @@ def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
 
 def prepare(
     stage: Stage,
-    settings: Settings,
+    settings: PatchSettings,
     photo: Float[np.ndarray, "H W 3"],
     motion: Motion,
     region: Bool[np.ndarray, "H W"],
@@ -90,12 +90,12 @@ def prepare(
     edit = Edit(
         source=jnp.asarray(source)[None],
         keep=jnp.asarray(~inside)[None, ..., None],
-        steer=jnp.asarray(inside, jnp.float32)[None, ..., None],
+        guidance_mask=jnp.asarray(inside, jnp.float32)[None, ..., None],
         target=target,
     )
     clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
-    knobs = Knobs(guidance_weight=one * settings.guidance_weight, clip=one * clip)
-    problem = Problem(Params(denoiser, decoder, flow_params), edit, knobs, ())
+    strengths = Strengths(guidance_weight=one * settings.guidance_weight, clip=one * clip)
+    problem = Problem(Params(denoiser, decoder, flow_params), edit, strengths, ())
     return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, home)
 
 

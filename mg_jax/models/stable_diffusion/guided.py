@@ -2,15 +2,15 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
-from flows import nearest, warping
-from flows.raft import Raft
+from flows import masks, nearest, warping
+from flows.interfaces import FlowNetwork
 from mg_jax import (
     energies,
     guiding,
@@ -19,116 +19,118 @@ from mg_jax import (
     kernel,
     noise,
     parallel,
-    sampling,
+    sample,
     schedule,
-    tracing,
 )
 from mg_jax.filling import fill
+from mg_jax.interfaces import Edited, Request
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
-from mg_jax.models.stable_diffusion.given import Given, check
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.replay import Replay, check, in_pixels
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.nn.recomputing import Remat
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.sampling import Done
-from mg_jax.tracing import Progress, Trace
-from mg_jax.types import Denoiser, Edit, Energy, Info, Knobs, Latent, Params, Problem, State
+from mg_jax.sample import Phase, Phases
+from mg_jax.types import Denoiser, Edit, Energy, Info, Latent, Params, Problem, State, Strengths
 
 _FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
 
 
-def run(
-    photo: UInt8[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
-    region: Bool[np.ndarray, "H W"],
-    raft: Raft,
-    keys: Key[Array, " b"],
-    settings: Settings,
-    ramp: Float[np.ndarray, " levels"],
-    report: Callable[[Progress], None],
-    model: StableDiffusion,
-    prompt: str,
-    given: Given,
-) -> tuple[UInt8[np.ndarray, "b H W 3"], Trace]:
-    """Edited pictures of the photo's size, one a key.
+def edit(request: Request, raft: FlowNetwork, model: StableDiffusion) -> Phases[Edited]:
+    """Edit with given networks; first the photo is inverted, if the settings say so.
 
-    Outside `region` they are the photo, unless `settings.finish` says otherwise. `ramp` has a value
-    for each level.
+    Outside the edit region pictures are the photo, unless `settings.finish` says otherwise.
 
     Raises:
-        ValueError: something given that is of another shape than the run's; it begins "given: ".
+        ValueError: something to be repeated that is of another shape than the run's; it begins
+            "replay: ".
     """
+    photo, keys, settings = request.image, request.keys, settings_of(request)
+    replay = request.replay or Replay()
     remat: Remat = "nothing" if settings.remat == "nothing" else "blocks"
     net = networks.build(model.config, settings.dtype, remat)
     levels = settings.steps
     skipped = min(round(settings.warm_start * levels), levels - 1)
-    plan = _plan(raft, settings, skipped)
-    evaluations = sum(way.repetitions for way in plan[skipped:])
-    check(
-        given,
-        inputs.work_shape(photo.shape[:2], settings.size),
-        keys.size,
-        evaluations,
-        settings,
-        model,
-    )
-    before = -skipped
-    if given.trajectory is None and settings.source == "inverted":
-        before += levels * (2 if settings.null_text else 1)
-        given = _found(photo, prompt, model, net, settings, given, _early(report, before + levels))
-    problem = problem_of(photo, flow, region, raft, settings, model, net, given)
+    plan = _plan(raft, settings, skipped, request.energy)
+    evaluations = sum(way.recursions for way in plan[skipped:])
+    shape = inputs.work_shape(photo.shape[:2], settings.size)
+    check(replay, shape, keys.size, evaluations, settings, model)
+    if replay.trajectory is None and settings.source == "inverted":
+        found = yield from inverted.trajectory_of(
+            photo, request.prompt, model, net, settings, name=""
+        )
+        replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
+    region = region_of(request, replay)
+    problem = problem_of(photo, request.flow, region, raft, settings, model, net, replay)
     problem = guiding.repeated(problem, keys.size)
-    told = inputs.prompt_of(prompt, keys.size, settings.cfg_scale, model, net)
-    problem = problem._replace(prompt=_with_null_text(told, given))
-    rows = schedule.ddim(levels, ramp)
+    prompt = inputs.prompt_of(request.prompt, keys.size, settings.cfg_scale, model, net)
+    problem = problem._replace(prompt=_with_null_text(prompt, replay))
+    rows = schedule.ddim(levels, request.ramp)
     programs = {
         way: _program(
             net,
             way.energy,
-            way.repetitions,
+            way.recursions,
             settings.gradient_every,
             settings.gradient_through,
             settings.clip_over,
-            given.trajectory is not None,
-            given.unconditional is not None,
-            given.recording is not None,
+            replay.trajectory is not None,
+            replay.unconditional is not None,
+            replay.recording is not None,
         )
         for way in set(plan[skipped:])
     }
-    randomness = keys if given.recording is None else jnp.asarray(given.recording)
+    randomness = keys if replay.recording is None else jnp.asarray(replay.recording)
     grid = problem.edit.keep.shape[1:3]
     if skipped:
-        z = _warm(photo, flow, settings, model, net, keys, float(rows.alpha[skipped]))
+        z = _warm(photo, request.flow, settings, model, net, keys, float(rows.alpha[skipped]))
     else:
-        z = _start(grid, keys, given, model)
+        z = _start(grid, keys, replay, model)
 
-    def run_levels(state: State) -> Iterator[Done]:
-        for i in range(skipped, levels):
-            row = schedule.rows(rows, i, i + 1)
-            state, info = programs[plan[i]](randomness, state, row, problem)
-            yield Done(i, state, info)
+    def step(level: int, state: State) -> tuple[State, Info]:
+        row = schedule.rows(rows, level, level + 1)
+        return programs[plan[level]](randomness, state, row, problem)
 
-    traces = []
-    for done in sampling.behind(run_levels(kernel.init(z))):
-        traces.append(tracing.of_level(done.info, 0, done.level))
-        report(tracing.progress(traces[-1], before + done.level + 1, before + levels))
-    pictures = inputs.decoded(done.state.z, model, net)
-    return np.stack([_finished(photo, region, one, settings) for one in pictures]), tracing.joined(
-        traces
+    state = yield Phase(
+        "sampling",
+        range(skipped, levels),
+        kernel.init(z),
+        step,
+        sample.estimate(lambda clean: inputs.decoded(clean, model, net)),
     )
+    pictures = inputs.decoded(state.z, model, net)
+    finished = [_finished(photo, region, one, settings) for one in pictures]
+    return Edited(np.stack(finished), region, np.asarray(state.z, np.float32))
+
+
+def settings_of(request: Request) -> StableDiffusionSettings:
+    """The request's settings, which are this model's."""
+    assert isinstance(request.settings, StableDiffusionSettings)
+    return request.settings
+
+
+def region_of(request: Request, replay: Replay) -> Bool[np.ndarray, "H W"]:
+    """Where the picture may change: outside what is kept, else round the motion."""
+    if replay.keep is not None:
+        return ~in_pixels(replay.keep, request.image.shape[:2])
+    if request.keep_mask is not None:
+        return ~request.keep_mask
+    return masks.edit_region(request.flow, masks.margin(request.flow))
 
 
 class _Way(NamedTuple):
     """How a level is run."""
 
     energy: Energy
-    repetitions: int
+    recursions: int
 
 
-def _plan(raft: Raft, settings: Settings, skipped: int) -> list[_Way]:
+def _plan(
+    raft: FlowNetwork, settings: StableDiffusionSettings, skipped: int, energy: Energy | None
+) -> list[_Way]:
     """How each level is run, if the first ones are skipped; however few, one is guided."""
-    guided = _Way(guiding.energy(raft, settings.oracle_flow), settings.recursions)
+    guided = _Way(energy or guiding.energy(raft, settings.oracle_flow), settings.recursions)
     first, last = (
         round(share * settings.steps) for share in (settings.guided_from, settings.guided_until)
     )
@@ -142,26 +144,26 @@ def problem_of(
     photo: UInt8[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
     region: Bool[np.ndarray, "H W"],
-    raft: Raft,
-    settings: Settings,
+    raft: FlowNetwork,
+    settings: StableDiffusionSettings,
     model: StableDiffusion,
     net: Networks,
-    given: Given,
+    replay: Replay,
 ) -> Problem:
     """The problem of one sample, but for its prompt."""
     seen = inputs.work_picture(photo, settings)
     grid = (seen.shape[1] // model.config.vae.factor, seen.shape[2] // model.config.vae.factor)
-    if given.trajectory is None:
+    if replay.trajectory is None:
         source = inputs.encoded(seen, model, net)
     else:
-        source = jnp.asarray(given.trajectory)[:, None]
-    keep = given.keep
+        source = jnp.asarray(replay.trajectory)[:, None]
+    keep = replay.keep
     if keep is None:
         keep = images.box(region[..., None].astype(np.float32), grid) == 0
     edit = Edit(
         source=source,
         keep=jnp.asarray(keep)[None],
-        steer=jnp.ones((1, *grid, 1)),
+        guidance_mask=jnp.ones((1, *grid, 1)),
         target=guiding.target(
             seen, flow, settings.size, settings, raft.params, guiding.features(raft)
         ),
@@ -170,7 +172,7 @@ def problem_of(
     return Problem(
         Params(model.weights.unet, model.weights.vae, raft.params),
         edit,
-        Knobs(one * settings.guidance_weight, one * settings.clip),
+        Strengths(one * settings.guidance_weight, one * settings.clip),
         (),
     )
 
@@ -191,45 +193,26 @@ def _finished(
     photo: UInt8[np.ndarray, "H W 3"],
     region: Bool[np.ndarray, "H W"],
     picture: UInt8[np.ndarray, "h w 3"],
-    settings: Settings,
+    settings: StableDiffusionSettings,
 ) -> UInt8[np.ndarray, "H W 3"]:
     full = images.resize(picture, *photo.shape[:2])
     return full if settings.finish == "decoded" else pasted(photo, region, full)
 
 
-def _found(
-    photo: UInt8[np.ndarray, "H W 3"],
-    prompt: str,
-    model: StableDiffusion,
-    net: Networks,
-    settings: Settings,
-    given: Given,
-    report: Callable[[int, int], None],
-) -> Given:
-    """What was given, with the photo's trajectory by inversion."""
-    found = inverted.trajectory_of(photo, prompt, model, net, settings, report, name="")
-    return given._replace(trajectory=found.latents, unconditional=found.unconditional)
-
-
-def _early(report: Callable[[Progress], None], total: int) -> Callable[[int, int], None]:
-    """Report of levels inverted, as progress of the whole run; there is no energy yet."""
-    return lambda done, _: report(Progress(done, total, math.nan, math.nan))
-
-
-def _with_null_text(told: Prompt, given: Given) -> Prompt:
-    if given.unconditional is None:
-        return told
-    samples = told.conditional.shape[0]
-    return told._replace(unconditional=jnp.repeat(given.unconditional[:, None], samples, axis=1))
+def _with_null_text(prompt: Prompt, replay: Replay) -> Prompt:
+    if replay.unconditional is None:
+        return prompt
+    samples = prompt.conditional.shape[0]
+    return prompt._replace(unconditional=jnp.repeat(replay.unconditional[:, None], samples, axis=1))
 
 
 def _start(
-    grid: tuple[int, ...], keys: Key[Array, " b"], given: Given, model: StableDiffusion
+    grid: tuple[int, ...], keys: Key[Array, " b"], replay: Replay, model: StableDiffusion
 ) -> Latent:
-    """The latent given; else the trajectory's noisiest; else noise."""
-    start = given.start
-    if start is None and given.trajectory is not None:
-        start = given.trajectory[0]
+    """The latent to start from; else the trajectory's noisiest; else noise."""
+    start = replay.start
+    if start is None and replay.trajectory is not None:
+        start = replay.trajectory[0]
     if start is None:
         return noise.start(keys, (keys.size, *grid, model.config.vae.latent))
     return jnp.repeat(jnp.asarray(start)[None], keys.size, axis=0)
@@ -238,7 +221,7 @@ def _start(
 def _warm(
     photo: UInt8[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
-    settings: Settings,
+    settings: StableDiffusionSettings,
     model: StableDiffusion,
     net: Networks,
     keys: Key[Array, " b"],
@@ -255,7 +238,7 @@ def _warm(
 def _program(
     net: Networks,
     energy: Energy,
-    repetitions: int,
+    recursions: int,
     gradient_every: int,
     gradient_through: str,
     clip_over: str,
@@ -273,8 +256,8 @@ def _program(
         energy,
         kernel.stored_source if stored else kernel.noised_source,
         noise.replay if replayed else noise.gaussian,
-        repetitions,
+        recursions,
         kernel.norm_of_batch if clip_over == "batch" else kernel.norm_of_sample,
         gradient_every,
     )
-    return parallel.jit_lean(functools.partial(sampling.run, guided), donated=1)
+    return parallel.jit_lean(functools.partial(sample.scan, guided))

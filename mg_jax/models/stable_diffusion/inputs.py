@@ -10,7 +10,7 @@ from flows.raft import SMALLEST
 from mg_jax import images, parallel
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt
 from mg_jax.types import Latent
 
@@ -31,7 +31,9 @@ def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
     return rounded(size * aspect), rounded(size / aspect)
 
 
-def work_picture(photo: UInt8[np.ndarray, "H W 3"], settings: Settings) -> Float[Array, "1 h w 3"]:
+def work_picture(
+    photo: UInt8[np.ndarray, "H W 3"], settings: StableDiffusionSettings
+) -> Float[Array, "1 h w 3"]:
     """The photo at the size worked at, in [-1, 1]."""
     height, width = work_shape(photo.shape[:2], settings.size)
     return jnp.asarray(images.to_float(images.resize(photo, height, width)))[None]

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,14 +12,20 @@ from mg_jax import inversion, parallel, schedule
 from mg_jax.models.stable_diffusion.inputs import decoded, encoded, prompt_of, work_picture
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import classifier_free
+from mg_jax.sample import Phase, Phases
 from mg_jax.trajectory import Origin, Trajectory, digest
+from mg_jax.types import Info
 
 _LEARNING_RATE = 0.01  # of null-text optimisation, as in the paper
 
-Report = Callable[[int, int], None]
-"""(levels done, levels in all)"""
+
+class _Followed(NamedTuple):
+    """How far null-text optimisation is."""
+
+    latent: Array
+    embeddings: tuple[Array, ...]  # a level each, noisiest first
 
 
 def trajectory_of(
@@ -27,82 +33,92 @@ def trajectory_of(
     prompt: str,
     model: StableDiffusion,
     net: Networks,
-    settings: Settings,
-    report: Report,
+    settings: StableDiffusionSettings,
     name: str,
-) -> Trajectory:
-    """Invert a photo along `settings.steps` levels, told the prompt, without guidance.
+) -> Phases[Trajectory]:
+    """Invert a photo along `settings.steps` levels, with the prompt, without guidance.
 
-    `name` is the model's, to be kept with the trajectory. With null-text optimisation the
-    trajectory gets an unconditional embedding for each level, for `settings.cfg_scale`. `report` is
-    called after each level of each of the two.
+    `name` is the model's, to be kept with the trajectory. With null-text optimisation, a second
+    phase, the trajectory gets an unconditional embedding for each level, for `settings.cfg_scale`.
 
     Raises:
         ValueError: results that are not finite.
     """
     rows = schedule.ddim(settings.steps)
-    total = settings.steps * (2 if settings.null_text else 1)
-    told = prompt_of(prompt, 1, settings.cfg_scale, model, net)
+    words = prompt_of(prompt, 1, settings.cfg_scale, model, net)
     clean = encoded(work_picture(photo, settings), model, net)
     climb = _climb(net, settings.inversion_iterations)
-    latents: list[Array] = []
-    z = clean
-    for done, i in enumerate(reversed(range(settings.steps)), 1):
-        z = climb(model.weights.unet, z, schedule.rows(rows, i, i + 1), told.conditional)[0]
-        latents.insert(0, z)
-        report(done, total)
-    embeddings: list[Array] = []
+
+    def upwards(level: int, path: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
+        row = schedule.rows(rows, level, level + 1)
+        return (climb(model.weights.unet, path[0], row, words.conditional)[0], *path), None
+
+    levels = range(settings.steps)
+    path = yield Phase("inversion", levels[::-1], (clean,), upwards, _decoded_first(model, net))
+    embeddings: tuple[Array, ...] = ()
     if settings.null_text:
         follow = _follow(net, settings.null_text)
-        for i, goal in enumerate([*latents[1:], clean]):
-            row = schedule.rows(rows, i, i + 1)
-            found, z = follow(model.weights.unet, z[None], goal, row, told)
-            told = told._replace(unconditional=found[0])
-            embeddings.append(found[0, 0])
-            report(settings.steps + i + 1, total)
-    path = np.stack(latents)[:, 0]
-    if not np.isfinite(path).all():
+
+        def along(level: int, found: _Followed) -> tuple[_Followed, None]:
+            row, goal = schedule.rows(rows, level, level + 1), path[level + 1]
+            last = words if not level else words._replace(unconditional=found.embeddings[-1])
+            best, z = follow(model.weights.unet, found.latent[None], goal, row, last)
+            return _Followed(z, (*found.embeddings, best[0])), None
+
+        start = _Followed(path[0], ())
+        found = yield Phase("null_text", levels, start, along, _decoded_first(model, net))
+        embeddings = found.embeddings
+    latents = np.stack(path[:-1])[:, 0]
+    if not np.isfinite(latents).all():
         raise ValueError("latents: not finite after inversion; expected a model for its --dtype")
     return Trajectory(
-        latents=path,
+        latents=latents,
         t=np.asarray(rows.t, np.float32),
         alpha=np.asarray(rows.alpha, np.float32),
-        unconditional=np.stack(embeddings) if embeddings else None,
+        unconditional=np.stack(embeddings)[:, 0] if embeddings else None,
         origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.size),
     )
 
 
 def reconstructed(
-    trajectory: Trajectory,
-    model: StableDiffusion,
-    net: Networks,
-    report: Report,
-) -> UInt8[np.ndarray, "h w 3"]:
+    trajectory: Trajectory, model: StableDiffusion, net: Networks
+) -> Phases[UInt8[np.ndarray, "h w 3"]]:
     """The picture that the trajectory's noise leads back to, at the work picture's size.
 
     With the prompt alone, or with guidance if there are unconditional embeddings for it.
     """
     origin, levels = trajectory.origin, len(trajectory.t)
-    told = prompt_of(origin.prompt, 1, origin.cfg_scale, model, net)
+    words = prompt_of(origin.prompt, 1, origin.cfg_scale, model, net)
     rows = schedule.ddim(levels)
-    z = jnp.asarray(trajectory.latents[:1])
-    for i in range(levels):
-        row = schedule.rows(rows, i, i + 1)
+
+    def downwards(level: int, path: tuple[Array]) -> tuple[tuple[Array], None]:
+        row = schedule.rows(rows, level, level + 1)
         if trajectory.unconditional is None:
-            z = _descend(net)(model.weights.unet, z, row, told.conditional)
-        else:
-            found = jnp.asarray(trajectory.unconditional[i])[None]
-            z = _descend_guided(net)(model.weights.unet, z, row, told._replace(unconditional=found))
-        report(i + 1, levels)
+            return (_descend(net)(model.weights.unet, path[0], row, words.conditional),), None
+        own = words._replace(unconditional=jnp.asarray(trajectory.unconditional[level])[None])
+        return (_descend_guided(net)(model.weights.unet, path[0], row, own),), None
+
+    start = (jnp.asarray(trajectory.latents[:1]),)
+    (z,) = yield Phase("sampling", range(levels), start, downwards, _decoded_first(model, net))
     return np.asarray(decoded(z, model, net)[0])
 
 
 def round_trip(
-    photo: UInt8[np.ndarray, "H W 3"], model: StableDiffusion, net: Networks, settings: Settings
+    photo: UInt8[np.ndarray, "H W 3"],
+    model: StableDiffusion,
+    net: Networks,
+    settings: StableDiffusionSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """What the autoencoder alone makes of the photo: no inversion can do better."""
     clean = encoded(work_picture(photo, settings), model, net)
     return np.asarray(decoded(clean, model, net)[0])
+
+
+def _decoded_first(
+    model: StableDiffusion, net: Networks
+) -> Callable[[tuple[Any, ...], Info | None], UInt8[np.ndarray, "b h w 3"]]:
+    """What a phase's state shows: its first field is the latent."""
+    return lambda state, _info: decoded(state[0], model, net)
 
 
 # Made once for each network and kept, so that each compiles once for a shape of its arguments.

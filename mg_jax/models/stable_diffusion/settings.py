@@ -5,15 +5,16 @@ at a cost.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from mg_jax import settings
+from mg_jax.settings import Help
 
 _SHARES = {"warm_start": 0.9, "guided_from": 0.9, "guided_until": 1.0}  # the largest of each
 
 
 @dataclass(frozen=True)
-class Settings(settings.Settings):
+class StableDiffusionSettings(settings.Settings):
     """Strengths, sizes and levels as in the paper; `reference()` is its code in every detail."""
 
     size: int = 512
@@ -25,23 +26,46 @@ class Settings(settings.Settings):
     clip: float = 200.0
     occlusion_masking: bool = True
     oracle_flow: bool = False
-    cfg_scale: float = 7.5  # classifier-free guidance; 1 = the prompt alone, 0 = no prompt
-    dtype: str = "float32"  # or "bfloat16": the networks compute and are kept in
-    # What is kept outside the region, and where sampling starts: the photo's own trajectory, found
-    # by DDIM inversion, or the photo with fresh noise at each level, from pure noise.
-    source: str = "inverted"
-    inversion_iterations: int = 3  # evaluations a level of the inversion; 1 = the reference's
-    null_text: int = 0  # null-text optimisation after the inversion: iterations a level
-    clip_over: str = "sample"  # or "batch": the push's norm is that of all samples together
-    flow_statistics: str = "running"  # or "batch": RAFT's batch norms in training mode
-    finish: str = "pasted"  # into the photo, outside of which it is kept; or "decoded" as it is
+    cfg_scale: Annotated[
+        float, Help("Classifier-free guidance: 1 is the prompt alone, 0 no prompt.")
+    ] = 7.5
+    dtype: Annotated[str, Help("What the networks compute and are kept in.")] = "float32"
+    source: Annotated[
+        str,
+        Help(
+            "What sampling starts from and keeps outside the region: the photo's DDIM trajectory,"
+            " found first, or pure noise and the photo with fresh noise."
+        ),
+    ] = "inverted"
+    inversion_iterations: Annotated[
+        int, Help("Evaluations a level of the inversion; 1 is plain DDIM, as the reference's.")
+    ] = 3
+    null_text: Annotated[
+        int, Help("Iterations a level of null-text optimisation after the inversion.")
+    ] = 0
+    clip_over: Annotated[
+        str, Help("Whose norm the clip limits: each sample's, or the batch's (the reference).")
+    ] = "sample"
+    flow_statistics: Annotated[
+        str, Help("What RAFT's batch norms use: running statistics, or the batch's (reference).")
+    ] = "running"
+    finish: Annotated[
+        str,
+        Help("Paste the picture into the photo, kept outside the region, or leave it as decoded."),
+    ] = "pasted"
     # What spares time, at some cost:
-    warm_start: float = 0.0  # share of the levels left out: begins with the photo moved and noised
-    guided_from: float = 0.0  # share of the levels, noisiest first, that run once, not guided
-    guided_until: float = 1.0  # share of the levels after which the others do so, too
+    warm_start: Annotated[
+        float, Help("Share of the levels left out: begins with the photo moved and noised.")
+    ] = 0.0
+    guided_from: Annotated[
+        float, Help("Share of the levels, noisiest first, that run once, not guided.")
+    ] = 0.0
+    guided_until: Annotated[float, Help("Share of the levels after which none is guided.")] = 1.0
     gradient_every: int = 1
     gradient_through: str = "denoiser"
-    remat: str = "blocks"  # computed again for gradients: each block; or "nothing", for more memory
+    remat: Annotated[
+        str, Help("What gradients compute again: each block, or nothing, for more memory.")
+    ] = "blocks"
 
     SIZES: ClassVar[range] = range(128, 2049, 64)
     STEPS: ClassVar[range] = range(1, 1000)
@@ -74,13 +98,13 @@ class Settings(settings.Settings):
             )
 
 
-def reference() -> Settings:
+def reference() -> StableDiffusionSettings:
     """The PyTorch reference in every detail: the paper's settings, and what its code does besides.
 
-    Given latents (its cached ones) take the noised source's place. Its occlusion mask alone is not
+    Replay latents (its cached ones) take the noised source's place. Its occlusion mask alone is not
     repeated: in normalised coordinates, whose rounding masks a few pixels more.
     """
-    return Settings(
+    return StableDiffusionSettings(
         source="noised",
         inversion_iterations=1,
         clip_over="batch",
@@ -89,13 +113,13 @@ def reference() -> Settings:
     )
 
 
-def fast() -> Settings:
-    """A fiftieth of the paper's work: fewer levels and repetitions, cheaper and rarer gradients.
+def fast() -> StableDiffusionSettings:
+    """A fiftieth of the paper's work: fewer levels and recursions, cheaper and rarer gradients.
 
     80 gradients through decoder and flow network alone take the place of 5000 through the denoiser,
     too.
     """
-    return Settings(
+    return StableDiffusionSettings(
         steps=50,
         recursions=4,
         inversion_iterations=2,
@@ -105,4 +129,4 @@ def fast() -> Settings:
     )
 
 
-PRESETS = {"paper": Settings, "reference": reference, "fast": fast}
+PRESETS = {"paper": StableDiffusionSettings, "reference": reference, "fast": fast}

@@ -13,15 +13,16 @@ import pytest
 from scipy import ndimage
 
 from flows import motions, raft
-from mg_jax import images, noise
+from mg_jax import history, images, noise, sample
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
-from mg_jax.models.patch.settings import Settings
+from mg_jax.models.patch.preview import preview
+from mg_jax.models.patch.settings import PatchSettings
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
-SETTINGS = Settings(size=256, steps=6)
-BLURRED = 4  # evaluations before the first that looks for a flow: two levels of two repetitions
+SETTINGS = PatchSettings(size=256, steps=6, recursions=2)
+BLURRED = 2  # evaluations before the first that looks for a flow: a level of two recursions
 ABLATIONS = {
     "no flow loss": {"flow_weight": 0.0},
     "no colour loss": {"color_weight": 0.0},
@@ -58,9 +59,10 @@ def motion():
 
 
 def run(option="default", seed=0):
-    """The picture, and its trace."""
+    """The picture, and its history."""
     settings = dataclasses.replace(SETTINGS, **OPTIONS[option])
-    pictures, trace = coarse_to_fine.run(
+    parts = []
+    phases = coarse_to_fine.edit(
         photo(),
         motion(),
         motion().region,
@@ -68,9 +70,9 @@ def run(option="default", seed=0):
         noise.keys(seed, 1),
         settings,
         np.ones(settings.steps),
-        lambda _: None,
     )
-    return pictures[0], trace
+    edited = sample.run(phases, lambda step: parts.append(history.of_step(step)))
+    return edited.images[0], history.joined(parts, 1)
 
 
 @functools.cache
@@ -111,7 +113,7 @@ def test_sampling_decides_the_ground_that_is_uncovered():
 
 
 def test_the_picture_is_not_the_motion_carried_out_at_once():
-    composed = coarse_to_fine.preview(photo(), motion(), motion().region)
+    composed = preview(photo(), motion(), motion().region)
     assert differing(ran("default")[0], composed, motion().region) > 0.02
     assert off(ran("no guidance")[0]) > 5 * off(composed)
 
@@ -163,19 +165,19 @@ def test_settings_of_the_gradient_decide_pixels_but_not_the_first_energy(option)
 def test_the_true_flow_counts_from_the_first_level_that_has_a_flow():
     true, estimated = ran("true flow")[1], ran("default")[1]
     np.testing.assert_allclose(true.energy[:BLURRED], estimated.energy[:BLURRED], rtol=1e-4)
-    assert (true.color[BLURRED] != estimated.color[BLURRED]).all()
+    assert (true.terms["color"][BLURRED] != estimated.terms["color"][BLURRED]).all()
 
 
 @pytest.mark.long
 def test_gradients_through_the_denoiser_push_otherwise():
     whole, skipping = ran("denoiser")[1], ran("default")[1]
-    assert (skipping.push_norm[0] != whole.push_norm[0]).all()
+    assert (skipping.guidance_norm[0] != whole.guidance_norm[0]).all()
 
 
 @pytest.mark.long
 def test_a_shared_gradient_pushes_twice():
     trace = ran("shared")[1]
-    second = trace.repetition == 1
+    second = trace.recursion == 1
     first = np.roll(second, -1)
-    np.testing.assert_array_equal(trace.push_norm[second], trace.push_norm[first])
-    assert (ran("default")[1].push_norm[second] != trace.push_norm[first]).any()
+    np.testing.assert_array_equal(trace.guidance_norm[second], trace.guidance_norm[first])
+    assert (ran("default")[1].guidance_norm[second] != trace.guidance_norm[first]).any()

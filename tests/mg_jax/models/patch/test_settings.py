@@ -1,4 +1,4 @@
-"""Settings: every range is kept, every stage has room for its parts."""
+"""PatchSettings: every range is kept, every stage has room for its parts."""
 
 import dataclasses
 import math
@@ -6,7 +6,7 @@ import math
 import pytest
 
 from mg_jax import schedule
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import PatchSettings, stages
 
 OUT_OF_RANGE = {
     "size": [0, -512, 192, 250, 300, 1088],
@@ -27,11 +27,11 @@ OUT_OF_RANGE = {
 )
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=rf"^{name}: '?{value}'?; expected [^\n]*$"):
-        Settings(**{name: value})
+        PatchSettings(**{name: value})
 
 
 def test_every_setting_but_switches_has_a_range():
-    names = {f.name for f in dataclasses.fields(Settings) if f.type is not bool}
+    names = {f.name for f in dataclasses.fields(PatchSettings) if f.type is not bool}
     assert names == set(OUT_OF_RANGE)
 
 
@@ -50,27 +50,27 @@ def test_every_setting_but_switches_has_a_range():
     ],
 )
 def test_the_ends_of_a_range_are_in_it(values):
-    settings = Settings(**values)
+    settings = PatchSettings(**values)
     assert all(getattr(settings, name) == value for name, value in values.items())
 
 
 @pytest.mark.parametrize("steps", [*range(4, 30), 499, 500])
 @pytest.mark.parametrize("recursions", [1, 4])
 def test_stages_have_levels_for_all_their_parts(steps, recursions):
-    coarse, fine = stages(Settings(steps=steps, recursions=recursions))
+    coarse, fine = stages(PatchSettings(steps=steps, recursions=recursions))
     assert 0 <= coarse.blurred < coarse.levels - coarse.free <= coarse.levels
     assert schedule.even(coarse.levels, coarse.start).alpha.shape == (coarse.levels,)
-    assert (coarse.levels, coarse.repetitions) == (steps, recursions)
+    assert (coarse.levels, coarse.recursions) == (steps, recursions)
     assert fine.levels == 0  # nothing is sampled there
 
 
 def test_the_fine_stage_may_be_left_out():
-    coarse, _ = stages(Settings())
-    assert stages(Settings(stages=1)) == (coarse,)
+    coarse, _ = stages(PatchSettings())
+    assert stages(PatchSettings(stages=1)) == (coarse,)
 
 
 @pytest.mark.parametrize("size", range(256, 1025, 64))
 def test_the_fine_grid_is_twice_the_coarse_and_both_see_one_size(size):
-    coarse, fine = stages(Settings(size=size))
+    coarse, fine = stages(PatchSettings(size=size))
     assert fine.grid == 2 * coarse.grid
     assert coarse.grid * coarse.zoom == fine.grid * fine.zoom

@@ -11,10 +11,10 @@ from flows import masks, motions
 from mg_jax import images
 from mg_jax.models.patch import layers, views
 from mg_jax.models.patch.motion import Motion
-from mg_jax.models.patch.settings import Settings, stages
+from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import grid_shape, magnifier, magnify, prepare
 
-SETTINGS = Settings(size=256, steps=4, recursions=1)
+SETTINGS = PatchSettings(size=256, steps=4, recursions=1)
 COARSE, FINE = stages(SETTINGS)
 H, W = 96, 144
 RNG = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
 @pytest.mark.parametrize("photo", PHOTOS, ids=str)
 @pytest.mark.parametrize("size", range(256, 1025, 64))
 def test_the_fine_grid_is_twice_the_coarse(size, photo):
-    coarse, fine = stages(Settings(size=size))
+    coarse, fine = stages(PatchSettings(size=size))
     small, large = grid_shape(coarse, *photo), grid_shape(fine, *photo)
     assert large == (2 * small[0], 2 * small[1])
     # The flow network takes no side under 128 pixels.
@@ -63,7 +63,7 @@ def test_the_fine_grid_is_twice_the_coarse(size, photo):
 @pytest.mark.parametrize("photo", PHOTOS, ids=str)
 @pytest.mark.parametrize("size", [512, 1024])
 def test_a_grid_keeps_area_and_proportions_nearly(size, photo):
-    coarse = stages(Settings(size=size))[0]
+    coarse = stages(PatchSettings(size=size))[0]
     rows, columns = grid_shape(coarse, *photo)
     ideal = np.array([photo[0] / photo[1], photo[1] / photo[0]]) ** 0.5 * coarse.grid
     shortest = 128 / coarse.zoom
@@ -117,7 +117,7 @@ def test_a_problem_is_the_photo_at_the_grid(stage):
     )
     assert target.source.shape[1:3] == (shape[0] * stage.zoom, shape[1] * stage.zoom)
     assert float(target.features) == pytest.approx(float(target.source.mean()), abs=1e-6)
-    np.testing.assert_array_equal(problem.edit.steer == 0, problem.edit.keep)
+    np.testing.assert_array_equal(problem.edit.guidance_mask == 0, problem.edit.keep)
     np.testing.assert_allclose(ready(stage).schedule.ramp, np.linspace(1, 0, stage.levels))
 
 
@@ -193,7 +193,7 @@ def test_what_may_move_to_a_tile_comes_from_anywhere_and_what_rests_from_near():
 
 
 def test_radii_fall_with_the_noise_and_end_on_the_matching_one():
-    prepared = ready(stages(Settings(size=256, steps=24))[0])
+    prepared = ready(stages(PatchSettings(size=256, steps=24))[0])
     radius = np.asarray(prepared.problem.params.denoiser.radius)
     assert radius.shape == (25,)
     assert (np.diff(radius[:-1]) <= 0).all()
@@ -219,7 +219,7 @@ def test_where_the_object_lands_what_rests_loses_and_away_from_it_what_moves_doe
 
 
 def test_settings_reach_the_problem():
-    settings = Settings(
+    settings = PatchSettings(
         size=256,
         steps=4,
         guidance_weight=7.0,
@@ -228,7 +228,7 @@ def test_settings_reach_the_problem():
         occlusion_masking=False,
     )
     problem = ready(settings=settings).problem
-    assert float(problem.knobs.guidance_weight[0]) == 7
+    assert float(problem.strengths.guidance_weight[0]) == 7
     assert float(problem.edit.target.color_weight[0]) == 5
     assert float(problem.edit.target.flow_weight[0]) == 2
     assert np.asarray(problem.edit.target.visible).all()

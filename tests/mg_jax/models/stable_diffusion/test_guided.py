@@ -10,13 +10,16 @@ import pytest
 from flax import nnx
 
 from flows import masks, motions
-from mg_jax import editing, images, noise
+from mg_jax import history, images, noise, sample
+from mg_jax import networks as read
+from mg_jax.interfaces import Request
 from mg_jax.models.stable_diffusion import guided, inputs, networks
 from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.config import TINY
-from mg_jax.models.stable_diffusion.given import NOTHING, Given
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
+from mg_jax.models.stable_diffusion.replay import Replay
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.models.text import tokenizer
@@ -26,7 +29,7 @@ from ....drawing import build
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W = 100, 150  # worked on at 128 x 128
-SETTINGS = Settings(size=128, steps=2, recursions=2, source="noised")
+SETTINGS = StableDiffusionSettings(size=128, steps=2, recursions=2, source="noised")
 CONFIG = dataclasses.replace(TINY, text=dataclasses.replace(TINY.text, vocabulary=49408))
 WORDS = tokenizer.default("<|endoftext|>")
 NET = networks.build(CONFIG, "float32", "blocks")
@@ -61,31 +64,40 @@ def run(
     seed=0,
     samples=1,
     prompt="a cup",
-    report=lambda _: None,
+    callback=lambda _: None,
     ramp=None,
-    given=NOTHING,
+    replay=None,
 ):
+    """The pictures, and the history."""
     flow, region = motion()
-    return guided.run(
-        photo(),
-        flow,
-        region,
-        editing.flow_network("raft-small"),
-        noise.keys(seed, samples),
-        settings,
-        np.ones(settings.steps) if ramp is None else ramp,
-        report,
-        model(),
-        prompt,
-        given,
+    request = Request(
+        model=GuidedStableDiffusion("tiny", model()),
+        image=photo(),
+        flow=flow,
+        seed=seed,
+        keys=noise.keys(seed, samples),
+        settings=settings,
+        ramp=np.ones(settings.steps) if ramp is None else ramp,
+        flow_model="raft-small",
+        prompt=prompt,
+        keep_mask=~region,
+        replay=replay,
     )
+    parts = []
+
+    def observe(step):
+        parts.append(history.of_step(step))
+        callback(step)
+
+    edited = sample.run(request.model.edit(request), observe)
+    return edited.images, history.joined([part for part in parts if part], samples)
 
 
 @pytest.fixture(scope="module")
 def first():
-    told = []
-    edited, trace = run(report=told.append)
-    return edited, trace, told
+    steps = []
+    edited, trace = run(callback=steps.append)
+    return edited, trace, steps
 
 
 def test_only_the_region_changes(first):
@@ -97,15 +109,20 @@ def test_only_the_region_changes(first):
     assert (edited[0] != photo())[region].mean() > 0.9
 
 
-def test_every_evaluation_is_told(first):
-    _, trace, told = first
+def test_every_evaluation_is_recorded(first):
+    _, trace, steps = first
     np.testing.assert_array_equal(trace.level, [0, 0, 1, 1])
-    np.testing.assert_array_equal(trace.repetition, [0, 1, 0, 1])
-    weighed = SETTINGS.flow_weight * trace.flow + SETTINGS.color_weight * trace.color
+    np.testing.assert_array_equal(trace.recursion, [0, 1, 0, 1])
+    weighed = (
+        SETTINGS.flow_weight * trace.terms["flow"] + SETTINGS.color_weight * trace.terms["color"]
+    )
     np.testing.assert_allclose(trace.energy, weighed, rtol=1e-5)
-    assert [(one.done, one.levels) for one in told] == [(1, 2), (2, 2)]
-    assert [one.energy for one in told] == trace.energy[[1, 3], 0].tolist()
-    assert (trace.push_norm > 0).all()
+    assert [(one.phase, one.done, one.levels) for one in steps] == [
+        ("sampling", 1, 2),
+        ("sampling", 2, 2),
+    ]
+    assert steps[0].picture().shape == (1, 128, 128, 3)
+    assert (trace.guidance_norm > 0).all()
 
 
 def test_a_seed_repeats_itself_and_another_does_not(first):
@@ -120,7 +137,7 @@ def test_the_prompt_counts(first):
 
 def test_a_ramp_of_zeros_is_sampling_without_guidance():
     silent = run(ramp=np.zeros(2))
-    np.testing.assert_array_equal(silent[1].push_norm, 0)
+    np.testing.assert_array_equal(silent[1].guidance_norm, 0)
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (640, 480), (512, 512), (100, 1000), (4000, 3000)])
@@ -141,11 +158,11 @@ def test_a_latent_is_kept_where_no_pixel_of_it_may_change():
         photo(),
         flow,
         region,
-        editing.flow_network("raft-small"),
+        read.flow_network("raft-small"),
         SETTINGS,
         model(),
         NET,
-        NOTHING,
+        Replay(),
     )
     keep = np.asarray(problem.edit.keep)[0, ..., 0]
     rows, columns = (np.nonzero(region)[i] * n // m for i, n, m in ((0, 16, H), (1, 16, W)))
@@ -173,10 +190,16 @@ def test_pasting_blends_from_the_rim_of_the_region_inwards():
 def test_an_inverted_photo_is_its_own_start_and_surroundings():
     """Without guidance, where nothing is edited, the trajectory leads back to the photo."""
     settings = dataclasses.replace(SETTINGS, source="inverted", recursions=1, finish="decoded")
-    told = []
-    edited, _ = run(settings, report=told.append, ramp=np.zeros(2))
-    assert [(one.done, one.levels) for one in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    assert np.isnan([one.energy for one in told]).tolist() == [True, True, False, False]
+    steps = []
+    edited, _ = run(settings, callback=steps.append, ramp=np.zeros(2))
+    assert [(one.phase, one.level) for one in steps] == [
+        ("inversion", 1),
+        ("inversion", 0),
+        ("sampling", 0),
+        ("sampling", 1),
+    ]
+    assert [one.info is None for one in steps] == [True, True, False, False]
+    assert steps[0].picture().shape == (1, 128, 128, 3)
     other, _ = run(settings, seed=1, ramp=np.zeros(2))
     np.testing.assert_array_equal(edited, other)  # nothing was drawn
 
@@ -187,34 +210,36 @@ def test_what_is_given_is_taken():
     def normal(*shape):
         return rng.standard_normal(shape, np.float32)
 
-    given = Given(
+    replay = Replay(
         start=normal(16, 16, 4),
         trajectory=normal(2, 16, 16, 4),
         keep=rng.random((16, 16, 4)) < 0.5,
         recording=normal(4, 3, 1, 16, 16, 4),
     )
     settings = dataclasses.replace(SETTINGS, finish="decoded", clip_over="batch")
-    edited, _ = run(settings, given=given)
-    np.testing.assert_array_equal(run(settings, seed=5, given=given)[0], edited)
-    for name in given._fields:
-        value = getattr(given, name)
+    edited, _ = run(settings, replay=replay)
+    np.testing.assert_array_equal(run(settings, seed=5, replay=replay)[0], edited)
+    for name in replay._fields:
+        value = getattr(replay, name)
         if value is not None:
             changed = ~value if value.dtype == bool else -value
-            assert (run(settings, given=given._replace(**{name: changed}))[0] != edited).any(), name
+            assert (run(settings, replay=replay._replace(**{name: changed}))[0] != edited).any(), (
+                name
+            )
 
 
 def test_null_text_embeddings_are_taken_level_by_level(first):
     empty = np.asarray(inputs.prompt_of("", 1, 1.0, model(), NET).unconditional)
-    same = Given(unconditional=np.repeat(empty, 2, axis=0))
-    np.testing.assert_allclose(run(given=same)[0].astype(int), first[0], atol=1)
+    same = Replay(unconditional=np.repeat(empty, 2, axis=0))
+    np.testing.assert_allclose(run(replay=same)[0].astype(int), first[0], atol=1)
     one = same.unconditional.copy()
     one[1] = 0
-    assert (run(given=Given(unconditional=one))[0] != first[0]).any()
+    assert (run(replay=Replay(unconditional=one))[0] != first[0]).any()
 
 
 @pytest.mark.parametrize("name", ["start", "trajectory", "unconditional", "keep"])
 def test_what_is_given_must_fit(name):
-    given = Given(
+    replay = Replay(
         **{
             name: np.zeros(
                 (3, 3, 3, 3) if name == "trajectory" else (3, 3, 3),
@@ -222,31 +247,33 @@ def test_what_is_given_must_fit(name):
             )
         }
     )
-    with pytest.raises(ValueError, match=rf"^given: {name} of shape [^\n]*; expected [^\n]*$"):
-        run(given=given)
+    with pytest.raises(ValueError, match=rf"^replay: {name} of shape [^\n]*; expected [^\n]*$"):
+        run(replay=replay)
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 1), (4, 2, 1), (4, 3, 2)])
 def test_recorded_noise_must_last_and_fit(shape):
-    given = Given(recording=np.zeros((*shape, 16, 16, 4), np.float32))
-    line = r"^given: recording of shape [^\n]*; expected \(4, 3, 1, 16, 16, 4\), or more [^\n]*$"
+    replay = Replay(recording=np.zeros((*shape, 16, 16, 4), np.float32))
+    line = r"^replay: recording of shape [^\n]*; expected \(4, 3, 1, 16, 16, 4\), or more [^\n]*$"
     with pytest.raises(ValueError, match=line):
-        run(given=given)
+        run(replay=replay)
 
 
 def test_levels_that_are_not_guided_run_once():
     settings = dataclasses.replace(SETTINGS, steps=4, guided_from=0.25, guided_until=0.75)
     _, trace = run(settings)
     np.testing.assert_array_equal(trace.level, [0, 1, 1, 2, 2, 3])
-    np.testing.assert_array_equal(trace.push_norm[:, 0] > 0, [False, True, True, True, True, False])
+    np.testing.assert_array_equal(
+        trace.guidance_norm[:, 0] > 0, [False, True, True, True, True, False]
+    )
 
 
 def test_a_warm_start_leaves_levels_out():
-    told = []
+    steps = []
     settings = dataclasses.replace(SETTINGS, steps=4, warm_start=0.5)
-    edited, trace = run(settings, report=told.append)
+    edited, trace = run(settings, callback=steps.append)
     np.testing.assert_array_equal(trace.level, [2, 2, 3, 3])
-    assert [(one.done, one.levels) for one in told] == [(1, 2), (2, 2)]
+    assert [(one.level, one.done, one.levels) for one in steps] == [(2, 1, 2), (3, 2, 2)]
     assert (run(settings, seed=1)[0] != edited).any()
 
 
@@ -256,14 +283,14 @@ def test_a_warm_start_leaves_levels_out():
 def test_however_few_the_levels_one_is_guided(shares):
     _, trace = run(dataclasses.replace(SETTINGS, **shares))
     np.testing.assert_array_equal(trace.level[-2:], [1, 1])
-    assert (trace.push_norm[-2:] > 0).all()
+    assert (trace.guidance_norm[-2:] > 0).all()
 
 
 def test_a_given_start_excludes_a_warm_one():
-    given = Given(start=np.zeros((16, 16, 4), np.float32))
+    replay = Replay(start=np.zeros((16, 16, 4), np.float32))
     settings = dataclasses.replace(SETTINGS, warm_start=0.5)
-    with pytest.raises(ValueError, match=r"^given: a start besides warm_start=0\.5; expected one"):
-        run(settings, given=given)
+    with pytest.raises(ValueError, match=r"^replay: a start besides warm_start=0\.5; expected one"):
+        run(settings, replay=replay)
 
 
 def test_cheaper_gradients_push_elsewhere_from_the_same_energy(first):

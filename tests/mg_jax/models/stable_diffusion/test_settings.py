@@ -1,11 +1,11 @@
-"""Settings: the paper's defaults, every range kept."""
+"""StableDiffusionSettings: the paper's defaults, every range kept."""
 
 import dataclasses
 import math
 
 import pytest
 
-from mg_jax.models.stable_diffusion.settings import Settings, fast, reference
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings, fast, reference
 
 OUT_OF_RANGE = {
     "size": [0, 64, 500, 2112],
@@ -37,16 +37,16 @@ OUT_OF_RANGE = {
 )
 def test_a_value_out_of_range_is_named(name, value):
     with pytest.raises(ValueError, match=rf"^{name}: '?{value}'?; expected [^\n]*$"):
-        Settings(**{name: value})
+        StableDiffusionSettings(**{name: value})
 
 
 def test_every_setting_but_switches_has_a_range():
-    names = {f.name for f in dataclasses.fields(Settings) if f.type is not bool}
+    names = {f.name for f in dataclasses.fields(StableDiffusionSettings) if f.type is not bool}
     assert names == set(OUT_OF_RANGE)
 
 
 def test_the_defaults_are_the_papers():
-    settings = Settings()
+    settings = StableDiffusionSettings()
     assert (settings.size, settings.steps, settings.recursions) == (512, 500, 10)
     assert (settings.guidance_weight, settings.color_weight, settings.flow_weight) == (300, 100, 3)
     assert (settings.clip, settings.cfg_scale, settings.dtype) == (200, 7.5, "float32")
@@ -55,7 +55,7 @@ def test_the_defaults_are_the_papers():
 
 
 def test_the_reference_differs_in_named_settings_only():
-    ours, theirs = dataclasses.asdict(Settings()), dataclasses.asdict(reference())
+    ours, theirs = dataclasses.asdict(StableDiffusionSettings()), dataclasses.asdict(reference())
     assert {name: theirs[name] for name in ours if ours[name] != theirs[name]} == {
         "source": "noised",
         "inversion_iterations": 1,
@@ -68,11 +68,11 @@ def test_the_reference_differs_in_named_settings_only():
 @pytest.mark.parametrize("name", ["warm_start", "guided_from"])
 def test_some_levels_are_guided(name):
     with pytest.raises(ValueError, match=r"^guided_until: 0.5; expected more than warm_start and"):
-        Settings(guided_until=0.5, **{name: 0.5})
+        StableDiffusionSettings(guided_until=0.5, **{name: 0.5})
 
 
 def test_the_fast_settings_are_a_tenth_of_the_levels():
-    settings, paper = fast(), Settings()
+    settings, paper = fast(), StableDiffusionSettings()
     assert paper.steps == 10 * settings.steps
     gradients = settings.steps * settings.guided_until * settings.recursions
     assert gradients / settings.gradient_every == 80

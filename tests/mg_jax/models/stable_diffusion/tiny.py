@@ -11,7 +11,7 @@ from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+from mg_jax.types import Edit, Params, Problem, Strengths, Target
 
 ONE = jnp.ones(1)
 
@@ -35,7 +35,7 @@ def target(raft, picture, flow_unit):
     )
 
 
-def guided(dtype, remat, repetitions):
+def guided(dtype, remat, recursions):
     """The kernel with networks that compute in dtype."""
     net = networks.build(TINY, dtype, remat)
     return kernel.build(
@@ -44,7 +44,7 @@ def guided(dtype, remat, repetitions):
         guiding.energy(weights.load("raft-small", dtype=dtype), False),
         kernel.noised_source,
         noise.gaussian,
-        repetitions=repetitions,
+        recursions=recursions,
     )
 
 
@@ -62,6 +62,6 @@ def problem(params, source, target, clip):
     return Problem(
         params,
         Edit(source, everywhere == 0, everywhere, target),
-        Knobs(300 * ONE, clip * ONE),
+        Strengths(300 * ONE, clip * ONE),
         Prompt(text[0], text[1], 7.5 * ONE),
     )

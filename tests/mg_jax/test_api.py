@@ -3,8 +3,11 @@
 import dataclasses
 import functools
 import io
+import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -12,7 +15,10 @@ from scipy import ndimage
 
 import mg_jax
 from flows import masks, motions, nearest
-from mg_jax import editing, images, metrics
+from flows.geometry import warp
+from mg_jax import api, images, metrics, networks
+from mg_jax.interfaces import Edited
+from mg_jax.models.patch import coarse_to_fine
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 128, 192
@@ -35,9 +41,9 @@ def flow(words="translate dx=32 dy=0"):
 
 @pytest.fixture(scope="module")
 def first():
-    """The edit, and what it reported."""
-    told = []
-    return mg_jax.edit(photo(), flow(), seed=0, settings=SETTINGS, report=told.append), told
+    """The edit, and its steps."""
+    steps = []
+    return mg_jax.edit(photo(), flow(), seed=0, settings=SETTINGS, callback=steps.append), steps
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +80,7 @@ def test_the_edit_moves_the_object(first):
 
 def test_its_metrics_are_the_rulers(first):
     result, _ = first
-    judged = metrics.judgeable(editing.flow_network("raft-small"), photo(), flow())
+    judged = metrics.judgeable(networks.flow_network("raft-small"), photo(), flow())
     again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate, judged)
     assert {name: result.metrics[name] for name in again} == again
     assert result.metrics["samples"] == [again]
@@ -96,8 +102,7 @@ def test_outside_the_region_every_pixel_is_the_photos(first, other, batch):
 def test_a_seed_means_one_result(first):
     again = mg_jax.edit(photo(), flow(), seed=0, settings=SETTINGS)
     np.testing.assert_array_equal(again.image, first[0].image)
-    for one, two in zip(again.trace, first[0].trace, strict=True):
-        np.testing.assert_array_equal(one, two)
+    assert dataclasses.replace(again, metrics={}) == dataclasses.replace(first[0], metrics={})
 
 
 def test_one_compilation_serves_every_edit_of_a_shape(other):
@@ -107,33 +112,96 @@ def test_one_compilation_serves_every_edit_of_a_shape(other):
 def test_samples_are_what_the_next_seeds_make(other, batch):
     assert batch.images.shape == (SAMPLES, *photo().shape)
     np.testing.assert_array_equal(batch.image, batch.images[0])
-    assert (batch.trace.color[:, 0] != batch.trace.color[:, 1]).any()
+    assert (batch.history.terms["color"][:, 0] != batch.history.terms["color"][:, 1]).any()
     # Rounding differs with the batch, and a near tie may take another patch.
     differs = (batch.images[1] != other.image).any(axis=-1)
     assert differs.mean() < 0.02
-    np.testing.assert_allclose(batch.trace.color[:, 1], other.trace.color[:, 0], rtol=1e-2)
+    np.testing.assert_allclose(
+        batch.history.terms["color"][:, 1], other.history.terms["color"][:, 0], rtol=1e-2
+    )
     assert len(batch.metrics["samples"]) == SAMPLES
 
 
-def test_progress_is_told_level_by_level(first):
-    _, told = first
-    assert [(p.done, p.levels) for p in told] == [(i + 1, LEVELS) for i in range(LEVELS)]
-    assert np.isfinite([(p.energy, p.flow_error) for p in told]).all()
+def test_a_callback_sees_every_level(first):
+    _, steps = first
+    assert [(p.phase, p.level, p.done, p.levels) for p in steps] == [
+        ("sampling", i, i + 1, LEVELS) for i in range(LEVELS)
+    ]
+    assert [int(p.state.steps) for p in steps] == [1, 2, 3, 4]
+    shown = steps[-1].picture()
+    assert (shown.dtype, shown.shape[0], shown.shape[3]) == (np.uint8, 1, 3)
 
 
-def test_the_trace_has_a_row_an_evaluation(first, batch):
+def test_what_a_callback_raises_stops_the_run():
+    seen = []
+
+    def stop(step):
+        seen.append(step.level)
+        if step.level == 1:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        mg_jax.edit(photo(), flow(), settings=SETTINGS, callback=stop)
+    assert seen == [0, 1]
+
+
+def test_the_history_has_a_row_an_evaluation(first, batch):
     for result, samples in ((first[0], 1), (batch, SAMPLES)):
-        trace = result.trace
-        assert trace.stage.tolist() == [0] * LEVELS
-        assert trace.level.tolist() == [0, 1, 2, 3]
-        assert trace.repetition.tolist() == [0] * LEVELS
-        for field in (trace.energy, trace.flow, trace.color, trace.push_norm):
+        history = result.history
+        assert history.level.tolist() == [0, 1, 2, 3]
+        assert history.recursion.tolist() == [0] * LEVELS
+        terms = history.terms
+        assert list(terms) == ["flow", "color"]
+        for field in (history.energy, terms["flow"], terms["color"], history.guidance_norm):
             assert field.shape == (LEVELS, samples)
             assert np.isfinite(field).all()
-    weighed = SETTINGS.flow_weight * first[0].trace.flow + SETTINGS.color_weight * (
-        first[0].trace.color
+    terms = first[0].history.terms
+    weighed = SETTINGS.flow_weight * terms["flow"] + SETTINGS.color_weight * terms["color"]
+    np.testing.assert_allclose(first[0].history.energy, weighed, rtol=1e-4)
+
+
+def squares(_params, target, image, level):
+    """An energy that is not the paper's: it reads the level, and names its terms."""
+    back = jax.vmap(warp)(image, target.flow)
+    asked = jnp.mean(jnp.square(back - target.source), axis=(1, 2, 3))
+    dark = jnp.mean(1 + image, axis=(1, 2, 3)) * level.alpha
+    return 300 * asked + dark, {"asked": asked, "light": {"dark": dark}}
+
+
+def test_an_energy_of_ones_own_guides_and_its_terms_are_recorded(first):
+    result = mg_jax.edit(photo(), flow(), settings=SETTINGS, energy=squares)
+    terms = result.history.terms
+    guided = result.history.guidance_norm[:, 0] > 0
+    assert guided.tolist() == [True, True, True, False]
+    np.testing.assert_allclose(
+        result.history.energy[guided],
+        (300 * terms["asked"] + terms["light.dark"])[guided],
+        rtol=1e-4,
     )
-    np.testing.assert_allclose(first[0].trace.energy, weighed, rtol=1e-4)
+    assert (result.image != first[0].image).any()
+    still = metrics.measure(
+        photo(), photo(), flow(), result.region, np.zeros_like(flow()), masks.moving(flow())
+    )
+    assert result.metrics["color_l1_moved"] < 0.5 * still["color_l1_moved"]
+
+
+def test_a_result_is_saved_and_loaded(first, batch, tmp_path):
+    for result in (batch, first[0]):  # the second has fewer samples
+        result.save(tmp_path / "out")
+        back = mg_jax.Result.load(tmp_path / "out")
+        assert back == result
+        assert back != dataclasses.replace(result, seed=5)
+        assert back != dataclasses.replace(result, flow=result.flow + 1)
+    (tmp_path / "out" / "metrics.json").unlink()
+    with pytest.raises(ValueError, match=r"out: has no metrics\.json; expected [^\n]*$"):
+        mg_jax.Result.load(tmp_path / "out")
+
+
+def test_a_result_says_in_one_line_what_it_is(first, batch):
+    assert re.fullmatch(rf"Result\({W}x{H}, 1 sample, patch, seed 0: .* px .*\)", repr(first[0]))
+    assert "2 samples" in repr(batch)
+    assert first[0].settings == dataclasses.asdict(SETTINGS)
+    assert first[0].latents.shape[0] == 1
 
 
 def test_the_overview_shows_source_flow_result_and_flow_found(first):
@@ -181,14 +249,14 @@ def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place; return what the sampler was asked."""
     seen = {}
 
-    def run(image, motion, region, raft, keys, settings, ramp, report):  # noqa: ARG001
+    def edit(image, motion, region, _raft, keys, _settings, ramp, _energy):
         seen.update(motion=motion, region=region, ramp=ramp)
-        nothing = np.zeros((LEVELS, keys.size))
-        rows = np.zeros(LEVELS, int)
-        trace = editing.Trace(rows, rows, rows, nothing, nothing, nothing, nothing)
-        return np.stack([image] * keys.size), trace
+        yield from ()
+        return Edited(
+            np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
+        )
 
-    monkeypatch.setattr(editing.coarse_to_fine, "run", run)
+    monkeypatch.setattr(coarse_to_fine, "edit", edit)
     return seen
 
 
@@ -237,7 +305,7 @@ def test_the_preview_is_a_model_that_runs_no_levels(monkeypatch):
         np.testing.assert_array_equal(image, mg_jax.preview(photo(), flow()))
     assert result.metrics["model"] == "preview"
     assert result.metrics["kept_l1"] == 0
-    assert result.trace.energy.shape == (0, 2)
+    assert result.history.energy.shape == (0, 2)
     assert len(result.metrics["samples"]) == 2
 
 
@@ -288,8 +356,12 @@ REFUSED = [
     ),
     ("settings", {"model": "external"}, "expected StableDiffusionSettings"),
     ("settings", {"settings": mg_jax.StableDiffusionSettings()}, "expected PatchSettings"),
-    ("given", {"given": mg_jax.Given(start=np.zeros((1, 1, 4), np.float32))}, "patch model"),
-    ("prompt", {"prompt": "a cup"}, "reads no text"),
+    (
+        "replay",
+        {"replay": mg_jax.Replay(start=np.zeros((1, 1, 4), np.float32))},
+        "model patch reads",
+    ),
+    ("prompt", {"prompt": "a cup"}, "model patch reads none"),
     ("seed", {"seed": -1}, "-1"),
     ("seed", {"seed": 2**32}, "4294967296"),
     ("samples", {"samples": 0}, "0; expected 1 to"),
@@ -302,7 +374,11 @@ REFUSED = [
     ("order", {"order": np.zeros((W, H), int)}, "shape"),
     ("order", {"order": np.full((H, W), -1)}, "-1"),
     ("settings", {"model": "preview"}, "reads none"),
-    ("prompt", {"model": "preview", "settings": None, "prompt": "a cup"}, "preview model reads no"),
+    (
+        "prompt",
+        {"model": "preview", "settings": None, "prompt": "a cup"},
+        "preview reads none",
+    ),
     ("raft-tiny", {"flow_model": "raft-tiny"}, "no such weights"),
     ("ramp", {"ramp": np.ones(LEVELS + 1)}, "shape"),
     ("ramp", {"ramp": np.ones(LEVELS, int)}, "int64"),
@@ -314,15 +390,15 @@ REFUSED = [
 def test_a_bad_argument_is_refused_in_one_line(name, bad, reason):
     request = {"image": photo(), "flow": flow(), "settings": SETTINGS} | bad
     with pytest.raises(ValueError, match=rf"^{name}: [^\n]*{reason}[^\n]*$") as caught:
-        editing.check(**request)
+        api.request(**request)
     assert "expected" in str(caught.value) or name == "seed"
 
 
 def test_a_good_request_passes():
-    editing.check(photo(), flow(), samples=3, settings=SETTINGS, ramp=np.ones(LEVELS))
+    api.request(photo(), flow(), samples=3, settings=SETTINGS, ramp=np.ones(LEVELS))
     keep = KEPT.copy()
     keep[:, 50:] = False
-    editing.check(photo(), flow().astype(np.float64), keep_mask=keep)
+    api.request(photo(), flow().astype(np.float64), keep_mask=keep)
 
 
 def test_edit_refuses_what_check_refuses(monkeypatch):
@@ -333,4 +409,4 @@ def test_edit_refuses_what_check_refuses(monkeypatch):
 
 
 def test_a_network_is_read_once():
-    assert editing.flow_network("raft-small") is editing.flow_network("raft-small")
+    assert networks.flow_network("raft-small") is networks.flow_network("raft-small")

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from flows import geometry
-from mg_jax import energies, kernel, noise, prompting, sampling, schedule
-from mg_jax.types import Edit, Knobs, Params, Problem, Target
+from mg_jax import energies, kernel, noise, prompting, sample, schedule
+from mg_jax.sample import Phase
+from mg_jax.types import Edit, Params, Problem, Strengths, Target
 
 from . import reference_numpy as reference
 
@@ -85,7 +86,7 @@ def problem_of(cases):
     return Problem(
         params=Params(denoiser, stack("colors"), stack("see")),
         edit=Edit(source, keep, jnp.ones(keep.shape, float), target),
-        knobs=Knobs(stack("guidance_weight"), stack("clip")),
+        strengths=Strengths(stack("guidance_weight"), stack("clip")),
         prompt=prompting.Prompt(stack("empty"), stack("prompt"), stack("cfg_scale")),
     )
 
@@ -94,8 +95,8 @@ def starts(cases):
     return kernel.init(batched([case.start for case in cases]))
 
 
-def build(source_at=kernel.noised_source, draw=noise.gaussian, repetitions=REPETITIONS):
-    return kernel.build(guided, decode, energies.motion(flow_of), source_at, draw, repetitions)
+def build(source_at=kernel.noised_source, draw=noise.gaussian, recursions=REPETITIONS):
+    return kernel.build(guided, decode, energies.motion(flow_of), source_at, draw, recursions)
 
 
 # Parity.
@@ -131,7 +132,7 @@ def errors(stored):
     """Largest relative error of each compared quantity of a run of the two samples."""
     cases, expected = transcribed(stored)
     source_at = kernel.stored_source if stored else kernel.noised_source
-    final, info = jax.jit(partial(sampling.run, build(source_at, noise.replay)))(
+    final, info = jax.jit(partial(sample.scan, build(source_at, noise.replay)))(
         jnp.asarray(tapes(stored)[1], float),
         starts(cases),
         schedule.ddim(LEVELS, RAMP),
@@ -147,14 +148,14 @@ def errors(stored):
 
 
 def measured(info):
-    return np.stack([info.energy, *info.terms, info.push_norm])
+    return np.stack([info.energy, *info.terms, info.guidance_norm])
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["fresh", "stored"])
 def test_a_run_equals_the_transcription_of_the_reference(stored):
     for case, record in zip(*transcribed(stored), strict=True):
         clipped = np.mean(record.norm > case.clip)
-        assert 0.05 < clipped < 0.95  # clipping acts at some repetitions, not at others
+        assert 0.05 < clipped < 0.95  # clipping acts at some recursions, not at others
         assert np.mean(record.flow[-5:]) < 0.7 * np.mean(record.flow[0])  # guidance guides
     with jax.enable_x64(True):
         found = errors(stored)
@@ -184,7 +185,7 @@ traces = []
 @jax.jit
 def run(keys, state, levels, problem):
     traces.append(levels.t.shape)
-    return sampling.run(build(repetitions=2), keys, state, levels, problem)
+    return sample.scan(build(recursions=2), keys, state, levels, problem)
 
 
 def edit(*seeds):
@@ -239,7 +240,7 @@ def test_a_run_that_is_stopped_and_continued_equals_the_whole_run():
     np.testing.assert_array_equal(joined, measured(info))
 
 
-def test_a_run_reports_every_level_and_repetition():
+def test_a_run_reports_every_level_and_recursion():
     state, problem = edit(3, 4)
     _, info = run(KEYS, state, SHORT, problem)
     assert measured(info).shape == (4, 6, 2, 2)
@@ -257,9 +258,9 @@ def test_a_run_reports_every_level_and_repetition():
 def test_without_guidance_weight_a_run_is_plain_ddim():
     state, problem = edit(3, 4)
     everywhere = problem.edit._replace(keep=jnp.zeros_like(problem.edit.keep))
-    problem = problem._replace(knobs=Knobs(jnp.zeros(2), jnp.ones(2)), edit=everywhere)
-    final, info = jax.jit(partial(sampling.run, build(repetitions=1)))(KEYS, state, SHORT, problem)
-    np.testing.assert_array_equal(info.push_norm, 0)
+    problem = problem._replace(strengths=Strengths(jnp.zeros(2), jnp.ones(2)), edit=everywhere)
+    final, info = jax.jit(partial(sample.scan, build(recursions=1)))(KEYS, state, SHORT, problem)
+    np.testing.assert_array_equal(info.guidance_norm, 0)
     for i, seed in enumerate((3, 4)):
         case = reference.random_case(seed)
         z = case.start
@@ -271,8 +272,8 @@ def test_without_guidance_weight_a_run_is_plain_ddim():
         np.testing.assert_allclose(final.z[i], z, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("repetitions", [1, 3])
-def test_the_denoiser_of_one_known_image_ends_in_that_image(repetitions):
+@pytest.mark.parametrize("recursions", [1, 3])
+def test_the_denoiser_of_one_known_image_ends_in_that_image(recursions):
     def know(known, z, level, _prompt):
         return (z - jnp.sqrt(level.alpha) * known) / jnp.sqrt(1.0 - level.alpha)
 
@@ -282,10 +283,10 @@ def test_the_denoiser_of_one_known_image_ends_in_that_image(repetitions):
         params=problem.params._replace(denoiser=known), edit=problem.edit._replace(source=known)
     )
     unguided = kernel.build(
-        know, decode, energies.nothing, kernel.noised_source, noise.gaussian, repetitions
+        know, decode, energies.nothing, kernel.noised_source, noise.gaussian, recursions
     )
     levels = schedule.even(8, start=900)
-    final, info = jax.jit(partial(sampling.run, unguided))(KEYS, state, levels, problem)
+    final, info = jax.jit(partial(sample.scan, unguided))(KEYS, state, levels, problem)
     np.testing.assert_allclose(final.z, known, rtol=0, atol=1e-6)
     np.testing.assert_allclose(info.clean, jnp.broadcast_to(known, info.clean.shape), atol=2e-5)
     np.testing.assert_array_equal(measured(info), 0)
@@ -300,7 +301,74 @@ def test_a_result_is_told_once_the_next_has_been_asked_for(count):
             asked.append(i)
             yield i
 
-    for told, result in enumerate(sampling.behind(results())):
+    for told, result in enumerate(sample.one_late(results())):
         assert result == told
         assert asked == list(range(min(told + 2, count)))
     assert asked == list(range(count))
+
+
+# The loop.
+
+
+def counting(calls, levels=(0, 1, 2), start=0):
+    """A phase that adds 1 a level."""
+
+    def step(level, state):
+        calls.append(level)
+        return state + 1, None
+
+    return Phase("counting", levels, start, step, lambda state, _info: np.full((1, 1, 1, 3), state))
+
+
+def twice(calls):
+    first = yield counting(calls, range(3))
+    second = yield counting(calls, range(5)[::-1], 10 * first)
+    return first, second
+
+
+def test_phases_follow_each_other_and_each_is_sent_the_last_ones_state():
+    calls, seen = [], []
+    assert sample.run(twice(calls), seen.append) == (3, 35)
+    assert calls == [0, 1, 2, 4, 3, 2, 1, 0]
+    assert [(one.level, one.done, one.levels) for one in seen[:3]] == [
+        (0, 1, 3),
+        (1, 2, 3),
+        (2, 3, 3),
+    ]
+    assert [(one.level, one.done, one.levels) for one in seen[3:5]] == [(4, 1, 5), (3, 2, 5)]
+    assert [one.state for one in seen] == [1, 2, 3, 31, 32, 33, 34, 35]
+    assert [int(one.picture()[0, 0, 0, 0]) for one in seen] == [one.state for one in seen]
+
+
+def test_a_step_is_seen_once_the_next_has_been_started():
+    calls = []
+    walk = sample.steps(twice(calls))
+    next(walk)
+    assert calls == [0, 1]
+    walk.close()
+    assert calls == [0, 1]
+
+
+def test_a_run_that_is_stopped_leaves_nothing_open():
+    closed = []
+
+    def phases():
+        try:
+            yield counting([])
+        finally:
+            closed.append(True)
+
+    def stop(_step):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        sample.run(phases(), stop)
+    assert closed == [True]
+
+
+def test_a_model_without_levels_returns_what_it_has():
+    def phases():
+        yield from ()
+        return 7
+
+    assert sample.run(phases(), lambda _: None) == 7

@@ -1,4 +1,4 @@
-"""What a run with Stable Diffusion may be given, and whether it fits."""
+"""What a run with Stable Diffusion may repeat of another, and whether it fits."""
 
 from typing import NamedTuple
 
@@ -7,11 +7,11 @@ from jaxtyping import Bool, Float32
 
 from mg_jax import noise
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
-from mg_jax.models.stable_diffusion.settings import Settings
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
 
-class Given(NamedTuple):
-    """What a run may be given, that it finds or draws otherwise; at the size worked at."""
+class Replay(NamedTuple):
+    """What is repeated of another run, that this one would find or draw; at the size worked at."""
 
     start: Float32[np.ndarray, "h w c"] | None = None  # the latent that sampling starts from
     trajectory: Float32[np.ndarray, "levels h w c"] | None = None  # the source's, noisiest first
@@ -20,28 +20,25 @@ class Given(NamedTuple):
     recording: Float32[np.ndarray, "steps draws b h w c"] | None = None  # all noise, to replay
 
 
-NOTHING = Given()
-
-
 def check(
-    given: Given,
+    replay: Replay,
     shape: tuple[int, int],
     samples: int,
     evaluations: int,
-    settings: Settings,
+    settings: StableDiffusionSettings,
     model: StableDiffusion,
 ) -> None:
     """Refuse what does not fit the run: `evaluations` of its levels, pictures of `shape`.
 
     Raises:
-        ValueError: an array of another shape, or a start besides a warm one; it begins "given: ".
+        ValueError: an array of another shape, or a start besides a warm one; it begins "replay: ".
     """
     factor = model.config.vae.factor
     grid = (shape[0] // factor, shape[1] // factor)
     levels, latent = settings.steps, (*grid, model.config.vae.latent)
-    if given.start is not None and settings.warm_start:
+    if replay.start is not None and settings.warm_start:
         raise ValueError(
-            f"given: a start besides warm_start={settings.warm_start:g}; expected one of them"
+            f"replay: a start besides warm_start={settings.warm_start:g}; expected one of them"
         )
     text = (model.config.text.length, model.config.text.width)
     expected: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -51,15 +48,15 @@ def check(
         "keep": ((*grid, 1), latent),
     }
     for name, shapes in expected.items():
-        array = getattr(given, name)
+        array = getattr(replay, name)
         if array is not None and array.shape not in shapes:
-            raise ValueError(f"given: {name} of shape {array.shape}; expected {shapes[0]}")
+            raise ValueError(f"replay: {name} of shape {array.shape}; expected {shapes[0]}")
     expected_noise = (evaluations, len(noise.Draw), samples, *latent)
-    if given.recording is not None and (
-        given.recording.shape[1:] != expected_noise[1:] or len(given.recording) < evaluations
+    if replay.recording is not None and (
+        replay.recording.shape[1:] != expected_noise[1:] or len(replay.recording) < evaluations
     ):
         raise ValueError(
-            f"given: recording of shape {given.recording.shape}; expected {expected_noise},"
+            f"replay: recording of shape {replay.recording.shape}; expected {expected_noise},"
             " or more of its steps"
         )
 

@@ -1,0 +1,79 @@
+"""What every evaluation of a run did: energies, their terms and the guidance, as arrays."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int
+
+from flows import files
+from mg_jax.sample import Step
+
+_TERMS = "terms."
+
+
+class History(NamedTuple):
+    """A row for each evaluation, in the order of the run; `b` samples."""
+
+    level: Int[np.ndarray, " n"]  # position in the schedule
+    recursion: Int[np.ndarray, " n"]
+    energy: Float[np.ndarray, "n b"]
+    guidance_norm: Float[np.ndarray, "n b"]  # before clipping
+    terms: dict[str, Float[np.ndarray, "n b"]]  # as the energy names them; NaN where it had none
+
+
+def of_step(step: Step) -> History | None:
+    """Rows of a level; none where nothing guides."""
+    if step.info is None:
+        return None
+    energy = np.asarray(step.info.energy)[0]  # of the one level of its `scan`
+    terms = {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(values)[0]
+        for path, values in jax.tree_util.tree_leaves_with_path(step.info.terms)
+    }
+    return History(
+        np.full(len(energy), step.level),
+        np.arange(len(energy)),
+        energy,
+        np.asarray(step.info.guidance_norm)[0],
+        terms,
+    )
+
+
+def joined(parts: Sequence[History], samples: int) -> History:
+    """Histories of parts of a run, in its order, as one; of no part an empty one."""
+    none, nothing = np.zeros(0, np.int64), np.zeros((0, samples), np.float32)
+    parts = [History(none, none, nothing, nothing, {}), *parts]
+    names = dict.fromkeys(name for part in parts for name in part.terms)
+    terms = {
+        name: np.concatenate(
+            [part.terms.get(name, np.full_like(part.energy, np.nan)) for part in parts]
+        )
+        for name in names
+    }
+    level, recursion, energy, norm = (
+        np.concatenate(field) for field in list(zip(*parts, strict=True))[:4]
+    )
+    return History(level, recursion, energy, norm, terms)
+
+
+def write(path: Path, history: History) -> None:
+    """Write a history as .npz, whole or not at all; terms are named terms.NAME."""
+    columns = history._asdict()
+    terms = {_TERMS + name: values for name, values in columns.pop("terms").items()}
+    with files.atomic(path) as stream:
+        np.savez_compressed(stream, **columns, **terms)
+
+
+def read(path: Path) -> History:
+    """Read what `write` wrote."""
+    with np.load(path, allow_pickle=False) as stored:
+        columns = dict(stored)
+    terms = {
+        name.removeprefix(_TERMS): columns.pop(name)
+        for name in list(columns)
+        if name.startswith(_TERMS)
+    }
+    return History(**columns, terms=terms)

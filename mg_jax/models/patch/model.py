@@ -1,0 +1,38 @@
+"""The patch model as a `Model`."""
+
+from mg_jax import networks
+from mg_jax.interfaces import Edited, Request
+from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.settings import PatchSettings
+from mg_jax.sample import Phases
+
+
+class Patch:
+    """The photo's own patches as a diffusion prior; it needs no weights."""
+
+    name = "patch"
+    settings = PatchSettings()
+    reads = frozenset({"order", "settings", "energy"})
+
+    def check(self, request: Request) -> None:
+        """Read the flow network: nothing else can be wrong."""
+        networks.flow_network(request.flow_model)
+
+    def edit(self, request: Request) -> Phases[Edited]:
+        """One walk on the coarse grid; the fine one is matched in the end."""
+        assert isinstance(request.settings, PatchSettings)
+        motion = understood(request.image, request.flow, request.order)
+        region = motion.region if request.keep_mask is None else ~request.keep_mask
+        return (
+            yield from coarse_to_fine.edit(
+                request.image,
+                motion,
+                region,
+                networks.flow_network(request.flow_model),
+                request.keys,
+                request.settings,
+                request.ramp,
+                request.energy,
+            )
+        )

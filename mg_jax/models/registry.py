@@ -1,0 +1,33 @@
+"""Models by name: a new one is a line here."""
+
+from pathlib import Path
+
+from mg_jax.interfaces import Model
+from mg_jax.models.patch.model import Patch
+from mg_jax.models.patch.preview import Preview
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
+
+PATCH = "patch"
+PREVIEW = "preview"
+
+NAMED: dict[str, Model] = {PATCH: Patch(), PREVIEW: Preview()}
+
+
+def find(model: str | Path | StableDiffusion | Model) -> Model:
+    """The model of a name; of any other, Stable Diffusion's weights at that place or hub id.
+
+    Nothing is read yet. What is a model already is returned as it is.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if isinstance(model, str | Path):
+        return NAMED.get(str(model)) or GuidedStableDiffusion(str(model))
+    if isinstance(model, StableDiffusion):
+        return GuidedStableDiffusion("stable_diffusion", model)
+    if isinstance(model, Model):
+        return model
+    raise ValueError(
+        f"model: {type(model).__name__}; expected a name, a path, loaded weights or a Model"
+    )

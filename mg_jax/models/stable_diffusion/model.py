@@ -1,0 +1,64 @@
+"""Stable Diffusion as a `Model`: weights by name, path or already loaded."""
+
+import functools
+
+from flows import raft
+from flows.interfaces import FlowNetwork
+from mg_jax import networks
+from mg_jax.interfaces import Edited, Request
+from mg_jax.models.stable_diffusion import guided, loading
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
+from mg_jax.sample import Phases
+
+
+class GuidedStableDiffusion:
+    """Stable Diffusion 1.x or 2.x, guided as in the paper.
+
+    `name` is a diffusers folder, an original .safetensors or .ckpt, a folder by
+    `experiments.convert_weights`, or a hub id, read when it is needed; or, with `loaded` weights,
+    what it is called.
+    """
+
+    settings = StableDiffusionSettings()
+    reads = frozenset({"prompt", "replay", "settings", "energy"})
+
+    def __init__(self, name: str, loaded: StableDiffusion | None = None):
+        self.name = name
+        self._loaded = loaded
+
+    def check(self, request: Request) -> None:
+        """Read the weights and the flow network.
+
+        Raises:
+            ValueError: one of them cannot be read; it names the file.
+        """
+        self._flow_network(request)
+        self._weights(request)
+
+    def edit(self, request: Request) -> Phases[Edited]:
+        """Inversion and null-text optimisation as the settings say, then guided sampling."""
+        return (
+            yield from guided.edit(request, self._flow_network(request), self._weights(request))
+        )
+
+    def _flow_network(self, request: Request) -> FlowNetwork:
+        settings = guided.settings_of(request)
+        statistics: raft.Statistics = "batch" if settings.flow_statistics == "batch" else "running"
+        return networks.flow_network(request.flow_model, statistics, settings.dtype)
+
+    def _weights(self, request: Request) -> StableDiffusion:
+        return self._loaded or read(self.name, guided.settings_of(request).dtype)
+
+
+@functools.lru_cache(maxsize=1)
+def read(source: str, dtype: str) -> StableDiffusion:
+    """The weights of a name, parameters as `dtype`; the last ones are kept.
+
+    Raises:
+        ValueError: as `loading.load`, after "model: ".
+    """
+    try:
+        return loading.load(source, dtype=dtype)
+    except ValueError as error:
+        raise ValueError(f"model: {error}") from error

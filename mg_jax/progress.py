@@ -1,0 +1,17 @@
+"""A bar that shows where a run is."""
+
+import numpy as np
+from tqdm import tqdm
+
+from mg_jax.sample import Step
+
+
+def show(bar: "tqdm[None]", step: Step) -> None:
+    """Move a bar to a step; each phase begins anew. The energy is the first sample's last one."""
+    if step.done == 1:
+        bar.reset(step.levels)
+        bar.set_description_str(step.phase.replace("_", "-"))
+    if step.info is not None:
+        energy = np.asarray(step.info.energy)
+        bar.set_postfix(energy=f"{energy.reshape(-1, energy.shape[-1])[-1, 0]:.3g}", refresh=False)
+    bar.update()

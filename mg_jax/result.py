@@ -1,0 +1,145 @@
+"""What an edit came to: pictures, what is known of them, and how they were made."""
+
+import dataclasses
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from PIL import Image as Pillow
+
+from flows import draw, files
+from mg_jax import history, images, metrics
+from mg_jax.history import History
+
+# Files of a result's folder; metrics.json is written last, so that it means done.
+PICTURE, OVERVIEW, HISTORY = "edited.png", "overview.png", "history.npz"
+METRICS, ARRAYS, ABOUT = "metrics.json", "arrays.npz", "result.json"
+FILES = (PICTURE, OVERVIEW, HISTORY, METRICS, ARRAYS, ABOUT)
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An edit. Jupyter shows its picture; two are equal if all in them is."""
+
+    image: UInt8[np.ndarray, "h w 3"]  # of the first sample
+    images: UInt8[np.ndarray, "b h w 3"]  # of all samples
+    source: UInt8[np.ndarray, "h w 3"]
+    flow: Float32[np.ndarray, "h w 2"]  # asked for
+    region: Bool[np.ndarray, "h w"]  # where the picture might change
+    estimate: Float32[np.ndarray, "h w 2"]  # F(source, image)
+    latents: Float32[np.ndarray, "b lh lw c"]  # the last ones; of a model without, empty
+    history: History
+    metrics: dict[str, Any]
+    settings: dict[str, Any]  # the model's, by name
+    seed: int
+
+    def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
+        """Sheet of the source, the flow asked for, the result, and the flow that it has."""
+        largest = float(np.linalg.norm(self.flow, axis=-1).max())
+        asked, found = (
+            draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
+        )
+        return draw.sheet(
+            [
+                ("source and motion", draw.arrows(self.source, self.flow)),
+                ("flow asked for", asked),
+                ("edited", self.image),
+                (metrics.verdict(self.metrics), found),
+            ]
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write everything to a folder, made if missing: files whole or not at all.
+
+        An earlier result there is replaced, the pictures of its further samples among it.
+        """
+        out = Path(folder)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / METRICS).unlink(missing_ok=True)
+        for path in samples_in(out):
+            path.unlink()
+        images.write(out / PICTURE, self.image)
+        for i, image in enumerate(self.images[1:], 1):
+            images.write(out / f"edited_{i}.png", image)
+        images.write(out / OVERVIEW, self.overview())
+        history.write(out / HISTORY, self.history)
+        with files.atomic(out / ARRAYS) as stream:
+            np.savez_compressed(stream, **{name: getattr(self, name) for name in _STORED})
+        about = {"settings": self.settings, "seed": self.seed}
+        for name, content in ((ABOUT, about), (METRICS, self.metrics)):
+            with files.atomic(out / name) as stream:
+                stream.write((json.dumps(content, indent=2) + "\n").encode())
+
+    @staticmethod
+    def load(folder: Path | str) -> "Result":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the folder holds no whole result.
+        """
+        out = Path(folder)
+        missing = [name for name in FILES if name != OVERVIEW and not (out / name).is_file()]
+        if missing:
+            raise ValueError(f"{out}: has no {missing[0]}; expected a folder by Result.save")
+        further = sorted(samples_in(out), key=lambda path: int(path.stem.partition("_")[2]))
+        pictures = np.stack([images.read(path) for path in (out / PICTURE, *further)])
+        with np.load(out / ARRAYS, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        about = json.loads((out / ABOUT).read_text())
+        scores = json.loads((out / METRICS).read_text())
+        return Result(
+            image=pictures[0],
+            images=pictures,
+            history=history.read(out / HISTORY),
+            metrics=scores,
+            settings=about["settings"],
+            seed=about["seed"],
+            **arrays,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether everything is equal, arrays element by element, NaN to NaN."""
+        if not isinstance(other, Result):
+            return NotImplemented
+        return all(
+            _same(getattr(self, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """One line: sizes, model, seed, and how the motion was met."""
+        samples, height, width, _ = self.images.shape
+        return (
+            f"Result({width}x{height}, {samples} sample{'s' * (samples > 1)},"
+            f" {self.metrics.get('model')}, seed {self.seed}: {metrics.verdict(self.metrics)})"
+        )
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        Pillow.fromarray(self.image).save(stream, "png")
+        return stream.getvalue()
+
+
+_STORED = ("source", "flow", "region", "estimate", "latents")
+
+
+def samples_in(out: Path) -> list[Path]:
+    """Pictures of further samples that a folder holds."""
+    return [path for path in out.glob("*.png") if re.fullmatch(r"edited_\d+", path.stem)]
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, History):
+        return _same(one._asdict(), other._asdict())
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return bool(one == other)
