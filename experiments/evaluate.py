@@ -3,7 +3,7 @@ r"""Edit a folder of cases by several methods, and score all with one ruler.
     python -m experiments.fetch_weights --name=raft-sintel
     python -m experiments.evaluate --cases=cases --out=out/evaluation
     python -m experiments.evaluate --cases=cases --out=out/ablations \
-        --methods=patch,no_flow_loss,no_color_loss,no_occlusion_mask,no_fine_stage,no_guidance
+        --methods=patch,no_flow_loss,no_color_loss,no_occlusion_mask,no_recursion,no_guidance
     python -m experiments.evaluate --cases=cases --out=out/sd --methods=nothing \
         --model=weights/sd14 --presets=paper,fast --clip=weights/clip-vit-large-patch14
 

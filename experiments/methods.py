@@ -3,10 +3,10 @@
 ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
            repaint, pixels: `mg_jax.baselines`
-ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_fine_stage, no_edit_mask:
-           patch with one ingredient less
-variants   recursion (each level twice), shared_gradients (the two share one), denoiser_gradients
-           (they go through the denoiser, as the paper's do): patch with another setting
+ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_fine_stage,
+           no_edit_mask: patch with one ingredient less
+variants   shared_gradients (two recursions share one), denoiser_gradients (they go through the
+           denoiser, as the paper's do): patch with other ones
 """
 
 import dataclasses
@@ -47,10 +47,11 @@ ABLATIONS = (
     "no_flow_loss",
     "no_color_loss",
     "no_occlusion_mask",
+    "no_recursion",
     "no_fine_stage",
     "no_edit_mask",
 )
-VARIANTS = ("recursion", "shared_gradients", "denoiser_gradients")
+VARIANTS = ("shared_gradients", "denoiser_gradients")
 PLAIN = ("nothing", "layered_warp", "forward_warp", "forward_warp_fill")  # read no settings
 STABLE_DIFFUSION = "stable_diffusion"
 
@@ -78,10 +79,10 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
         "no_color_loss": _guided(registry.PATCH, without(color_weight=0.0)),
         "no_occlusion_mask": _guided(registry.PATCH, without(occlusion_masking=False)),
         "no_edit_mask": _with(settings, _no_edit_mask),
-        "recursion": _guided(registry.PATCH, without(recursions=2)),
+        "no_recursion": _guided(registry.PATCH, without(recursions=1)),
         "no_fine_stage": _guided(registry.PATCH, without(stages=1)),
         "no_guidance": _guided(registry.PATCH, without(guidance_weight=0.0)),
-        "shared_gradients": _guided(registry.PATCH, without(recursions=2, gradient_every=2)),
+        "shared_gradients": _guided(registry.PATCH, without(gradient_every=2)),
         "denoiser_gradients": _guided(registry.PATCH, without(gradient_through="denoiser")),
     }
 

@@ -12,7 +12,7 @@ from mg_jax.interfaces import Edited
 
 H, W = 128, 160
 RNG = np.random.default_rng(0)
-SETTINGS = mg_jax.PatchSettings(size=256, steps=4)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=2)
 KNOWN = methods.known(SETTINGS)
 
 
@@ -60,7 +60,7 @@ def test_no_two_methods_are_the_same():
         ("no_flow_loss", "flow_weight", 0.0),
         ("no_color_loss", "color_weight", 0.0),
         ("no_occlusion_mask", "occlusion_masking", False),
-        ("recursion", "recursions", 2),
+        ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
         ("no_fine_stage", "stages", 1),
     ],

@@ -13,7 +13,7 @@ class PatchSettings(settings.Settings):
 
     size: int = 512  # grids are size/8 and size/4
     steps: int = 16
-    recursions: int = 1
+    recursions: int = 2
     guidance_weight: float = 300.0
     color_weight: float = 100.0
     flow_weight: float = 3.0
