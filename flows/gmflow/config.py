@@ -24,7 +24,7 @@ class Config:
     scales: tuple[Scale, ...]  # coarse to fine, each at twice the resolution of the one before
     stages: tuple[int, int, int]  # channels of the encoder's three stages; the stem has the first
     features: int  # channels of a feature map
-    layers: int  # of the transformer
+    layers: int  # of the transformer, an even number
     widening: int  # of the transformer's perceptrons
     mask: int  # channels inside the up-sampling mask
 

@@ -1,5 +1,8 @@
 """The transformer of GMFlow: each image's features learn of their own and of the other image's."""
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -94,7 +97,19 @@ class Transformer(nnx.Module):
         """
         both = jnp.concatenate([first, second])
         _, h, w, _ = both.shape
-        for number, layer in enumerate(self.layers):
-            windows = Windows(h, w, splits, shifted=number % 2 == 1)
-            both = layer(both, jnp.roll(both, len(first), 0), windows)
+        pair = [Windows(h, w, splits, shifted) for shifted in (False, True)]
+        graph, _ = nnx.split(self.layers[0])
+
+        # In a loop, and computed again for the gradient: all layers' perceptrons would take most of
+        # the memory.
+        @partial(jax.checkpoint, prevent_cse=False)
+        def step(both: Array, params: list[nnx.State[Any, Any]]) -> tuple[Array, None]:
+            for windows, one in zip(pair, params, strict=True):
+                layer = nnx.merge(graph, one)
+                both = layer(both, jnp.roll(both, len(first), 0), windows)
+            return both, None
+
+        params = [nnx.split(layer)[1] for layer in self.layers]
+        pairs = [jax.tree.map(lambda *x: jnp.stack(x), *params[start::2]) for start in (0, 1)]
+        both, _ = jax.lax.scan(step, both, pairs)
         return both[: len(first)], both[len(first) :]
