@@ -1,14 +1,27 @@
 """The convolutional encoder of GMFlow: an image to features at each scale."""
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.gmflow.config import Config
-from flows.gmflow.layers import PlainConv
-from flows.nn.convolution import Conv
+from flows.nn.convolution import Conv, convolve
 from flows.raft.norms import InstanceNorm
+
+
+class PlainConv(nnx.Module):
+    """Convolution without a bias, computed in `dtype`, at any stride."""
+
+    def __init__(self, inputs: int, outputs: int, width: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
+        make = nnx.initializers.he_normal()
+        self.kernel = nnx.Param(make(rngs.params(), (width, width, inputs, outputs)))
+        self.dtype = jnp.dtype(dtype)
+
+    def __call__(self, x: Float[Array, "b h w c"], stride: int = 1) -> Float[Array, "b h2 w2 c2"]:
+        """Convolve."""
+        return convolve(x.astype(self.dtype), self.kernel.get_value().astype(self.dtype), stride)
 
 
 class Block(nnx.Module):

@@ -6,8 +6,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows.gmflow.layers import Linear
 from flows.gmflow.matching import offsets
+from flows.nn.linear import Linear
 from flows.nn.precision import widened
 
 
@@ -15,8 +15,8 @@ class Propagation(nnx.Module):
     """Attention of the first image's features to themselves, whose values are the flow."""
 
     def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.query = Linear(channels, channels, bias=True, dtype=dtype, rngs=rngs)
-        self.key = Linear(channels, channels, bias=True, dtype=dtype, rngs=rngs)
+        self.query = Linear(channels, channels, dtype=dtype, rngs=rngs)
+        self.key = Linear(channels, channels, dtype=dtype, rngs=rngs)
 
     def __call__(
         self,

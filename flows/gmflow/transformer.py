@@ -10,10 +10,12 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.gmflow.config import Config
-from flows.gmflow.layers import LayerNorm, Linear
 from flows.gmflow.windows import Windows
+from flows.nn.layer_norm import LayerNorm
+from flows.nn.linear import Linear
 from flows.nn.precision import wide
 
+_EPSILON = 1e-5  # of layer norms
 _STRANGER = -100.0  # added to the logits of strangers; the weights were trained with it
 
 
@@ -39,11 +41,11 @@ class Attention(nnx.Module):
     """Attention with one head, and the normalised message that it brings."""
 
     def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.query = Linear(channels, channels, dtype=dtype, rngs=rngs)
-        self.key = Linear(channels, channels, dtype=dtype, rngs=rngs)
-        self.value = Linear(channels, channels, dtype=dtype, rngs=rngs)
-        self.merge = Linear(channels, channels, dtype=dtype, rngs=rngs)
-        self.norm = LayerNorm(channels)
+        self.query = Linear(channels, channels, bias=False, dtype=dtype, rngs=rngs)
+        self.key = Linear(channels, channels, bias=False, dtype=dtype, rngs=rngs)
+        self.value = Linear(channels, channels, bias=False, dtype=dtype, rngs=rngs)
+        self.merge = Linear(channels, channels, bias=False, dtype=dtype, rngs=rngs)
+        self.norm = LayerNorm(channels, _EPSILON)
 
     def __call__(
         self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
@@ -60,9 +62,9 @@ class Layer(nnx.Module):
         both = 2 * channels
         self.own = Attention(channels, dtype=dtype, rngs=rngs)
         self.other = Attention(channels, dtype=dtype, rngs=rngs)
-        self.widen = Linear(both, both * widening, dtype=dtype, rngs=rngs)
-        self.narrow = Linear(both * widening, channels, dtype=dtype, rngs=rngs)
-        self.norm = LayerNorm(channels)
+        self.widen = Linear(both, both * widening, bias=False, dtype=dtype, rngs=rngs)
+        self.narrow = Linear(both * widening, channels, bias=False, dtype=dtype, rngs=rngs)
+        self.norm = LayerNorm(channels, _EPSILON)
 
     def __call__(
         self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
