@@ -46,8 +46,7 @@ from experiments.methods import (
     Method,
     Picture,
 )
-from flows import draw, files, gmflow, networks
-from flows.raft import weights
+from flows import draw, files, networks
 from mg_jax import api, cases, images, noise, parallel
 from mg_jax.cases import Case
 from mg_jax.models.stable_diffusion import model
@@ -165,8 +164,7 @@ def _check(case: Case, folder: Path) -> None:
 
 
 def _ruler() -> Ruler:
-    name = _judge.value
-    file = weights.fetched(name) if name in gmflow.NAMES else weights.find(name)
+    file = networks.find(_judge.value)
     description = {"judge": _judge.value, "judge_sha256": _sha256(file)}
     if not _clip.value:
         return Ruler(networks.load(_judge.value), None, description)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
-from flows import raft
+from flows import placing, raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import guiding, kernel, noise, parallel, sample, schedule
@@ -116,7 +116,7 @@ def _part(layout: parts.Layout, wanted: parts.Params) -> Part:
     for path, variable in parts.paths(wanted).items():
         name, shape = layout(path)[0], tuple(variable.shape)
         if path.endswith(".kernel"):
-            shape = (shape[-1], shape[-2], *shape[:-2])  # PyTorch's axes
+            shape = placing.their_axes(shape)
         arrays[name] = Stored(shape, "float32", partial(drawn, name, shape))
     return Part(arrays, layout)
 

@@ -15,13 +15,19 @@ from flows.interfaces import FlowNetwork
 class _Kind(NamedTuple):
     names: tuple[str, ...]  # of weights that ship or are fetched
     owns: Callable[[Collection[str]], bool]  # whether a file's arrays are its, by their names
+    find: Callable[[str], Path]
     load: Callable[[str, raft.Statistics, DTypeLike], FlowNetwork]
 
 
 _KINDS = (
-    _Kind(gmflow.NAMES, gmflow.owns, lambda name, _, dtype: gmflow.load(name, dtype=dtype)),
+    _Kind(gmflow.NAMES, gmflow.owns, gmflow.find, lambda n, _, d: gmflow.load(n, dtype=d)),
     # Last: it says what is wrong with a file that is nobody's.
-    _Kind(raft.NAMES, lambda _: True, lambda n, s, d: raft.load(n, statistics=s, dtype=d)),
+    _Kind(
+        raft.NAMES,
+        lambda _: True,
+        raft.find,
+        lambda n, s, d: raft.load(n, statistics=s, dtype=d),
+    ),
 )
 
 NAMES = tuple(name for kind in reversed(_KINDS) for name in kind.names)
@@ -40,6 +46,15 @@ def load(
     computes in. Raises ValueError, in words for the user, when the name or file is unknown,
     unreadable, or holds other weights.
     """
+    return _kind(name).load(name, statistics, dtype)
+
+
+def find(name: str) -> Path:
+    """Return the file of weights that `load` would read. Raises ValueError when there is none."""
+    return _kind(name).find(name)
+
+
+def _kind(name: str) -> _Kind:
     arrays: Collection[str] = ()
     if name not in NAMES:
         if not Path(name).is_file():
@@ -47,8 +62,7 @@ def load(
                 f"{name}: no such weights; expected a file or one of {', '.join(NAMES)}"
             )
         arrays = _array_names(Path(name))
-    kind = next(kind for kind in _KINDS if name in kind.names or kind.owns(arrays))
-    return kind.load(name, statistics, dtype)
+    return next(kind for kind in _KINDS if name in kind.names or kind.owns(arrays))
 
 
 def _array_names(path: Path) -> list[str]:

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+from jaxtyping import Shaped
+
 Shape = tuple[int, ...]
 
 
@@ -30,3 +33,13 @@ def place(
         names.setdefault(path, []).append(name)
     faults += [f"{path}: no array fills this parameter" for path in wanted if path not in names]
     return names, faults
+
+
+def our_axes(kernel: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    """PyTorch's kernels [out, in, …] as […, in, out]."""
+    return np.moveaxis(kernel, (1, 0), (-2, -1))
+
+
+def their_axes(shape: Shape) -> Shape:
+    """Shape of the kernel that `our_axes` makes one of `shape` of."""
+    return (shape[-1], shape[-2], *shape[:-2])

@@ -22,17 +22,17 @@ UPDATES_FROM_TARGET = 2
 
 
 @functools.cache
-def energy(raft: FlowNetwork, oracle: bool) -> Energy:
+def energy(network: FlowNetwork, oracle: bool) -> Energy:
     """The paper's energy by a flow network, `oracle`: with colours along the target flow."""
 
     def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
-        return raft.flow_from(params, target.features, image, updates=UPDATES)
+        return network.flow_from(params, target.features, image, updates=UPDATES)
 
     return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
 
 
 @functools.cache
-def energy_from_target(raft: FlowNetwork, oracle: bool) -> Energy:
+def energy_from_target(network: FlowNetwork, oracle: bool) -> Energy:
     """The same energy, but the flow network starts at the target flow.
 
     It then says whether each pixel is found where it should be, and to where its updates lead from
@@ -41,16 +41,15 @@ def energy_from_target(raft: FlowNetwork, oracle: bool) -> Energy:
     """
 
     def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
-        start = jax.lax.stop_gradient(target.flow)
-        return raft.flow_from(params, target.features, image, UPDATES_FROM_TARGET, start)
+        return network.flow_from(params, target.features, image, UPDATES_FROM_TARGET, target.flow)
 
     return energies.motion_oracle(flow_of) if oracle else energies.motion(flow_of)
 
 
 @functools.cache
-def features(raft: FlowNetwork) -> Callable[..., Any]:
+def features(network: FlowNetwork) -> Callable[..., Any]:
     """The flow network's view of the source, compiled: (params, image) -> features."""
-    return jax.jit(raft.features)
+    return jax.jit(network.features)
 
 
 def target(

@@ -35,7 +35,7 @@ _ENOUGH = 0.5
 
 
 def flow_between(
-    raft: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], result: UInt8[np.ndarray, "h w 3"]
+    judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], result: UInt8[np.ndarray, "h w 3"]
 ) -> Float32[np.ndarray, "h w 2"]:
     """F(source, result) by the judge, 12 updates, in pixels of the pictures' size.
 
@@ -47,7 +47,7 @@ def flow_between(
         jnp.asarray(images.to_float(images.resize(picture, h, w)))[None]
         for picture in (source, result)
     ]
-    flow: np.ndarray = np.asarray(_program(raft)(raft.params, *pair))[0]
+    flow: np.ndarray = np.asarray(_program(judge)(judge.params, *pair))[0]
     if (h, w) == (height, width):
         return flow
     scaled = flow * np.array([width / w, height / h], np.float32)
@@ -55,7 +55,7 @@ def flow_between(
 
 
 def judgeable(
-    raft: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+    judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> Bool[np.ndarray, "h w"]:
     """Mark the moved pixels whose motion the judge can tell.
 
@@ -68,7 +68,7 @@ def judgeable(
     # A mean would blur where the motion ends.
     small = _nearest(flow, h, w) * np.array([w / width, h / height], np.float32)
     photo = images.resize(source, h, w)
-    estimate = flow_between(raft, photo, _carried_out(photo, small))
+    estimate = flow_between(judge, photo, _carried_out(photo, small))
     errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
     told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
     return np.asarray(masks.moving(flow) & _nearest(told, height, width))
@@ -165,6 +165,6 @@ _visible = jax.jit(occlusion_mask)
 
 @functools.cache
 def _program(
-    raft: FlowNetwork,
+    judge: FlowNetwork,
 ) -> Callable[[Any, Float[Array, "b h w 3"], Float[Array, "b h w 3"]], Float[Array, "b h w 2"]]:
-    return jax.jit(functools.partial(raft.flow, updates=JUDGING_UPDATES))
+    return jax.jit(functools.partial(judge.flow, updates=JUDGING_UPDATES))

@@ -1,9 +1,11 @@
 """What an edit came to: pictures, what is known of them, and how they were made."""
 
+import contextlib
 import dataclasses
 import io
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from jaxtyping import Bool, Float32, UInt8
 from PIL import Image as Pillow
 
 from flows import draw, files
+from flows.files.broken import BROKEN, said
 from mg_jax import history, images, metrics
 from mg_jax.history import History
 
@@ -80,7 +83,7 @@ class Result:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the folder holds no whole result.
+            ValueError: the folder holds no whole result, or a broken file; it names it.
         """
         out = Path(folder)
         missing = [name for name in FILES if name != OVERVIEW and not (out / name).is_file()]
@@ -88,17 +91,22 @@ class Result:
             raise ValueError(f"{out}: has no {missing[0]}; expected a folder by Result.save")
         further = sorted(samples_in(out), key=lambda path: int(path.stem.partition("_")[2]))
         pictures = np.stack([images.read(path) for path in (out / PICTURE, *further)])
-        with np.load(out / ARRAYS, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        about = json.loads((out / ABOUT).read_text())
-        scores = json.loads((out / METRICS).read_text())
+        with _naming(out / HISTORY):
+            rows = history.read(out / HISTORY)
+        with _naming(out / ARRAYS), np.load(out / ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in _STORED}
+        with _naming(out / METRICS):
+            scores = json.loads((out / METRICS).read_text())
+        with _naming(out / ABOUT):
+            about = json.loads((out / ABOUT).read_text())
+            settings, seed = about["settings"], about["seed"]
         return Result(
             image=pictures[0],
             images=pictures,
-            history=history.read(out / HISTORY),
+            history=rows,
             metrics=scores,
-            settings=about["settings"],
-            seed=about["seed"],
+            settings=settings,
+            seed=seed,
             **arrays,
         )
 
@@ -133,6 +141,15 @@ _STORED = ("source", "flow", "region", "estimate", "latents")
 def samples_in(out: Path) -> list[Path]:
     """Pictures of further samples that a folder holds."""
     return [path for path in out.glob("*.png") if re.fullmatch(r"edited_\d+", path.stem)]
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of a broken file which one it is."""
+    try:
+        yield
+    except BROKEN as error:
+        raise ValueError(f"{path}: broken ({said(error)}); expected as by Result.save") from error
 
 
 def _same(one: Any, other: Any) -> bool:

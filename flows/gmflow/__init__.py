@@ -12,7 +12,7 @@ from flows.gmflow.config import REFINED, SINGLE, Config, Scale
 from flows.gmflow.convert import build
 from flows.gmflow.layouts import owns
 from flows.gmflow.model import GMFlow, Network, Params, Source
-from flows.gmflow.weights import NAMES, load
+from flows.gmflow.weights import NAMES, find, load
 
 __all__ = [
     "NAMES",
@@ -25,6 +25,7 @@ __all__ = [
     "Scale",
     "Source",
     "build",
+    "find",
     "load",
     "owns",
 ]

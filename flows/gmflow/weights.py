@@ -19,8 +19,13 @@ def load(name: str = "gmflow", *, fit: Fit = "picture", dtype: DTypeLike = jnp.f
     `fit` and `dtype` as for `build`. Raises ValueError, in words for the user, when the weights are
     not fetched yet, or the file is missing, unreadable, or holds other weights.
     """
-    path = fetched(name) if name in NAMES else Path(name)
+    path = find(name)
     try:
         return build(read(path), fit=fit, dtype=dtype)
     except ValueError as error:
         raise error if str(path) in str(error) else ValueError(f"{path}: {error}") from None
+
+
+def find(name: str) -> Path:
+    """Return the file that a name stands for. Raises ValueError when it is not fetched yet."""
+    return fetched(name) if name in NAMES else Path(name)

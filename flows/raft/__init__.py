@@ -9,7 +9,7 @@ from flows.raft.config import LARGE, SMALL, SMALLEST, Config
 from flows.raft.convert import build, to_arrays
 from flows.raft.model import Params, Raft, Source
 from flows.raft.norms import Statistics
-from flows.raft.weights import NAMES, load, read
+from flows.raft.weights import NAMES, find, load, read
 
 __all__ = [
     "LARGE",
@@ -22,6 +22,7 @@ __all__ = [
     "Source",
     "Statistics",
     "build",
+    "find",
     "load",
     "read",
     "to_arrays",

@@ -132,12 +132,12 @@ def destination(name: str, modules: Mapping[str, str]) -> str | None:
 
 def to_our_axes(array: np.ndarray) -> np.ndarray:
     """PyTorch's kernels [out, in, …] as […, in, out]; vectors as they are."""
-    return np.moveaxis(array, (1, 0), (-2, -1)) if array.ndim > 1 else array
+    return placing.our_axes(array) if array.ndim > 1 else array
 
 
 def their_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that `to_our_axes` makes `shape` of."""
-    return (shape[-1], shape[-2], *shape[:-2]) if len(shape) > 1 else shape
+    return placing.their_axes(shape) if len(shape) > 1 else shape
 
 
 def to_arrays(params: Params) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ def descend(
     photo: UInt8[np.ndarray, "h w 3"],
     flow: Float[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
-    raft: FlowNetwork,
+    network: FlowNetwork,
     settings: Settings,
     steps: int = _STEPS,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, " steps"]]:
@@ -41,10 +41,10 @@ def descend(
     shape = _shape(height, width, settings.size // 2)
     source = jnp.asarray(images.box(images.to_float(photo), shape))[None]
     size = round((shape[0] * shape[1]) ** 0.5)
-    target = guiding.target(source, flow, size, settings, raft.params, guiding.features(raft))
+    target = guiding.target(source, flow, size, settings, network.params, guiding.features(network))
     inside = jnp.asarray(images.box(region[..., None].astype(np.float32), shape))[None]
-    run = _program(guiding.energy(raft, settings.oracle_flow), steps)
-    picture, energies = run(raft.params, target, inside)
+    run = _program(guiding.energy(network, settings.oracle_flow), steps)
+    picture, energies = run(network.params, target, inside)
     magnified = images.to_uint8(images.resize(np.asarray(picture)[0], height, width))
     return np.where(region[..., None], magnified, photo), np.asarray(energies)
 

@@ -56,8 +56,8 @@ def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Shapes of a parameter in PyTorch's axes: a linear layer may be a 1x1 convolution there."""
     if not path.endswith(".kernel"):
         return [shape]
-    *window, inputs, outputs = shape
-    return [(outputs, inputs, *window)] + ([] if window else [(outputs, inputs, 1, 1)])
+    theirs = placing.their_axes(shape)
+    return [theirs] if len(shape) > 2 else [theirs, (*theirs, 1, 1)]
 
 
 def fill(
@@ -94,4 +94,4 @@ def _our_axes(
     """PyTorch's kernels [out, in, …] as […, in, out]; all else as it is."""
     if leaf != "kernel":
         return array
-    return np.moveaxis(array, (1, 0), (-2, -1)).reshape(shape)
+    return placing.our_axes(array).reshape(shape)

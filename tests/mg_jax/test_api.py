@@ -197,6 +197,14 @@ def test_a_result_is_saved_and_loaded(first, batch, tmp_path):
         mg_jax.Result.load(tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "result.json", "arrays.npz", "history.npz"])
+def test_a_broken_file_of_a_result_is_named_in_one_line(first, tmp_path, name):
+    first[0].save(tmp_path)
+    (tmp_path / name).write_bytes(b"[]{")
+    with pytest.raises(ValueError, match=rf"{name}: broken \([^\n]*\); expected [^\n]*$"):
+        mg_jax.Result.load(tmp_path)
+
+
 def test_a_result_says_in_one_line_what_it_is(first, batch):
     assert re.fullmatch(rf"Result\({W}x{H}, 1 sample, patch, seed 0: .* px .*\)", repr(first[0]))
     assert "2 samples" in repr(batch)

@@ -54,7 +54,7 @@ def edit(
     photo: UInt8[np.ndarray, "H W 3"],
     motion: Motion,
     region: Bool[np.ndarray, "H W"],
-    raft: FlowNetwork,
+    network: FlowNetwork,
     keys: Key[Array, " b"],
     settings: PatchSettings,
     ramp: Float[np.ndarray, " levels"],
@@ -81,12 +81,12 @@ def edit(
         )
 
     def sampled() -> tuple[Prepared, Problem]:
-        found = ready(coarse, raft.params, guiding.features(raft))
+        found = ready(coarse, network.params, guiding.features(network))
         return found, guiding.repeated(found.problem, keys.shape[0])
 
     # While the device samples, the fine grid is prepared, and programs are compiled.
     with parallel.beside() as helper:
-        task = _task(helper, sampled, _segments(coarse, settings, raft, energy), settings, keys)
+        task = _task(helper, sampled, _segments(coarse, settings, network, energy), settings, keys)
         fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
         prepared, problem = task.ready.result()
 
@@ -132,11 +132,11 @@ def larger(ready: Prepared, image: Float[Array, "b h w 3"]) -> Float[Array, "b H
 
 
 def _segments(
-    stage: Stage, settings: PatchSettings, raft: FlowNetwork, energy: Energy | None
+    stage: Stage, settings: PatchSettings, network: FlowNetwork, energy: Energy | None
 ) -> list[_Segment]:
     guided = stage.levels - stage.free
     first = energy or energies.color_oracle
-    then = energy or guiding.energy_from_target(raft, settings.oracle_flow)
+    then = energy or guiding.energy_from_target(network, settings.oracle_flow)
     return [
         _Segment(first, stage.recursions, range(stage.blurred)),
         _Segment(then, stage.recursions, range(stage.blurred, guided)),

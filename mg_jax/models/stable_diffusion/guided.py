@@ -37,7 +37,7 @@ from mg_jax.types import Denoiser, Edit, Energy, Info, Latent, Params, Problem, 
 _FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
 
 
-def edit(request: Request, raft: FlowNetwork, model: StableDiffusion) -> Phases[Edited]:
+def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) -> Phases[Edited]:
     """Edit with given networks; first the photo is inverted, if the settings say so.
 
     Outside the edit region pictures are the photo, unless `settings.finish` says otherwise.
@@ -52,7 +52,7 @@ def edit(request: Request, raft: FlowNetwork, model: StableDiffusion) -> Phases[
     net = networks.build(model.config, settings.dtype, remat)
     levels = settings.steps
     skipped = min(round(settings.warm_start * levels), levels - 1)
-    plan = _plan(raft, settings, skipped, request.energy)
+    plan = _plan(flow_network, settings, skipped, request.energy)
     evaluations = sum(way.recursions for way in plan[skipped:])
     shape = inputs.work_shape(photo.shape[:2], settings.size)
     check(replay, shape, keys.size, evaluations, settings, model)
@@ -62,7 +62,7 @@ def edit(request: Request, raft: FlowNetwork, model: StableDiffusion) -> Phases[
         )
         replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
     region = region_of(request, replay)
-    problem = problem_of(photo, request.flow, region, raft, settings, model, net, replay)
+    problem = problem_of(photo, request.flow, region, flow_network, settings, model, net, replay)
     problem = guiding.repeated(problem, keys.size)
     prompt = inputs.prompt_of(request.prompt, keys.size, settings.cfg_scale, model, net)
     problem = problem._replace(prompt=_with_null_text(prompt, replay))
@@ -127,10 +127,13 @@ class _Way(NamedTuple):
 
 
 def _plan(
-    raft: FlowNetwork, settings: StableDiffusionSettings, skipped: int, energy: Energy | None
+    flow_network: FlowNetwork,
+    settings: StableDiffusionSettings,
+    skipped: int,
+    energy: Energy | None,
 ) -> list[_Way]:
     """How each level is run, if the first ones are skipped; however few, one is guided."""
-    guided = _Way(energy or guiding.energy(raft, settings.oracle_flow), settings.recursions)
+    guided = _Way(energy or guiding.energy(flow_network, settings.oracle_flow), settings.recursions)
     first, last = (
         round(share * settings.steps) for share in (settings.guided_from, settings.guided_until)
     )
@@ -144,7 +147,7 @@ def problem_of(
     photo: UInt8[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
     region: Bool[np.ndarray, "H W"],
-    raft: FlowNetwork,
+    flow_network: FlowNetwork,
     settings: StableDiffusionSettings,
     model: StableDiffusion,
     net: Networks,
@@ -165,12 +168,12 @@ def problem_of(
         keep=jnp.asarray(keep)[None],
         guidance_mask=jnp.ones((1, *grid, 1)),
         target=guiding.target(
-            seen, flow, settings.size, settings, raft.params, guiding.features(raft)
+            seen, flow, settings.size, settings, flow_network.params, guiding.features(flow_network)
         ),
     )
     one = jnp.ones(1)
     return Problem(
-        Params(model.weights.unet, model.weights.vae, raft.params),
+        Params(model.weights.unet, model.weights.vae, flow_network.params),
         edit,
         Strengths(one * settings.guidance_weight, one * settings.clip),
         (),

@@ -1,5 +1,7 @@
 """Laws of the flow network: with random weights always, with the published ones where fetched."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,14 +124,24 @@ def test_each_image_is_refused_by_its_own_name(small, picture):
         jax.eval_shape(small.net.flow_from, small.net.params, source, picture(64, 64))
 
 
-def test_half_precision_gives_nearly_the_same_float32_flow(small, random_net, picture):
-    half = random_net(dtype=jnp.bfloat16)
+def calm(net):
+    """The network with features half as large: matches are means, not one pixel by chance."""
+    halved = [
+        (path, one.replace(0.5 * one.get_value()))
+        if path[-1] == "scale" or path[:2] == ("encoder", "branch")
+        else (path, one)
+        for path, one in nnx.to_flat_state(net.params)
+    ]
+    return dataclasses.replace(net, params=nnx.from_flat_state(halved))
+
+
+def test_half_precision_gives_nearly_the_same_float32_flow(random_net, picture):
+    half, whole = calm(random_net(dtype=jnp.bfloat16)), calm(random_net())
     pair = picture(*SIZE), picture(*SIZE, 3, 1)
     flow = jax.jit(half.flow)(half.params, *pair)
-    full = small.flow(small.net.params, *pair)
+    full = jax.jit(whole.flow)(whole.params, *pair)
     assert flow.dtype == jnp.float32
-    # With random weights matches are chance: some pixels choose another.
-    assert float(jnp.median(jnp.abs(flow - full)) / jnp.abs(full - full.mean()).mean()) < 0.2
+    assert float(jnp.abs(flow - full).mean() / jnp.abs(full - full.mean()).mean()) < 0.2
 
 
 def test_one_scale_has_the_same_shapes():
