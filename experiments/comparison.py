@@ -88,9 +88,14 @@ class Job(NamedTuple):
 
     @property
     def products(self) -> str:
-        """What the networks multiply in, in words."""
-        tensorfloat = self.tensorfloat and self.precision == "float32"
-        return "float32 as TensorFloat-32" if tensorfloat else self.precision
+        """What the networks multiply in: the precision, or tensorfloat32."""
+        return "tensorfloat32" if self.tensorfloat else self.precision
+
+    def multiplying(self, products: str) -> "Job":
+        """The same job with networks that multiply in these products."""
+        if products == "tensorfloat32":
+            return self._replace(precision="float32", tensorfloat=True)
+        return self._replace(precision=products, tensorfloat=False)  # type: ignore[arg-type]
 
 
 class Data(NamedTuple):

@@ -18,9 +18,7 @@ Time: see the README; nothing is downloaded.
 """
 
 import hashlib
-import importlib.metadata
 import json
-import platform
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -236,15 +234,11 @@ def _inputs() -> list[str]:
 
 def _config(settings: Settings) -> dict[str, Any]:
     module = flags.FLAGS.find_module_defining_flag(_out.name)
-    packages = ("jax", "jaxlib", "flax", "numpy", "mg_jax")
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
         "settings": writing.described(settings),
         "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in _inputs()},
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
+        "versions": writing.versions(),
         "device": str(jax.devices()[0]),
     }
 

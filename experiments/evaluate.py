@@ -21,9 +21,7 @@ to find out what the judge can tell of its motion.
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
-import platform
 import sys
 from pathlib import Path
 from typing import Any, TypeVar
@@ -192,7 +190,6 @@ def _write(
     scores = {
         case: {name: row.scores for name, row in rows.items()} for case, rows in table.items()
     }
-    packages = ("jax", "jaxlib", "flax", "numpy", "optax", "scikit-image", "mg_jax")
     report = {
         "cases": scores,
         "means": [group._asdict() for group in tables.means(scores)],
@@ -200,10 +197,7 @@ def _write(
         "seed": _seed.value,
         "ruler": ruler.description,
         "code": sorted(_codes(table)),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
+        "versions": writing.versions(),
         "device": str(jax.devices()[0]),
     }
     head = (

@@ -1,14 +1,17 @@
 """The same guided run with this package."""
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from experiments.alone import turn
 from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
 from flows import placing, raft
 from flows.geometry import occlusion_mask
@@ -29,32 +32,32 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     Where `starts` are given, each level begins with its own instead of the last level's result.
     In a process that should end after it: JAX's precision is set for good.
     """
-    jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
-    if not job.tensorfloat:
-        jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
-    network = _raft(job)
+    prepare(job)
+    network = raft_of(job)
     given, before = data(job), resident()
     config = architecture(SIZES[job.network_size])
     net = networks.build(config, job.precision, job.remat)
     weights = _weights(config, job.precision)
+    with turn():
+        return _sample(job, given, network, net, weights, starts, before)
+
+
+def _sample(
+    job: Job,
+    given: Data,
+    network: Raft,
+    net: networks.Networks,
+    weights: checkpoint.Weights,
+    starts: Float[np.ndarray, "levels 1 h w 4"] | None,
+    before: int,
+) -> Run:
     image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
-    problem = _problem(
-        job,
-        given,
-        network,
-        weights,
-        image,
-        jnp.asarray(given.trajectory) if job.stored else jax.jit(net.encode)(weights.vae, image),
-    )
-    guided = kernel.build(
-        classifier_free(net.denoise),
-        net.decode,
-        guiding.energy(network, False),
-        kernel.stored_source if job.stored else kernel.noised_source,
-        noise.replay,
-        job.recursions,
-    )
-    program = parallel.jit_lean(partial(sample.scan, guided))
+    if job.stored:
+        source = jnp.asarray(given.trajectory)
+    else:
+        source = jax.jit(net.encode)(weights.vae, image)
+    problem = _problem(job, given, network, weights, image, source)
+    program = parallel.jit_lean(level_of(job, network))
     rows = schedule.ddim(job.levels, given.ramp)
     recording = jnp.asarray(given.noise)
     state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
@@ -85,7 +88,29 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     )
 
 
-def _raft(job: Job) -> Raft:
+def prepare(job: Job) -> None:
+    """Set JAX up for the job, and keep its programs on disk. For good, as `run` does."""
+    jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
+    if not job.tensorfloat:
+        jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    parallel.keep_programs()
+
+
+def level_of(job: Job, network: Raft) -> Callable[..., Any]:
+    """One level of the job: (recorded noise, state, row, problem) -> (state, info)."""
+    net = networks.build(architecture(SIZES[job.network_size]), job.precision, job.remat)
+    guided = kernel.build(
+        classifier_free(net.denoise),
+        net.decode,
+        guiding.energy(network, False),
+        kernel.stored_source if job.stored else kernel.noised_source,
+        noise.replay,
+        job.recursions,
+    )
+    return partial(sample.scan, guided)
+
+
+def raft_of(job: Job) -> Raft:
     """RAFT, never switched to evaluation, as theirs is; its parameters as precise as sampling."""
     network = raft.load(job.flow_model, statistics="batch", dtype=job.precision)
     return replace(

@@ -29,6 +29,7 @@ from unittest import mock
 import numpy as np
 
 from experiments import pytorch_setup
+from experiments.alone import turn
 from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
 
 _SAMPLER = "ldm.models.diffusion.ddim_with_grad"
@@ -91,7 +92,7 @@ def run(clone: Path, job: Job) -> Run:
 
     network, model.apply_model = model.apply_model, apply_model
     module = importlib.import_module(_SAMPLER)
-    with mock.patch.object(module, "noise_like", side_effect=noises):
+    with turn(), mock.patch.object(module, "noise_like", side_effect=noises):
         final, _, info = sampler.sample(
             batch_size=1,
             shape=tuple(recorded.shape[2:]),

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from experiments import pytorch_networks, pytorch_setup
+from experiments.alone import turn
 from experiments.comparison import Data, Job, Run, data, resident
 from experiments.pytorch_networks import Networks, flow_from
 from flows.geometry import occlusion_mask
@@ -57,6 +58,13 @@ def run(job: Job) -> Run:
     given = data(job)
     before = resident()
     networks = pytorch_networks.build(job, device)
+    with turn():
+        return _sample(job, given, networks, device, before)
+
+
+def _sample(job: Job, given: Data, networks: Networks, device: Any, before: int) -> Run:
+    import torch
+
     decode = _decode(networks)
     image = decode(_tensor(given.source))
     energy = _energy(job, given, networks, image)

@@ -1,14 +1,19 @@
 """Where our programs write, and how settings and shares are written."""
 
 import dataclasses
+import importlib.metadata
 import math
 import os
+import platform
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import mg_jax
 from mg_jax.settings import Settings
+
+_PACKAGES = ("jax", "jaxlib", "flax", "numpy", "optax", "scikit-image")
 
 
 def folder(path: Path, flag: str) -> Path:
@@ -50,3 +55,12 @@ def percent(share: float, digits: int) -> str:
     """A share, 0 to 1, as "12%", `digits` after the point; zero only where there is nothing."""
     least = 10.0 ** -(2 + digits)
     return f"less than {least:.{digits}%}" if 0 < share < least else f"{share:.{digits}%}"
+
+
+def versions() -> dict[str, str]:
+    """Of Python, of what computes, and of this package."""
+    return {
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        "mg_jax": mg_jax.__version__,
+    }

@@ -7,6 +7,8 @@ from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.result import Result
 from mg_jax.sample import Step
 
+__version__ = "0.1.0"
+
 __all__ = [
     "PatchSettings",
     "Replay",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments import jax_run
 from experiments.alone import alone
 from experiments.benchmarks import guided_step
 from experiments.benchmarks.figures import OURS, Figure
@@ -28,7 +29,7 @@ def measure(jobs: Sequence[Job], repetitions: int) -> Iterator[Figure]:
             cold, *warm = (alone(compiled, job, Path(folder)) for _ in range(1 + repetitions))
         for kept, found in (("none kept", [cold]), ("from disk", warm)):
             yield Figure(
-                f"compiling a guided step, {job.precision}, recomputing {job.remat}, {kept}",
+                f"compiling a guided step, {job.products}, recomputing {job.remat}, {kept}",
                 OURS,
                 tuple(one.seconds for one in found),
                 memory=max(one.held for one in found),
@@ -38,6 +39,7 @@ def measure(jobs: Sequence[Job], repetitions: int) -> Iterator[Figure]:
 
 def compiled(job: Job, folder: Path) -> Compilation:
     """Compile here, with programs kept in `folder`. For good: the process should end after it."""
+    jax_run.prepare(job)
     parallel.keep_programs(folder)
     begin = time.perf_counter()
     sizes = guided_step.compiled(job).memory_analysis()

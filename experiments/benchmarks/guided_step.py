@@ -1,18 +1,19 @@
 """One guided step of a job without its values: to be compiled, or its operations counted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from experiments import jax_run
+from experiments.alone import all_of
 from experiments.benchmarks import flops
 from experiments.comparison import FACTOR, SIZES, Job, architecture
-from flows import raft
-from mg_jax import guiding, kernel, noise, parallel, sample, schedule
-from mg_jax.models.stable_diffusion import checkpoint, networks
-from mg_jax.prompting import Prompt, classifier_free
+from mg_jax import kernel, noise, parallel, schedule
+from mg_jax.models.stable_diffusion import checkpoint
+from mg_jax.prompting import Prompt
 from mg_jax.types import Edit, Params, Problem, Schedule, State, Strengths, Target
 
 
@@ -29,6 +30,18 @@ def operations(job: Job) -> int:
     return flops.of(step.level, *step.arguments)
 
 
+def counted(jobs: Sequence[Job], at_once: int) -> dict[Job, int]:
+    """`operations` of each job, counted once for all that differ in nothing that counts."""
+    alike = {
+        job: job.multiplying("float32")._replace(levels=1, recursions=1, remat="nothing")
+        for job in jobs
+    }
+    distinct = list(dict.fromkeys(alike.values()))
+    counts = all_of([partial(operations, one) for one in distinct], at_once)
+    found = dict(zip(distinct, counts, strict=True))
+    return {job: found[one] for job, one in alike.items()}
+
+
 def compiled(job: Job) -> Any:
     """The job's compiled level, as `jax.stages.Compiled`."""
     step = shaped(job)
@@ -42,17 +55,8 @@ def shaped(job: Job) -> Step:
     Raises:
         ValueError: as `flows.raft.load`.
     """
-    flow_network = raft.load(job.flow_model, statistics="batch", dtype=job.precision)
+    flow_network = jax_run.raft_of(job)
     config = architecture(SIZES[job.network_size])
-    net = networks.build(config, job.precision, job.remat)
-    guided = kernel.build(
-        classifier_free(net.denoise),
-        net.decode,
-        guiding.energy(flow_network, False),
-        kernel.stored_source,
-        noise.replay,
-        job.recursions,
-    )
     grid, latent = job.size // FACTOR, config.vae.latent
     z = _array(job.batch, grid, grid, latent)
     image = _array(job.batch, job.size, job.size, 3)
@@ -79,7 +83,7 @@ def shaped(job: Job) -> Step:
     state: State = jax.eval_shape(kernel.init, z)
     row: Schedule = jax.eval_shape(lambda: schedule.rows(schedule.ddim(job.levels), 0, 1))
     recording = _array(job.evaluations, len(noise.Draw), *z.shape)
-    return Step(partial(sample.scan, guided), (recording, state, row, problem))
+    return Step(jax_run.level_of(job, flow_network), (recording, state, row, problem))
 
 
 def cast(params: Any, dtype: str) -> Any:

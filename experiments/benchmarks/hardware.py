@@ -18,18 +18,18 @@ _CPU_SIZES = (512, 1024, 2048)
 _ACCELERATOR_SIZES = (2048, 4096, 8192, 16384)
 
 
-def matrix_rate(precision: str, tensorfloat: bool = False) -> Rate:
+def matrix_rate(products: str) -> Rate:
     """Operations a second of the fastest square matrix product of several sizes.
 
-    float32 is multiplied as such, or may be as TensorFloat-32; bfloat16 is summed in float32. In a
-    process that should end after it: JAX's precision is set for good.
+    `products` are bfloat16, summed in float32, tensorfloat32, or float32. In a process that should
+    end after it: JAX's precision is set for good.
     """
-    if not tensorfloat:
+    precision = "bfloat16" if products == "bfloat16" else "float32"
+    if products != "tensorfloat32":
         jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
-    accelerated = jax.default_backend() != "cpu"
     product = jax.jit(matmul)
     rates = []
-    for size in _ACCELERATOR_SIZES if accelerated else _CPU_SIZES:
+    for size in _CPU_SIZES if jax.default_backend() == "cpu" else _ACCELERATOR_SIZES:
         a = jax.random.normal(jax.random.key(0), (size, size), precision)
         spent = seconds(lambda a=a: product(a, a), _REPETITIONS)  # type: ignore[misc]
         rates.append(Rate(2 * size**3 / float(np.median(spent)), size, spent))
@@ -37,10 +37,10 @@ def matrix_rate(precision: str, tensorfloat: bool = False) -> Rate:
 
 
 def figures(rates: Mapping[str, Rate]) -> Iterator[Figure]:
-    """The matrix products that tell the limits, by precision."""
-    for precision, rate in rates.items():
+    """The matrix products that tell the limits, by products."""
+    for products, rate in rates.items():
         yield Figure(
-            f"matrix product, {precision}, {rate.size} x {rate.size}",
+            f"matrix product, {products}, {rate.size} x {rate.size}",
             "the device",
             rate.seconds,
             operations=2 * rate.size**3,
@@ -52,6 +52,7 @@ def machine() -> dict[str, str]:
     """The device that JAX uses, processor, memory, and versions. It takes the device."""
     versions = {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")}
     return {
+        "backend": jax.default_backend(),
         "device": ", ".join(sorted({device.device_kind for device in jax.devices()})),
         "devices": str(len(jax.devices())),
         "processor": _processor(),

@@ -2,12 +2,14 @@
 
 import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from experiments.alone import OutOfMemoryError, alone
+from experiments import jax_run
+from experiments.alone import OutOfMemoryError, all_of, several, turn
 from experiments.benchmarks import flops, guided_step, pytorch_parts
 from experiments.benchmarks.figures import OURS, PYTORCH, Figure
 from experiments.benchmarks.timing import seconds
@@ -40,32 +42,35 @@ NAMES = {
 
 
 def measure(
-    jobs: Sequence[Job], pytorch: bool, repetitions: int, limits: Mapping[str, float]
+    jobs: Sequence[Job],
+    pytorch: bool,
+    repetitions: int,
+    limits: Mapping[str, float],
+    at_once: int,
 ) -> Iterator[Figure]:
     """Time the networks of each job, in which nothing is recomputed.
 
-    `limits` are operations a second, by precision.
+    `limits` are operations a second, by products; `at_once` processes prepare what is timed.
     """
     sides: dict[str, Callable[[Job, str, int], Seconds]] = {OURS: ours}
     if pytorch:
         sides[PYTORCH] = pytorch_parts.measure
-    for job in jobs:
-        for name, title in NAMES.items():
-            counted = alone(operations, job, name)
-            for by, run in sides.items():
-                try:
-                    found = alone(run, job, name, repetitions)
-                except OutOfMemoryError:
-                    found = {FORWARD: (), GRADIENT: ()}
-                for direction, spent in found.items():
-                    yield Figure(
-                        f"{title}, {direction}, {job.precision}",
-                        by,
-                        spent,
-                        operations=counted[direction],
-                        limit=limits[job.precision],
-                        note=_program(by) if spent else "not enough memory",
-                    )
+    counts = all_of([partial(operations, jobs[0], name) for name in NAMES], at_once)
+    counted = dict(zip(NAMES, counts, strict=True))
+    asked = [(job, name, by) for job in jobs for name in NAMES for by in sides]
+    calls = [partial(sides[by], job, name, repetitions) for job, name, by in asked]
+    for (job, name, by), found in zip(asked, several(calls, at_once), strict=True):
+        if isinstance(found, OutOfMemoryError):
+            found = {FORWARD: (), GRADIENT: ()}
+        for direction, spent in found.items():
+            yield Figure(
+                f"{NAMES[name]}, {direction}, {job.products}",
+                by,
+                spent,
+                operations=counted[name][direction],
+                limit=limits[job.products],
+                note=_program(by) if spent else "not enough memory",
+            )
 
 
 def _program(by: str) -> str:
@@ -75,15 +80,19 @@ def _program(by: str) -> str:
 
 def ours(job: Job, name: str, repetitions: int) -> Seconds:
     """Time one of our networks. For good: the process should end after it."""
-    jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
-    part = _part(job, name)
-    weights = _drawn(part.weights)
-    x = jax.random.normal(jax.random.key(1), part.shape)
-    programs = {FORWARD: jax.jit(part.function), GRADIENT: jax.jit(_with_gradient(part.function))}
-    return {
-        direction: seconds(lambda run=run: run(weights, x), repetitions)  # type: ignore[misc]
-        for direction, run in programs.items()
-    }
+    jax_run.prepare(job)
+    with turn():
+        part = _part(job, name)
+        weights = _drawn(part.weights)
+        x = jax.random.normal(jax.random.key(1), part.shape)
+        programs = {
+            FORWARD: jax.jit(part.function),
+            GRADIENT: jax.jit(_with_gradient(part.function)),
+        }
+        return {
+            direction: seconds(lambda run=run: run(weights, x), repetitions)  # type: ignore[misc]
+            for direction, run in programs.items()
+        }
 
 
 def operations(job: Job, name: str) -> Mapping[str, int]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments import pytorch_networks, pytorch_setup
+from experiments.alone import turn
 from experiments.benchmarks.timing import seconds
 from experiments.comparison import FACTOR, SIZES, Job
 from mg_jax.models.stable_diffusion.config import TINY, V1
@@ -36,10 +37,11 @@ def measure(job: Job, name: str, repetitions: int) -> Mapping[str, tuple[float, 
         torch.autograd.grad(function(leaf).sum(), leaf)
         _wait(torch)
 
-    return {
-        "forward": seconds(forward, repetitions),
-        "forward and gradient": seconds(gradient, repetitions),
-    }
+    with turn():
+        return {
+            "forward": seconds(forward, repetitions),
+            "forward and gradient": seconds(gradient, repetitions),
+        }
 
 
 def _part(job: Job, name: str, device: Any) -> tuple[Callable[[Any], Any], tuple[int, ...]]:
@@ -66,8 +68,11 @@ def _part(job: Job, name: str, device: Any) -> tuple[Callable[[Any], Any], tuple
         case "features":
             return lambda x: _features(networks.raft, x), pictures
         case _:
-            first = torch.zeros((1, *pictures[1:]))
-            return pytorch_networks.flow_from(networks.raft, first, job.batch), pictures
+            # Pictures and flows are float32, as sampling's are.
+            flow_to = pytorch_networks.flow_from(
+                networks.raft, torch.zeros((1, *pictures[1:])), job.batch
+            )
+            return lambda x: flow_to(x.float()), pictures
 
 
 def _features(raft: Any, x: Any) -> Any:

@@ -1,10 +1,10 @@
 """Cost of a guided step against one factor at a time: batch, picture, levels, repetitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from experiments import comparison, jax_run
-from experiments.alone import OutOfMemoryError, alone
-from experiments.benchmarks import guided_step
+from experiments.alone import OutOfMemoryError, several
 from experiments.benchmarks.figures import OURS, Figure
 from experiments.comparison import Job
 
@@ -22,18 +22,16 @@ def jobs(
 
 
 def measure(
-    base: Job,
-    batches: Sequence[int],
-    sizes: Sequence[int],
-    lengths: Sequence[int],
-    limit: float,
+    named: Mapping[str, Job], operations: Mapping[Job, int], limit: float, at_once: int
 ) -> Iterator[Figure]:
-    """Time one evaluation of each; `limit` is operations a second in the job's precision."""
-    for name, job in jobs(base, batches, sizes, lengths).items():
-        what = f"guided step, {base.precision}, {name}"
-        try:
-            run = alone(jax_run.run, comparison.gentle(job))
-        except OutOfMemoryError:
+    """Time one evaluation of each of `jobs`; `limit` is operations a second in their products.
+
+    `at_once` processes prepare what is timed.
+    """
+    calls = [partial(jax_run.run, comparison.gentle(job)) for job in named.values()]
+    for (name, job), run in zip(named.items(), several(calls, at_once), strict=True):
+        what = f"guided step, {job.products}, recomputing {job.remat}, {name}"
+        if isinstance(run, OutOfMemoryError):
             yield Figure(what, OURS, (), note="not enough memory")
             continue
         yield Figure(
@@ -41,7 +39,7 @@ def measure(
             OURS,
             tuple(run.seconds),
             memory=run.memory,
-            operations=alone(guided_step.operations, job),
+            operations=operations[job],
             limit=limit,
             note=f"{run.seconds.mean() / job.batch:.3g} s a sample and evaluation",
         )

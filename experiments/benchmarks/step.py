@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments import comparison, jax_run, pytorch_reference, pytorch_well
-from experiments.alone import OutOfMemoryError, alone
-from experiments.benchmarks import guided_step
+from experiments.alone import OutOfMemoryError, all_of, several
 from experiments.benchmarks.figures import OURS, PYTORCH, REFERENCE, Figure
 from experiments.comparison import Job, Run
 
 PAPER = 5000  # guided steps of an edit by the paper's schedule: 500 levels of 10 repetitions
 EXACT = 1e-6  # how far two programs may be apart in float64, relatively
-BOUNDS = {"float32": (1e-2, 0.1), "bfloat16": (0.5, math.inf)}
-"""The same of energy and push at the first evaluation, in the precision that is timed.
+BOUNDS = {"float32": (1e-2, 0.1), "tensorfloat32": (0.5, math.inf), "bfloat16": (0.5, math.inf)}
+"""The same of energy and push at the first evaluation, in the products that are timed.
 
 Drawn networks magnify rounding. Tiny ones, float32 against float64 of the same program, seeds 0 to
 2: energies up to 2.4e-4 apart, pushes up to 3.8e-2, in each program; full ones, ours and the
@@ -49,25 +48,27 @@ def sides(job: Job, clone: Path | None, pytorch: Sequence[str]) -> list[Side]:
     return found
 
 
-def agreement(job: Job, clone: Path | None, pytorch: Sequence[str]) -> Iterator[Figure]:
+def agreement(
+    job: Job, clone: Path | None, pytorch: Sequence[str], at_once: int
+) -> Iterator[Figure]:
     """How far the other programs are from ours over a whole run of tiny networks in float64.
 
     Raises:
         ValueError: one is further than `EXACT`.
     """
     exact = Job("tiny", 128, 2, 2, stored=True, flow_model=job.flow_model, precision="float64")
-    ours, *others = sides(comparison.gentle(exact), clone, pytorch[:1])
-    if not others:
+    compared = sides(comparison.gentle(exact), clone, pytorch[:1])
+    if not compared[1:]:
         return
-    expected = alone(ours.run, ours.job)
-    for by, run, one in others:
-        found = comparison.agreement(alone(run, one), expected, one.clip)
+    expected, *others = all_of([partial(side.run, side.job) for side in compared], at_once)
+    for side, run in zip(compared[1:], others, strict=True):
+        found = comparison.agreement(run, expected, side.job.clip)
         apart = (found.final, found.energy, found.push)
-        _check(f"{by}, float64", apart, EXACT)
+        _check(f"{side.by}, float64", apart, EXACT)
         for term, difference in zip(("final latents", "energy", "push"), apart, strict=True):
             yield Figure(
                 f"{term}, worst relative difference, float64",
-                by,
+                side.by,
                 (difference,),
                 unit="",
                 note=f"allowed: {EXACT:.0e}; {found.clipped:.0%} of the pushes clipped",
@@ -75,72 +76,85 @@ def agreement(job: Job, clone: Path | None, pytorch: Sequence[str]) -> Iterator[
 
 
 def measure(
-    jobs: Sequence[Job], clone: Path | None, pytorch: Sequence[str], limits: Mapping[str, float]
+    jobs: Sequence[Job],
+    clone: Path | None,
+    pytorch: Sequence[str],
+    operations: Mapping[Job, int],
+    limits: Mapping[str, float],
+    at_once: int,
 ) -> Iterator[Figure]:
-    """Time a step of each program at each job; `limits` are operations a second, by precision.
+    """Time a step of each program at each job, in the jobs' order.
 
-    Guidance is gentle, so that numbers stay what networks see.
+    `operations` are those of one evaluation of each job, `limits` operations a second, by products;
+    `at_once` processes prepare what is timed. Guidance is gentle, so that numbers stay what
+    networks see.
 
     Raises:
-        ValueError: at its first evaluation a program is further than `BOUNDS` from the first one,
-            or is not a number.
+        ValueError: after the last, at its first evaluation a program was further than `BOUNDS`
+            from the first one in the same products, or from the first of all, or was no number.
     """
-    first: Run | None = None
-    timed: set[tuple[str, str]] = set()
-    # The most precise first, by which the others are judged.
-    for job in sorted(jobs, key=lambda job: list(BOUNDS).index(job.precision)):
-        operations = alone(guided_step.operations, job)
+    asked = list(_each_once(jobs, clone, pytorch))
+    calls = [partial(side.run, side.job) for _, side in asked]
+    first: dict[str, Run] = {}  # by products
+    wrong: list[str] = []
+    for (job, side), run in zip(asked, several(calls, at_once), strict=True):
         what = f"guided step, {job.products}, recomputing {job.remat}"
+        if isinstance(run, OutOfMemoryError):
+            yield Figure(what, side.by, (), note="not enough memory")
+            continue
+        like = first.setdefault(job.products, run)
+        apart = _apart(run, like)
+        try:
+            _judge(f"{side.by}, {job.products}", apart, BOUNDS[job.products])
+            earliest = next(iter(first.values()))
+            _judge(f"{side.by}, {job.products}", _apart(run, earliest), BOUNDS["bfloat16"])
+        except ValueError as error:
+            wrong.append(str(error))
+            yield Figure(what, side.by, (), note=f"not shown: {error}")
+            continue
+        middle = float(np.median(run.seconds))
+        yield Figure(
+            what,
+            side.by,
+            tuple(run.seconds),
+            memory=run.memory,
+            operations=operations[job],
+            limit=limits[job.products],
+            note=f"{run.device}, {run.program}, {PAPER} steps: {middle * PAPER / 60:.3g} min, "
+            f"first energy {apart[0]:.1e} and push {apart[1]:.1e} from the first in these products",
+        )
+    if wrong:
+        raise ValueError("; ".join(wrong))
+
+
+def _each_once(
+    jobs: Sequence[Job], clone: Path | None, pytorch: Sequence[str]
+) -> Iterator[tuple[Job, Side]]:
+    """All programs at all jobs; the reference once in its products: it recomputes as it likes."""
+    timed = set()
+    for job in jobs:
         # Not clipped, so that the pushes' norms tell something.
         gentle = comparison.gentle(job)._replace(clip=job.clip)
-        for by, program, asked in sides(gentle, clone, pytorch):
-            if by == REFERENCE and (by, job.precision) in timed:
-                continue
-            timed.add((by, job.precision))
-            try:
-                run = alone(program, asked)
-            except OutOfMemoryError:
-                yield Figure(what, by, (), note="not enough memory")
-                continue
-            first = first or run
-            apart = tuple(
-                abs(a[0] - b[0]) / abs(b[0])
-                for a, b in ((run.energy, first.energy), (run.push, first.push))
-            )
-            bounds = BOUNDS["bfloat16" if job.tensorfloat else job.precision]
-            for term, difference, bound in zip(("energy", "push"), apart, bounds, strict=True):
-                _check(f"{by}, {job.products}, first {term}", (difference,), bound)
-                if run is first:  # from itself nothing but NaN is apart
+        for side in sides(gentle, clone, pytorch):
+            if side.by == REFERENCE:
+                if job.products in timed:
                     continue
-                yield Figure(
-                    f"first {term}, relative difference, {job.products}, {job.remat}",
-                    by,
-                    (difference,),
-                    unit="",
-                    note="from the first program timed; allowed: "
-                    + (f"{bound:.0e}" if math.isfinite(bound) else "any"),
-                )
-            yield Figure(
-                what,
-                by,
-                tuple(run.seconds),
-                memory=run.memory,
-                operations=operations,
-                limit=limits[job.precision],
-                note=", ".join(filter(None, (run.device, run.program))),
-            )
-            yield Figure(
-                f"{PAPER} guided steps, {job.products}, recomputing {job.remat}",
-                by,
-                (float(np.mean(run.seconds)) * PAPER / 3600,),
-                unit="h",
-                note=f"a paper-schedule edit, extrapolated from {_steps_timed(job)} timed",
-            )
+                timed.add(job.products)
+            yield job, side
 
 
-def _steps_timed(job: Job) -> int:
-    """The first level warms up."""
-    return (job.levels - 1) * job.recursions
+def _apart(run: Run, other: Run) -> tuple[float, float]:
+    """Relative differences of the first energies and pushes."""
+    energy, push = (
+        abs(float(a[0] - b[0])) / abs(float(b[0]))
+        for a, b in ((run.energy, other.energy), (run.push, other.push))
+    )
+    return energy, push
+
+
+def _judge(what: str, apart: tuple[float, float], bounds: tuple[float, float]) -> None:
+    for term, difference, bound in zip(("energy", "push"), apart, bounds, strict=True):
+        _check(f"{what}, first {term}", (difference,), bound)
 
 
 def _check(what: str, apart: tuple[float, ...], allowed: float) -> None:

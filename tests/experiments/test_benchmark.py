@@ -7,6 +7,8 @@ import json
 import math
 import subprocess
 import sys
+import time
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +40,7 @@ def clone(tmp_path):
 
 
 BAD = [
-    (["--measure=speed"], "--measure: speed; expected some of step, networks,"),
+    (["--measure=speed"], "--measure: speed; expected some of agreement, step,"),
     (["--measure="], "--measure: empty"),
     (["--precision=float16"], "--precision: float16"),
     (["--remat=all"], "--remat: all"),
@@ -167,70 +169,111 @@ def made_up(energy, push, seconds=(1.0, 3.0)):
 
 
 def stand_in(monkeypatch, ours, theirs):
-    """Runs that were made before, in place of the programs."""
-    found = {step.jax_run.run: ours, step.pytorch_well.run: theirs}
-    monkeypatch.setattr(step.guided_step, "operations", lambda job: 10 * job.batch)
-    monkeypatch.setattr(step, "alone", lambda run, job: found[run] if run in found else run(job))
+    """Runs that were made before, in place of the programs, here."""
+    monkeypatch.setattr(step.jax_run, "run", lambda _: ours)
+    monkeypatch.setattr(step.pytorch_well, "run", lambda _: theirs)
+    monkeypatch.setattr(alone, "_apart", lambda work, _: work())
+
+
+def measured(jobs, ways):
+    return step.measure(jobs, None, ways, dict.fromkeys(jobs, 10), dict.fromkeys(PRODUCTS, 10.0), 1)
+
+
+PRODUCTS = ("bfloat16", "tensorfloat32", "float32")
 
 
 def test_a_step_is_told_with_its_agreement_and_a_whole_edit(monkeypatch):
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.001], [1.0], (4.0, 4.0)))
-    job = JOB._replace(precision="float32")
-    found = list(step.measure([job], None, ["eager"], {"float32": 10.0}))
-    assert [figure.unit for figure in found] == ["s", "h", "", "", "s", "h"]
-    assert found[0].share == pytest.approx(0.5)
-    assert found[1].values == pytest.approx((5000 * 2 / 3600,))
-    assert "extrapolated from 3 timed" in found[1].note
-    assert [one.median for one in found[2:5]] == pytest.approx([0.0005, 0.0, 4.0])
+    ours, theirs = measured([JOB.multiplying("float32")], ["eager"])
+    assert (ours.unit, ours.share, ours.median, theirs.median) == ("s", 0.5, 2.0, 4.0)
+    assert "5000 steps: 333 min" in theirs.note
+    assert "first energy 5.0e-04 and push 0.0e+00" in theirs.note
 
 
-def test_the_most_precise_run_judges_the_others_whatever_their_order(monkeypatch):
+def test_programs_are_timed_in_the_order_that_was_asked_for(monkeypatch):
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.0], [1.0]))
-    jobs = [JOB._replace(precision=one) for one in ("bfloat16", "float32")]
-    found = list(step.measure(jobs, None, [], {"float32": 10.0, "bfloat16": 10.0}))
-    assert ["float32" in one.what for one in found] == [True, True, False, False]
+    for asked in (PRODUCTS, PRODUCTS[::-1]):
+        found = measured([JOB.multiplying(one) for one in asked], [])
+        assert [one.what.split(",")[1].strip() for one in found] == list(asked)
 
 
-def test_programs_that_disagree_are_not_timed(monkeypatch):
+def test_programs_that_disagree_are_not_shown_and_the_rest_goes_on(monkeypatch):
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.2], [1.0]))
     with pytest.raises(ValueError, match=r"PyTorch done well, eager, float64: 1.0e-01 apart"):
-        list(step.agreement(JOB, None, ["eager"]))
+        list(step.agreement(JOB, None, ["eager"], 1))
+    found = []
     with pytest.raises(ValueError, match=r"first energy: 1.0e-01 apart; expected at most 1e-02"):
-        list(step.measure([JOB._replace(precision="float32")], None, ["eager"], {"float32": 1.0}))
+        found.extend(measured([JOB.multiplying("float32")], ["eager"]))
+    found = measured([JOB.multiplying(one) for one in ("float32", "bfloat16")], ["eager"])
+    shown = [next(found).values for _ in range(4)]
+    assert [bool(values) for values in shown] == [True, False, True, True]
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([math.nan], [1.0]))
     with pytest.raises(ValueError, match="nan apart"):
-        list(step.agreement(JOB, None, ["eager"]))
+        list(step.agreement(JOB, None, ["eager"], 1))
 
 
 def test_a_program_without_numbers_is_not_timed_even_alone(monkeypatch):
     stand_in(monkeypatch, made_up([math.nan], [1.0]), None)
     with pytest.raises(ValueError, match=r"ours, bfloat16, first energy: nan apart"):
-        list(step.measure([JOB._replace(precision="bfloat16")], None, [], {"bfloat16": 1.0}))
+        list(measured([JOB.multiplying("bfloat16")], []))
 
 
-def test_float32_that_may_be_multiplied_as_tensorfloat_is_told_so_and_judged_as_half(monkeypatch):
+def test_tensorfloat_is_a_product_of_float32_and_judged_as_half(monkeypatch):
     stand_in(monkeypatch, made_up([2.0], [1.0]), made_up([2.2], [1.0]))
-    job = JOB._replace(precision="float32", tensorfloat=True)
-    found = list(step.measure([job], None, ["eager"], {"float32": 1.0}))
-    assert all("float32 as TensorFloat-32" in one.what for one in found)
-    assert job._replace(precision="bfloat16").products == "bfloat16"
+    job = JOB.multiplying("tensorfloat32")
+    assert (job.precision, job.products) == ("float32", "tensorfloat32")
+    assert job.multiplying("bfloat16").products == "bfloat16"
+    assert all("tensorfloat32" in one.what for one in measured([job], ["eager"]))
 
 
 def test_with_nobody_to_agree_with_nothing_is_run(monkeypatch):
     stand_in(monkeypatch, None, None)
-    assert list(step.agreement(JOB, None, [])) == []
+    assert list(step.agreement(JOB, None, [], 1)) == []
+
+
+def too_much(job):
+    if job.batch > 1:
+        raise alone.OutOfMemoryError("too much")
+    return made_up([1.0], [1.0])
 
 
 def test_memory_that_does_not_suffice_is_told_and_the_rest_goes_on(monkeypatch):
-    def run(function, job):
-        if function is step.jax_run.run and job.batch > 1:
-            raise alone.OutOfMemoryError("too much")
-        return made_up([1.0], [1.0]) if function is step.jax_run.run else 10
-
-    monkeypatch.setattr(scaling, "alone", run)
-    found = list(scaling.measure(JOB, [1, 2], [128], [2], limit=1.0))
+    monkeypatch.setattr(scaling.jax_run, "run", too_much)
+    monkeypatch.setattr(alone, "_apart", lambda work, _: work())
+    jobs = scaling.jobs(JOB, [1, 2], [128], [2])
+    found = list(scaling.measure(jobs, dict.fromkeys(jobs.values(), 10), 1.0, 1))
     assert [figure.values for figure in found[:3]] == [(1.0, 3.0), (), (1.0, 3.0)]
     assert found[1].note == "not enough memory"
+
+
+def in_turn(folder, name):
+    """Write begin and end of a turn to a file that the others write, too."""
+    with alone.turn(), (folder / "log").open("a") as log:
+        log.write(f"{name}\n")
+        log.flush()
+        time.sleep(0.3)
+        log.write(f"{name}\n")
+
+
+def test_processes_beside_each_other_take_turns(tmp_path):
+    calls = [partial(in_turn, tmp_path, name) for name in "abc"]
+    assert alone.all_of(calls, 3) == [None] * 3
+    told = (tmp_path / "log").read_text(encoding="utf-8").split()
+    assert told[::2] == told[1::2]
+    assert set(told) == set("abc")
+
+
+def test_a_process_that_is_killed_leaves_its_turn(tmp_path):
+    first, second = alone.several([killed_in_turn, partial(in_turn, tmp_path, "a")], 2)
+    assert isinstance(first, alone.OutOfMemoryError)
+    assert second is None
+
+
+def killed_in_turn():
+    import os
+
+    with alone.turn():
+        os._exit(9)
 
 
 def exhausted():
