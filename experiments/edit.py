@@ -30,8 +30,19 @@ from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
 from experiments import command, motion_flags, reading, setting_flags, writing
-from flows import files, masks, motions, selections
-from mg_jax import api, images, metrics, parallel, reference, result, schedule, trajectory
+from flows import files, selections
+from mg_jax import (
+    api,
+    arguments,
+    images,
+    metrics,
+    notes,
+    parallel,
+    reference,
+    result,
+    schedule,
+    trajectory,
+)
 from mg_jax.models.stable_diffusion.inputs import work_shape
 from mg_jax.models.stable_diffusion.replay import in_pixels
 from mg_jax.settings import Settings
@@ -108,7 +119,8 @@ def main() -> None:
         )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
-    _note(read)
+    for note in notes.of(request):
+        print(f"note: {note}", file=sys.stderr)
     with reading.named(read.origins):
         edited = api.run(request)
     (out / result.METRICS).unlink(missing_ok=True)
@@ -123,25 +135,10 @@ def main() -> None:
     )
 
 
-def _note(read: _Inputs) -> None:
-    """Tell what may not be meant: a motion out of the picture, a mask over it."""
-    moving = masks.moving(read.flow)
-    left = motions.leaving(read.flow, moving)
-    if left > 0:
-        share = writing.percent(left, 0)
-        print(f"note: {share} of the moved pixels leave the picture", file=sys.stderr)
-    if read.keep_mask is not None:
-        touched = moving | masks.destination(read.flow)
-        kept = read.keep_mask[touched].mean()
-        if kept > 0:
-            share = writing.percent(kept, 0)
-            print(f"note: {share} of where the motion is stays, by the mask", file=sys.stderr)
-
-
 def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
     image = images.read(motion_flags.image_path())
-    keep = reading.selection(_keep_mask.value, image) if _keep_mask.value else None
+    keep = arguments.selection("--keep_mask", _keep_mask.value, image) if _keep_mask.value else None
     layered = motion_flags.read_flow(image)
     diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
     return _Inputs(

@@ -32,8 +32,9 @@ from flows import (
     selections,
     spreading,
     video,
+    wording,
 )
-from mg_jax import images, metrics, parallel
+from mg_jax import arguments, images, metrics, parallel
 
 _first = flags.DEFINE_string("first", None, "Picture before the motion.")
 _second = flags.DEFINE_string("second", None, "Picture after it, of the same size.")
@@ -94,8 +95,8 @@ def main() -> None:
     writing.check_apart([out, preview], _inputs(), f"--out={out}")
     pair = _read_pair()
     photo = images.read(_target.value) if _target.value else pair.first
-    counts = reading.selection(_frame_mask.value, pair.first) if _frame_mask.value else None
-    moves = reading.selection(_object_mask.value, photo) if _object_mask.value else None
+    counts = _selection(_frame_mask, pair.first)
+    moves = _selection(_object_mask, photo)
     network = raft.load(_flow_model.value)
     writing.folder(out.parent, f"--out={out}")
 
@@ -117,10 +118,18 @@ def main() -> None:
     files.write(out, flow)
     images.write(preview, _sheet(pair, there, known, photo, flow))
     print(
-        f"{out}: {writing.percent(known.mean(), 1)} of the pixels are consistent;"
-        f" {writing.percent(moved.mean(), 1)} move, by"
+        f"{out}: {wording.percent(known.mean(), 1)} of the pixels are consistent;"
+        f" {wording.percent(moved.mean(), 1)} move, by"
         f" {np.linalg.norm(flow[moved], axis=-1).mean():.1f} px in the mean; look at {preview}"
     )
+
+
+def _selection(
+    flag: "flags.FlagHolder[str | None]", photo: UInt8[np.ndarray, "h w 3"]
+) -> Bool[np.ndarray, "h w"] | None:
+    if flag.value is None:
+        return None
+    return arguments.selection(f"--{flag.name}", flag.value, photo)
 
 
 def _inputs() -> list[str]:

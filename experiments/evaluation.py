@@ -23,10 +23,10 @@ import flows
 import mg_jax
 from experiments import methods
 from experiments.methods import Method, Picture
-from flows import files, masks
+from flows import files
 from flows.interfaces import FlowNetwork
 from mg_jax import cases, checkpoints, fidelity, filling, images, metrics, nn, parallel
-from mg_jax.cases import Case, edit_region
+from mg_jax.cases import Case
 from mg_jax.models import clip, text
 
 Scores = dict[str, float | None]
@@ -102,14 +102,12 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
     None: fidelity without an answer, clip without a prompt or weights, a mean over no pixel, errors
     of a flow that the judge cannot tell.
     """
-    region = edit_region(case)
+    region = case.motion.region
     estimate = metrics.flow_between(ruler.judge, case.source, picture)
-    judged = _judgeable(
-        ruler.judge, case.flow.shape[:2], case.source.tobytes(), case.flow.tobytes()
-    )
-    found: Scores = metrics.measure(case.source, picture, case.flow, region, estimate, judged)
+    judged = _judgeable(ruler.judge, case)
+    found: Scores = metrics.measure(case.source, picture, case.motion, region, estimate, judged)
     del found["kept_l1"]  # no business of methods that keep another region
-    if not masks.background(case.flow).any():
+    if not case.motion.background.any():
         found["background_l1"] = None
     truth: Scores = dict.fromkeys(("psnr", "psnr_region", "ssim", "ssim_region"))
     if case.answer is not None:
@@ -121,15 +119,9 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
 
 
 @functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
-def _judgeable(
-    judge: FlowNetwork, shape: tuple[int, int], source: bytes, flow: bytes
-) -> Bool[np.ndarray, "h w"]:
-    """What the judge can tell of a case's motion, known by the bytes of its arrays."""
-    return metrics.judgeable(
-        judge,
-        np.frombuffer(source, np.uint8).reshape(*shape, 3),
-        np.frombuffer(flow, np.float32).reshape(*shape, 2),
-    )
+def _judgeable(judge: FlowNetwork, case: Case) -> Bool[np.ndarray, "h w"]:
+    """What the judge can tell of a case's motion."""
+    return metrics.judgeable(judge, case.source, case.motion)
 
 
 @functools.cache

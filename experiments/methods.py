@@ -21,9 +21,9 @@ import mg_jax
 from experiments import writing
 from flows import warping
 from flows.interfaces import FlowNetwork
-from mg_jax import networks, noise, sample
+from mg_jax import api, networks, noise, sample
 from mg_jax.baselines import pixels, repaint, sdedit
-from mg_jax.cases import Case, edit_region
+from mg_jax.cases import Case
 from mg_jax.filling import fill
 from mg_jax.models import registry
 from mg_jax.models.patch import coarse_to_fine
@@ -117,17 +117,10 @@ def _guided(model: str, settings: Settings) -> Method:
     def edit(case: Case, seed: int) -> Picture:
         prompt = case.prompt if reads else ""
         order = None if reads else case.order
-        result = mg_jax.edit(
-            case.source,
-            case.flow,
-            prompt,
-            model,
-            seed,
-            order=order,
-            settings=settings,
-            progress=False,
+        request = api.request(
+            case.source, case.flow, prompt, model, seed, order=order, settings=settings
         )
-        return result.image
+        return api.run(request, progress=False).image
 
     return Method(edit, {"method": "edit", "model": model, **writing.described(settings)})
 
@@ -151,15 +144,15 @@ def _layered_warp(case: Case, _seed: int) -> Picture:
 
 
 def _forward_warp(case: Case, _seed: int) -> Picture:
-    return warping.forward(case.source, case.flow).picture
+    return warping.forward(case.source, case.motion).picture
 
 
 def _forward_warp_fill(case: Case, _seed: int) -> Picture:
-    return fill(*warping.forward(case.source, case.flow))
+    return fill(*warping.forward(case.source, case.motion))
 
 
 def _sdedit(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
-    return sdedit.sdedit(case.source, case.flow, edit_region(case), _key(seed), settings)
+    return sdedit.sdedit(case.source, case.flow, case.motion.region, _key(seed), settings)
 
 
 def _repaint(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
@@ -167,14 +160,14 @@ def _repaint(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
 
 
 def _pixels(case: Case, _seed: int, settings: mg_jax.PatchSettings) -> Picture:
-    picture, _ = pixels.descend(case.source, case.flow, edit_region(case), _guide(), settings)
+    picture, _ = pixels.descend(case.source, case.flow, case.motion.region, _guide(), settings)
     return picture
 
 
 def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
     phases = coarse_to_fine.edit(
         case.source,
-        understood(case.source, case.flow, case.order),
+        understood(case.source, case.motion, case.order),
         np.ones(case.flow.shape[:2], bool),
         _guide(),
         noise.keys(seed, 1),

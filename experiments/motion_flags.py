@@ -1,15 +1,15 @@
 """The flags of a photo and its motion, and what they mean: for programs that take both."""
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from absl import flags
-from jaxtyping import Float32, Int32, UInt8
+from jaxtyping import Float32, UInt8
 
 from experiments import reading
 from flows import files, motions, selections
-from mg_jax import checking
+from mg_jax import arguments, checking
+from mg_jax.arguments import Moved
 
 _DATA = Path(__file__).parent / "data"
 IMAGE, MASK, MOTION = _DATA / "coffee.png", _DATA / "coffee_mask.png", "translate dx=105 dy=0"
@@ -37,24 +37,12 @@ object_mask = flags.DEFINE_multi_string(
 )
 
 
-class LayeredFlow(NamedTuple):
-    """What is to move, and what lies on top.
-
-    Attributes:
-        flow: where each pixel of the photo goes, in pixels.
-        order: as `motions.order`; None for a flow file, which does not say.
-    """
-
-    flow: Float32[np.ndarray, "h w 2"]
-    order: Int32[np.ndarray, "h w"] | None
-
-
 def image_path() -> Path:
     """The photo's file."""
     return Path(image.value) if image.value else IMAGE
 
 
-def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> LayeredFlow:
+def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> Moved:
     """Read the flow file, or draw the motions of the masks, the later on top.
 
     Raises:
@@ -64,7 +52,7 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> LayeredFlow:
     if flow.value and motion.value:
         raise ValueError("--flow, --motion: both given; expected one of them")
     if flow.value:
-        return LayeredFlow(_flow_file(flow.value, photo.shape[:2]), None)
+        return Moved(_flow_file(flow.value, photo.shape[:2]), None)
     if image.value and not motion.value:
         raise ValueError("--flow, --motion: none given; expected one of them with --image")
     if image.value and not object_mask.value:
@@ -78,11 +66,12 @@ def read_flow(photo: UInt8[np.ndarray, "h w 3"]) -> LayeredFlow:
             " for each motion"
         )
     parsed = [motions.parse(text) for text in texts]  # its faults first: a click takes seconds
-    objects = [(m, reading.selection(n, photo)) for m, n in zip(parsed, names, strict=True)]
+    selected = [arguments.selection("--object_mask", name, photo) for name in names]
+    objects = list(zip(parsed, selected, strict=True))
     drawn = motions.together(objects)
     with reading.named({"flow": "--motion"}):
         checking.flow(drawn, photo.shape[:2])
-    return LayeredFlow(drawn, motions.order(objects))
+    return Moved(drawn, motions.order(objects))
 
 
 def inputs() -> list[str]:

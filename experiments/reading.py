@@ -1,4 +1,4 @@
-"""Small inputs of our programs: masks, schedules, recorded noise. Faults are one line each."""
+"""Small inputs of our programs: schedules, recorded noise. Faults are one line each."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from absl import flags
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
-from flows import selections
 from flows.files.broken import BROKEN
-from mg_jax import images
 
 
 @contextlib.contextmanager
@@ -26,21 +24,6 @@ def named(origins: Mapping[str, str]) -> Iterator[None]:
         argument, colon, rest = str(error).partition(":")
         flag = f"--{argument}" if argument in flags.FLAGS else argument
         raise ValueError(origins.get(argument, flag) + colon + rest) from error
-
-
-def mask(path: str, shape: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
-    """Read a selection of a picture of this height and width.
-
-    Raises ValueError when it is none, or selects nothing.
-    """
-    return selections.something(images.read_mask(path, shape), path)
-
-
-def selection(text: str, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """Select of a photo by words, or read the mask of this name. Raises ValueError."""
-    if selections.is_words(text):
-        return selections.select(text, photo)
-    return mask(text, photo.shape[:2])
 
 
 def ramp(path: Path) -> Float[np.ndarray, " levels"]:

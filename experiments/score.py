@@ -13,6 +13,7 @@ from absl import flags
 
 from experiments import command, reading
 from flows import files, networks
+from flows.motion import Motion
 from mg_jax import checking, images, metrics
 
 _source = flags.DEFINE_string("source", None, "The photo before the edit.", required=True)
@@ -36,9 +37,10 @@ def main() -> None:
         checking.flow(flow, source.shape[:2])
     judge = networks.load(_judge.value)
     estimate = metrics.flow_between(judge, source, result)
-    judged = metrics.judgeable(judge, source, flow)
+    motion = Motion(flow)
+    judged = metrics.judgeable(judge, source, motion)
     everywhere = np.ones(flow.shape[:2], bool)
-    scores = metrics.measure(source, result, flow, everywhere, estimate, judged)
+    scores = metrics.measure(source, result, motion, everywhere, estimate, judged)
     del scores["kept_l1"]  # of an edit region that a picture does not tell
     print(json.dumps(scores))
 

@@ -51,12 +51,6 @@ def described(settings: Settings) -> dict[str, Any]:
     return {name: "inf" if value == math.inf else value for name, value in values.items()}
 
 
-def percent(share: float, digits: int) -> str:
-    """A share, 0 to 1, as "12%", `digits` after the point; zero only where there is nothing."""
-    least = 10.0 ** -(2 + digits)
-    return f"less than {least:.{digits}%}" if 0 < share < least else f"{share:.{digits}%}"
-
-
 def versions() -> dict[str, str]:
     """Of Python, of what computes, and of this package."""
     return {

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.spatial import cKDTree
 
 from flows import masks, warping
+from flows.motion import Motion
 
 _INK = (38, 42, 51)
 _PAPER = (255, 255, 255)
@@ -149,7 +150,7 @@ def moved(
         image: the picture.
         flow: pixels.
     """
-    warped = warping.forward(image, flow)
+    warped = warping.forward(image, Motion(flow))
     height, width = warped.holes.shape
     side = max(2, min(height, width) // 50)
     y, x = np.mgrid[:height, :width]

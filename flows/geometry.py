@@ -1,12 +1,16 @@
 """Geometry of flows: reading, moving, composing and inverting them on the pixel grid.
 
-Everything here is unbatched, pure and differentiable: map it over a batch with `jax.vmap`.
+Everything here is unbatched, pure and differentiable: map it over a batch with `jax.vmap`. It takes
+arrays of NumPy and of JAX, inside and outside `jax.jit`.
 A pixel's centre has whole-numbered coordinates (x, y); x points right, y points down.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
+
+Arrays = Array | np.ndarray
 
 
 def grid(height: int, width: int) -> Float[Array, "{height} {width} 2"]:
@@ -17,8 +21,9 @@ def grid(height: int, width: int) -> Float[Array, "{height} {width} 2"]:
     return jnp.stack([x, y], axis=-1)
 
 
-def targets(flow: Float[Array, "h w 2"]) -> Float[Array, "h w 2"]:
+def targets(flow: Float[Arrays, "h w 2"]) -> Float[Array, "h w 2"]:
     """Where each pixel goes: its own coordinates plus its flow, in pixels."""
+    flow = jnp.asarray(flow)
     height, width, _ = flow.shape
     return grid(height, width).astype(flow.dtype) + flow
 
@@ -39,7 +44,7 @@ def _reflect(coordinate: Float[Array, "*points"], size: int) -> Float[Array, "*p
 
 
 def sample(
-    image: Float[Array, "h w c"], points: Float[Array, "*points 2"]
+    image: Float[Arrays, "h w c"], points: Float[Arrays, "*points 2"]
 ) -> Float[Array, "*points c"]:
     """Read an image between its pixels: bilinear, mirrored beyond the outermost pixel centres.
 
@@ -50,6 +55,7 @@ def sample(
         image: any channels.
         points: coordinates (x, y) in pixels.
     """
+    image, points = jnp.asarray(image), jnp.asarray(points)
     height, width, _ = image.shape
     x = _reflect(points[..., 0], width)
     y = _reflect(points[..., 1], height)
@@ -65,7 +71,7 @@ def sample(
     return row(y0) * (1 - low_weight) + row(y1) * low_weight
 
 
-def warp(image: Float[Array, "h w c"], flow: Float[Array, "h w 2"]) -> Float[Array, "h w c"]:
+def warp(image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]) -> Float[Array, "h w c"]:
     """Backward warp: the image read at p + flow(p).
 
     Undoes the motion: where `image` is the moved picture, the result lies on the source.
@@ -74,7 +80,7 @@ def warp(image: Float[Array, "h w c"], flow: Float[Array, "h w 2"]) -> Float[Arr
 
 
 def splat(
-    image: Float[Array, "h w c"], flow: Float[Array, "h w 2"]
+    image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]
 ) -> tuple[Float[Array, "h w c"], Float[Array, "h w"]]:
     """Forward warp: drop every pixel at p + flow(p), shared bilinearly by the four pixels there.
 
@@ -84,6 +90,7 @@ def splat(
     Returns:
         The weighted sum of the values, and the sum of the weights.
     """
+    image = jnp.asarray(image)
     height, width, _ = image.shape
     goal = targets(flow)
     corner = jnp.floor(goal)
@@ -108,7 +115,7 @@ def splat(
     return total, weights
 
 
-def occlusion_mask(flow: Float[Array, "h w 2"]) -> Bool[Array, "h w"]:
+def occlusion_mask(flow: Float[Arrays, "h w 2"]) -> Bool[Array, "h w"]:
     """Which source pixels the colour loss may use: False where moved content will cover them.
 
     Motion Guidance's rule: the gradient of Σ warp(f, f)·(f ≠ warp(f, f)) with respect to f is
@@ -119,6 +126,7 @@ def occlusion_mask(flow: Float[Array, "h w 2"]) -> Bool[Array, "h w"]:
     The reference passes through normalised coordinates, whose rounding (some 1e-5 pixels)
     gives such a weight to pixels that only touch the moved content; here coordinates are exact.
     """
+    flow = jnp.asarray(flow)
     points = targets(flow)
     seen, send_back = jax.vjp(lambda values: sample(values, points), flow)
     (received,) = send_back((seen != flow).astype(flow.dtype))
@@ -127,15 +135,15 @@ def occlusion_mask(flow: Float[Array, "h w 2"]) -> Bool[Array, "h w"]:
     return moves | ~covered
 
 
-def compose(first: Float[Array, "h w 2"], second: Float[Array, "h w 2"]) -> Float[Array, "h w 2"]:
+def compose(first: Float[Arrays, "h w 2"], second: Float[Arrays, "h w 2"]) -> Float[Array, "h w 2"]:
     """Do `first`, then `second`, in one flow: f(p) + g(p + f(p)).
 
     Where `first` leaves the picture, `second` is read mirrored: it has no values there.
     """
-    return first + warp(second, first)
+    return jnp.asarray(first) + warp(second, first)
 
 
-def invert(flow: Float[Array, "h w 2"], iterations: int = 50) -> Float[Array, "h w 2"]:
+def invert(flow: Float[Arrays, "h w 2"], iterations: int = 50) -> Float[Array, "h w 2"]:
     """Find the flow that undoes `flow`: g with g(q) = −f(q + g(q)), by fixed-point iteration.
 
     Valid where neighbouring pixels move alike: the iteration shrinks its error by the flow's
@@ -144,6 +152,7 @@ def invert(flow: Float[Array, "h w 2"], iterations: int = 50) -> Float[Array, "h
     (an object's edge) or content comes from outside the picture, there is no inverse and the
     values are meaningless.
     """
+    flow = jnp.asarray(flow)
     inverse: Array = jax.lax.fori_loop(
         0, iterations, lambda _, guess: -warp(flow, guess), jnp.zeros_like(flow)
     )
@@ -151,13 +160,14 @@ def invert(flow: Float[Array, "h w 2"], iterations: int = 50) -> Float[Array, "h
 
 
 def resize(
-    flow: Float[Array, "h w 2"], height: int, width: int
+    flow: Float[Arrays, "h w 2"], height: int, width: int
 ) -> Float[Array, "{height} {width} 2"]:
     """Carry the motion to a picture of another size: resampled, and its pixels rescaled.
 
     Bilinear, antialiased when it shrinks, pixel areas aligned (as pictures are resized).
     Meant for preparing inputs: its gradient is slow on CPU.
     """
+    flow = jnp.asarray(flow)
     old_height, old_width, _ = flow.shape
     resampled: Array = jax.image.resize(flow, (height, width, 2), method="linear", antialias=True)
     factor = jnp.array([width / old_width, height / old_height], flow.dtype)

@@ -1,15 +1,11 @@
-"""Regions of a flow: what moves, where it lands, what may change and what must not.
+"""Regions of a flow: what moves, and where it lands; `flows.motion.Motion` keeps them.
 
 All masks are boolean [H, W] at the flow's size; distances are pixels.
 """
 
 import numpy as np
-import scipy.ndimage
 from jaxtyping import Bool, Float
 
-from flows import nearest
-
-_NEIGHBOURS = np.ones((3, 3), bool)
 _OPPOSITE = ((0, 1), (1, 0), (1, 1), (1, -1))  # (y, x) to one neighbour; the other is across
 
 # Two neighbours that part by more pixels than this have torn: no content spans the gap.
@@ -82,29 +78,9 @@ def destination(
     return landed
 
 
-def edit_region(
-    flow: Float[np.ndarray, "h w 2"], margin_px: float = 8.0
-) -> Bool[np.ndarray, "h w"]:
-    """Mark where an edit may change the picture: source and destination, widened by a margin.
-
-    Source, because something must be invented where content leaves; the margin (a Euclidean
-    distance) gives room for shadows and seams.
-    """
-    return np.asarray(nearest.distance(moving(flow) | destination(flow)) <= margin_px)
-
-
 def margin(flow: Float[np.ndarray, "h w 2"]) -> float:
     """How far an edit region reaches by default, in pixels: 1/24 of the picture's size."""
     return float(np.sqrt(flow.shape[0] * flow.shape[1])) / 24
-
-
-def background(flow: Float[np.ndarray, "h w 2"]) -> Bool[np.ndarray, "h w"]:
-    """Mark what a perfect edit leaves alone: outside source and destination, widened by 3x3.
-
-    The ruler's region for `background_l1`.
-    """
-    touched = moving(flow) | destination(flow)
-    return ~np.asarray(scipy.ndimage.binary_dilation(touched, _NEIGHBOURS))
 
 
 def _land(landed: np.ndarray, points: np.ndarray) -> None:

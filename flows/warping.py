@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from scipy import ndimage
 
-from flows import masks, nearest
+from flows import nearest
 from flows.geometry import splat
+from flows.motion import Motion
 
 _LANDED = 0.5  # below this share of a pixel, what lands round it has a say as well
 _TENT = np.array([0.5, 1.0, 0.5])
@@ -22,17 +23,17 @@ class Warped(NamedTuple):
     holes: Bool[np.ndarray, "h w"]  # where content left and nothing came
 
 
-def forward(photo: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]) -> Warped:
+def forward(photo: UInt8[np.ndarray, "h w 3"], motion: Motion) -> Warped:
     """Move the pixels that move (splatting), and leave the others as they are.
 
     A moved pixel is shared bilinearly by the four pixels round its target; what lands on one spot
     is averaged, there being no depth. Cracks of an enlarging motion are filled from their
     neighbours: bilinear for a factor of 2, the nearest landed pixel beyond 3.
     """
-    moving = masks.solid(flow)
+    moving = motion.solid
     layer = np.concatenate([photo, np.full_like(photo[..., :1], 255)], axis=-1) * moving[..., None]
-    landed = np.asarray(_splat(jnp.asarray(layer, jnp.float32) / 255, jnp.asarray(flow)))
-    covered = masks.destination(flow)
+    landed = np.asarray(_splat(jnp.asarray(layer, jnp.float32) / 255, jnp.asarray(motion.flow)))
+    covered = motion.destination
     picture = photo.copy()
     picture[covered] = np.clip(np.rint(255 * _whole(landed)[covered]), 0, 255).astype(np.uint8)
     return Warped(picture, moving & ~covered)

@@ -1,4 +1,4 @@
-"""Numbers and points in words: `12.5`, `120,80`; a slip of the pen is named in one line."""
+"""Numbers and points in words: `12.5`, `120,80`, `12%`; a slip of the pen is named in one line."""
 
 import math
 from collections.abc import Sequence
@@ -39,3 +39,9 @@ def points(words: Sequence[str], where: str) -> Float64[np.ndarray, "n 2"]:
             raise ValueError(f"{where}={word!r} is no point; expected x,y like 120,80")
         pairs.append([number(coordinate, where) for coordinate in pair])
     return np.array(pairs, np.float64).reshape(-1, 2)
+
+
+def percent(share: float, digits: int) -> str:
+    """A share, 0 to 1, as "12%", `digits` after the point; zero only where there is nothing."""
+    least = 10.0 ** -(2 + digits)
+    return f"less than {least:.{digits}%}" if 0 < share < least else f"{share:.{digits}%}"

@@ -1,15 +1,20 @@
 """Motion guidance: edit a photo by saying where its pixels should go."""
 
+from mg_jax import neighbours  # noqa: F401 - before all that imports flows
+
+# isort: split
 from mg_jax.api import edit, preview
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
+from mg_jax.notes import EditWarning
 from mg_jax.result import Result
 from mg_jax.sample import Step
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "EditWarning",
     "PatchSettings",
     "Replay",
     "Result",

@@ -7,13 +7,15 @@ it, one for each object, the later on top. Every fault is a `ValueError` of one 
 wrong; expected what.
 """
 
+import functools
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, UInt8
+from jaxtyping import Float32, Int32, UInt8
 
-from flows import files, masks
+from flows import files
+from flows.motion import Motion
 from mg_jax import images
 
 SOURCE = "source.png"
@@ -24,16 +26,23 @@ PROMPT = "prompt.txt"
 MASK = "mask_{}.png"
 
 
-class Case(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Case:
     """A photo and a motion; its pictures and flow have one size."""
 
     name: str
     source: UInt8[np.ndarray, "h w 3"]
     flow: Float32[np.ndarray, "h w 2"]
-    reference: UInt8[np.ndarray, "h w 3"] | None  # another program's result
-    answer: UInt8[np.ndarray, "h w 3"] | None  # the true edited picture
+    # Of the same size, as `read` and `write` see to.
+    reference: UInt8[np.ndarray, "_ _ 3"] | None  # another program's result
+    answer: UInt8[np.ndarray, "_ _ 3"] | None  # the true edited picture
     prompt: str  # "" where there is none
     order: Int32[np.ndarray, "h w"] | None = None  # as `flows.motions.order`, where it is known
+
+    @functools.cached_property
+    def motion(self) -> Motion:
+        """The flow, and what follows from it."""
+        return Motion(self.flow)
 
 
 def read(folder: Path) -> Case:
@@ -98,11 +107,6 @@ def find(root: Path) -> list[Path]:
     if not found:
         raise ValueError(f"{root}: has no case; expected folders with {SOURCE} and {FLOW}")
     return found
-
-
-def edit_region(case: Case) -> Bool[np.ndarray, "h w"]:
-    """Where an edit may change the picture: as `mg_jax.edit` has it when no mask is given."""
-    return masks.edit_region(case.flow, masks.margin(case.flow))
 
 
 def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | None:

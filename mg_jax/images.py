@@ -8,8 +8,9 @@ import os
 import warnings
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, UInt8
+from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flows.files import atomic
@@ -28,8 +29,16 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         ValueError: missing, a folder, no picture, cut short, or above Pillow's limit of
             179 million pixels.
     """
-    path = Path(path)
-    image = _decode(path)
+    return of_pillow(_opened(Path(path)), str(path))
+
+
+def of_pillow(image: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Pixels of an open picture, as `read` has those of a file.
+
+    Raises:
+        ValueError: it cannot be a photo; the line begins with `name`.
+    """
+    image = _eight_bits(image, name)
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         white = Image.new("RGBA", colours.size, (255, 255, 255, 255))
@@ -38,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
         return np.array(image.convert("RGB"))
     except ValueError as error:
         raise ValueError(
-            f"{path}: has the colour mode {image.mode}; expected one like RGB or grey"
+            f"{name}: has the colour mode {image.mode}; expected one like RGB or grey"
         ) from error
 
 
@@ -57,13 +66,31 @@ def read_mask(
         ValueError: as `read`; an array that is not boolean [H, W]; another size than `shape`.
     """
     path = Path(path)
-    mask = _array_mask(path) if path.suffix.lower() in (".npy", ".npz") else _picture_mask(path)
+    if path.suffix.lower() in (".npy", ".npz"):
+        mask = _array_mask(path)
+    else:
+        mask = mask_of_pillow(_opened(path), str(path))
     if shape is not None and mask.shape != tuple(shape):
         raise ValueError(
             f"{path}: is {mask.shape[1]}x{mask.shape[0]} pixels; expected {shape[1]}x{shape[0]}, "
             "the picture's size"
         )
     return mask
+
+
+def mask_of_pillow(image: Image.Image, name: str) -> Bool[np.ndarray, "h w"]:
+    """Selection of an open picture, as `read_mask` has that of a file.
+
+    Raises:
+        ValueError: it holds no levels of grey or colours; the line begins with `name`.
+    """
+    image = _eight_bits(image, name)
+    if image.has_transparency_data:
+        alpha = np.array(image.convert("RGBA").getchannel("A"))
+        if alpha.min() < 255:
+            return alpha >= 128
+        image = image.convert("RGBA").convert("RGB")
+    return np.array(image.convert("L")) >= 128
 
 
 def write(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> None:
@@ -81,19 +108,27 @@ def write(path: str | os.PathLike[str], image: UInt8[np.ndarray, "h w 3"]) -> No
         Image.fromarray(image).save(stream, format=form, quality=95)
 
 
-def to_float(image: UInt8[np.ndarray, "*batch h w c"]) -> Float32[np.ndarray, "*batch h w c"]:
-    """Map 0…255 to −1…1."""
+def to_float(image: Shaped[np.ndarray, "*batch h w c"]) -> Float32[np.ndarray, "*batch h w c"]:
+    """Map uint8, 0…255, to −1…1.
+
+    Raises:
+        ValueError: another dtype: floats in [−1, 1] or [0, 1] would come out nearly black.
+    """
+    if image.dtype != np.uint8:
+        raise ValueError(f"image: {image.dtype}; expected uint8, 0 to 255")
     return (image.astype(np.float32) / 127.5 - 1).astype(np.float32)
 
 
 def to_uint8(
-    image: Float[np.ndarray, "*batch h w c"] | Float[Array, "*batch h w c"],
+    image: Shaped[np.ndarray | Array, "*batch h w c"],
 ) -> UInt8[np.ndarray, "*batch h w c"]:
-    """Map −1…1 to 0…255, rounded; what lies outside is clipped.
+    """Map floats, −1…1, to 0…255, rounded; what lies outside is clipped.
 
     Raises:
-        ValueError: a value is NaN.
+        ValueError: a value is NaN, or they are no floats.
     """
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(f"image: {image.dtype}; expected floats in [-1, 1]")
     values = np.asarray(image, np.float32)
     bad = int(np.isnan(values).sum())
     if bad:
@@ -128,8 +163,8 @@ def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
 
 
-def _decode(path: Path) -> Image.Image:
-    """Open and decode the first frame, upright, with at most 8 bits a channel."""
+def _opened(path: Path) -> Image.Image:
+    """Open and decode the first frame, upright."""
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; expected a picture")
     if not path.exists():
@@ -140,7 +175,7 @@ def _decode(path: Path) -> Image.Image:
             warnings.simplefilter("ignore")
             with Image.open(path) as file:
                 file.load()
-                image = ImageOps.exif_transpose(file)
+                return ImageOps.exif_transpose(file)
     except UnidentifiedImageError as error:
         raise ValueError(f"{path}: is no picture; expected a PNG, JPEG, WebP …") from error
     except PermissionError as error:
@@ -154,28 +189,18 @@ def _decode(path: Path) -> Image.Image:
         raise ValueError(
             f"{path}: broken or cut short ({reason}); expected a whole picture"
         ) from error
-    if image.mode.startswith("I"):
-        return _eight_bits(np.asarray(image), path)
-    if image.mode == "F":
-        raise ValueError(f"{path}: holds floating-point pixels; expected 8 or 16 bits a channel")
-    return image
 
 
-def _eight_bits(values: np.ndarray, path: Path) -> Image.Image:
+def _eight_bits(image: Image.Image, name: str) -> Image.Image:
     """Turn grey of 16 bits into grey of 8: Pillow itself would clip it at 255."""
+    if image.mode == "F":
+        raise ValueError(f"{name}: holds floating-point pixels; expected 8 or 16 bits a channel")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"{path}: holds 32-bit pixels; expected 8 or 16 bits a channel")
+        raise ValueError(f"{name}: holds 32-bit pixels; expected 8 or 16 bits a channel")
     return Image.fromarray(np.round(values.astype(np.float64) / 257).astype(np.uint8))
-
-
-def _picture_mask(path: Path) -> Bool[np.ndarray, "h w"]:
-    image = _decode(path)
-    if image.has_transparency_data:
-        alpha = np.array(image.convert("RGBA").getchannel("A"))
-        if alpha.min() < 255:
-            return alpha >= 128
-        image = image.convert("RGBA").convert("RGB")
-    return np.array(image.convert("L")) >= 128
 
 
 def _array_mask(path: Path) -> Bool[np.ndarray, "h w"]:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 
+from flows.motion import Motion
+from mg_jax.networks import Named
 from mg_jax.sample import Phases
 from mg_jax.settings import Settings
 from mg_jax.types import Energy
@@ -20,17 +22,22 @@ class Request:
 
     model: "Model"
     image: UInt8[np.ndarray, "H W 3"]
-    flow: Float32[np.ndarray, "H W 2"]  # pixels (dx, dy): where each pixel goes
+    motion: Motion  # what is asked of each pixel
     seed: int  # of the first sample
     keys: Key[Array, " b"]  # of the samples' noise
     settings: Settings  # the model's own
     ramp: Float[np.ndarray, " levels"]  # multiplies the guidance weight
-    flow_model: str
+    flow_model: Named  # that guides, and judges
     prompt: str = ""
     keep_mask: Bool[np.ndarray, "H W"] | None = None  # True = the picture stays
     order: Int[np.ndarray, "H W"] | None = None  # of layers; 0 rests, the largest lies on top
     replay: Any = None  # what is repeated of another run, as the model has it
     energy: Energy | None = None  # in the place of the paper's
+
+    @property
+    def flow(self) -> Float[np.ndarray, "H W 2"]:
+        """Where each pixel goes."""
+        return self.motion.flow
 
 
 class Edited(NamedTuple):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from mg_jax.noise import Draw
 from mg_jax.types import (
@@ -92,8 +92,8 @@ def build(
     latent's dtype; `randomness` is what `noise` takes.
 
     Raises:
-        ValueError: fewer than 1 recursion or `gradient_every`, or, from `step`, a source of
-            another shape than `z`.
+        ValueError: fewer than 1 recursion or `gradient_every`, or, from `step`, latents that are no
+            batch of floats, or masks or a source that do not suit them.
     """
     for name, count in (("recursions", recursions), ("gradient_every", gradient_every)):
         if count < 1:
@@ -119,6 +119,7 @@ def build(
         randomness: Any, state: State, level: Schedule, problem: Problem
     ) -> tuple[State, Info]:
         shape = state.z.shape
+        _check(state.z, problem.edit)
         strength = problem.strengths.guidance_weight * level.ramp * jnp.sqrt(1.0 - level.alpha)
 
         def slope_of(
@@ -195,7 +196,13 @@ def shrink(norm: PerSample, largest: PerSample) -> PerSample:
 
 
 def noised_source(edit: Edit, level: Schedule, draw: Callable[[], Latent]) -> Latent:
-    """The source at this level with fresh noise; `edit.source` is its clean latent."""
+    """The source at this level with fresh noise; `edit.source` is its clean latent.
+
+    Raises:
+        ValueError: it is no batch of latents.
+    """
+    if edit.source.ndim != 4:
+        raise ValueError(f"source: shape {edit.source.shape}; expected (batch, h, w, channels)")
     return jnp.sqrt(level.alpha) * edit.source + jnp.sqrt(1.0 - level.alpha) * draw()
 
 
@@ -205,6 +212,17 @@ def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> L
     NaN at levels that the trajectory lacks.
     """
     return edit.source.at[level.position].get(mode="fill")
+
+
+def _check(z: Shaped[Array, "..."], edit: Edit) -> None:
+    """Refuse what broadcasting would take for something else."""
+    if z.ndim != 4 or not jnp.issubdtype(z.dtype, jnp.floating):
+        raise ValueError(f"z: {z.dtype} {z.shape}; expected floats (batch, h, w, channels)")
+    for name, mask in (("keep", edit.keep), ("guidance_mask", edit.guidance_mask)):
+        if mask.ndim != 4 or mask.shape[1:3] != z.shape[1:3]:
+            raise ValueError(
+                f"{name}: shape {mask.shape}; expected (batch, {z.shape[1]}, {z.shape[2]}, 1), as z"
+            )
 
 
 def _spread(values: PerSample) -> Float[Array, "b 1 1 1"]:

@@ -14,9 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
 
-from flows import masks, nearest, warping
-from flows.geometry import occlusion_mask, warp
+from flows import nearest, warping
+from flows.geometry import warp
 from flows.interfaces import FlowNetwork
+from flows.motion import Motion
 from flows.raft import SMALLEST
 from mg_jax import images
 from mg_jax.filling import fill
@@ -55,7 +56,7 @@ def flow_between(
 
 
 def judgeable(
-    judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
+    judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], motion: Motion
 ) -> Bool[np.ndarray, "h w"]:
     """Mark the moved pixels whose motion the judge can tell.
 
@@ -66,23 +67,24 @@ def judgeable(
     height, width, _ = source.shape
     h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
     # A mean would blur where the motion ends.
-    small = _nearest(flow, h, w) * np.array([w / width, h / height], np.float32)
+    small = _nearest(motion.flow, h, w) * np.array([w / width, h / height], np.float32)
     photo = images.resize(source, h, w)
-    estimate = flow_between(judge, photo, _carried_out(photo, small))
+    carried_out = _carried_out(photo, Motion(small))
+    estimate = flow_between(judge, photo, carried_out)
     errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
     told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
-    return np.asarray(masks.moving(flow) & _nearest(told, height, width))
+    return np.asarray(motion.moving & _nearest(told, height, width))
 
 
 def measure(
     source: UInt8[np.ndarray, "h w 3"],
     result: UInt8[np.ndarray, "h w 3"],
-    flow: Float[np.ndarray, "h w 2"],
+    motion: Motion,
     region: Bool[np.ndarray, "h w"],
     estimate: Float[np.ndarray, "h w 2"],
     judged: Bool[np.ndarray, "h w"],
 ) -> dict[str, float | None]:
-    """Score a result against the flow asked for.
+    """Score a result against the motion asked for.
 
     `estimate` is the judge's F(source, result), `judged` what it can tell (`judgeable`).
 
@@ -98,9 +100,8 @@ def measure(
 
     A mean over no pixel is 0.
     """
+    flow, moved = motion.flow, motion.moving
     height, width, _ = flow.shape
-    moved = masks.moving(flow)
-    visible = np.asarray(_visible(jnp.asarray(flow, jnp.float32)))
     y, x = np.mgrid[:height, :width]
     goal = np.stack([x, y], axis=-1) + flow
     inside = ((goal >= 0) & (goal <= np.array([width - 1, height - 1]))).all(axis=-1)
@@ -118,8 +119,8 @@ def measure(
         "judged_moved": told,
         "color_l1": _mean(colors, inside),
         "color_l1_moved": _mean(colors, inside & moved),
-        "color_l1_visible": _mean(colors, inside & visible),
-        "background_l1": _mean(changes, masks.background(flow)),
+        "color_l1_visible": _mean(colors, inside & motion.visible),
+        "background_l1": _mean(changes, motion.background),
         "kept_l1": _mean(changes, ~region),
     }
 
@@ -146,13 +147,11 @@ def _nearest(
     return np.asarray(values[row][:, column])
 
 
-def _carried_out(
-    source: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
-) -> UInt8[np.ndarray, "h w 3"]:
-    """Move the photo by the flow, over what rests, which is filled where content has left."""
-    rests = fill(source, nearest.distance(masks.solid(flow)) <= _RIM)
-    landed = masks.destination(flow)[..., None]
-    return np.where(landed, warping.forward(source, flow).picture, rests)
+def _carried_out(source: UInt8[np.ndarray, "h w 3"], motion: Motion) -> UInt8[np.ndarray, "h w 3"]:
+    """Carry the motion out over what rests, which is filled where content has left."""
+    rests = fill(source, nearest.distance(motion.solid) <= _RIM)
+    landed = motion.destination[..., None]
+    return np.where(landed, warping.forward(source, motion).picture, rests)
 
 
 def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> float:
@@ -160,7 +159,6 @@ def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> f
 
 
 _warp = jax.jit(warp)
-_visible = jax.jit(occlusion_mask)
 
 
 @functools.cache

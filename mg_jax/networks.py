@@ -1,20 +1,33 @@
 """Networks that are read once a process."""
 
 import functools
+import os
 
 from flows import networks, raft
 from flows.interfaces import FlowNetwork
 
+Named = str | os.PathLike[str] | FlowNetwork
+"""A flow network by its name or file, or one that is loaded already."""
+
 
 def flow_network(
-    name: str, statistics: raft.Statistics = "running", dtype: str = "float32"
+    named: Named, statistics: raft.Statistics = "running", dtype: str = "float32"
 ) -> FlowNetwork:
     """The flow network of a name or file, computing in `dtype`, read once a process.
+
+    What is loaded already is returned as it is.
 
     Raises:
         ValueError: as `flows.networks.load`.
     """
-    return _flow_network(name, statistics, dtype)
+    if isinstance(named, str | os.PathLike):
+        return _flow_network(os.fspath(named), statistics, dtype)
+    return named
+
+
+def name(named: Named) -> str:
+    """As it is called in metrics."""
+    return os.fspath(named) if isinstance(named, str | os.PathLike) else repr(named)
 
 
 @functools.cache  # which tells f(x) from f(x, default): only this form is asked

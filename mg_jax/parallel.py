@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,13 +59,14 @@ def compile_time() -> Iterator[CompileTime]:
 def keep_programs(folder: Path | None = None) -> None:
     """Keep compiled programs on disk, so that a new process needs not compile them again.
 
-    In `folder`, else where $JAX_COMPILATION_CACHE_DIR says, else in mg_jax/programs of
-    $XDG_CACHE_HOME or ~/.cache.
+    In `folder`, else where JAX has been told to ($JAX_COMPILATION_CACHE_DIR does), else in
+    mg_jax/programs of $XDG_CACHE_HOME or ~/.cache.
     """
-    if folder is not None or "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if folder is not None or not jax.config.values["jax_compilation_cache_dir"]:
         base = os.environ.get("XDG_CACHE_HOME", "")
         cache = (Path(base) if base else Path.home() / ".cache") / "mg_jax" / "programs"
         jax.config.update("jax_compilation_cache_dir", str(folder or cache))  # type: ignore[no-untyped-call]
+        compilation_cache.reset_cache()  # else it stays off once something has been compiled
     # The small ones, too: an edit has two hundred, that take 25 ms each to compile, 5 to read.
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]

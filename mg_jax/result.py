@@ -7,8 +7,9 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -17,7 +18,11 @@ from PIL import Image as Pillow
 from flows import draw, files
 from flows.files.broken import BROKEN, said
 from mg_jax import history, images, metrics
+from mg_jax.animation import Animation, of_one_size
 from mg_jax.history import History
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Files of a result's folder; metrics.json is written last, so that it means done.
 PICTURE, OVERVIEW, HISTORY = "edited.png", "overview.png", "history.npz"
@@ -40,6 +45,8 @@ class Result:
     metrics: dict[str, Any]
     settings: dict[str, Any]  # the model's, by name
     seed: int
+    estimates: tuple[UInt8[np.ndarray, "_ _ 3"], ...] = ()
+    """What the recorded levels took the first sample for, at the sizes worked at."""
 
     def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
         """Sheet of the source, the flow asked for, the result, and the flow that it has."""
@@ -55,6 +62,30 @@ class Result:
                 (metrics.verdict(self.metrics), found),
             ]
         )
+
+    def plot(self) -> "Figure":
+        """Figure of `overview` above the energy and its terms, evaluation by evaluation.
+
+        Raises:
+            ValueError: matplotlib, an extra of this package, is not installed.
+        """
+        if find_spec("matplotlib") is None:
+            raise ValueError("matplotlib: not installed; expected it, as by pip install matplotlib")
+        from mg_jax import plotting  # an extra, and slow to import
+
+        return plotting.figure(self.overview(), self.history)
+
+    def animation(self, seconds: float = 4.0) -> Animation:
+        """Film of the source, the estimate level by level, and the result.
+
+        Raises:
+            ValueError: no level was recorded; see `record` of `mg_jax.edit`.
+        """
+        if not self.estimates:
+            raise ValueError("estimates: none recorded; expected a result of edit(…, record=1)")
+        height, width, _ = self.image.shape
+        between = of_one_size(self.estimates, height, width)
+        return Animation([self.source, *between, self.image], seconds)
 
     def save(self, folder: Path | str) -> None:
         """Write everything to a folder, made if missing: files whole or not at all.
@@ -72,7 +103,9 @@ class Result:
         images.write(out / OVERVIEW, self.overview())
         history.write(out / HISTORY, self.history)
         with files.atomic(out / ARRAYS) as stream:
-            np.savez_compressed(stream, **{name: getattr(self, name) for name in _STORED})
+            arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
+            arrays |= {f"{_ESTIMATE}{i}": one for i, one in enumerate(self.estimates)}
+            np.savez_compressed(stream, **arrays)
         about = {"settings": self.settings, "seed": self.seed}
         for name, content in ((ABOUT, about), (METRICS, self.metrics)):
             with files.atomic(out / name) as stream:
@@ -95,6 +128,8 @@ class Result:
             rows = history.read(out / HISTORY)
         with _naming(out / ARRAYS), np.load(out / ARRAYS, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in _STORED}
+            recorded = sum(name.startswith(_ESTIMATE) for name in stored.files)
+            estimates = tuple(stored[f"{_ESTIMATE}{i}"] for i in range(recorded))
         with _naming(out / METRICS):
             scores = json.loads((out / METRICS).read_text())
         with _naming(out / ABOUT):
@@ -107,6 +142,7 @@ class Result:
             metrics=scores,
             settings=settings,
             seed=seed,
+            estimates=estimates,
             **arrays,
         )
 
@@ -136,6 +172,7 @@ class Result:
 
 
 _STORED = ("source", "flow", "region", "estimate", "latents")
+_ESTIMATE = "estimates."  # before a recorded one's number
 
 
 def samples_in(out: Path) -> list[Path]:
@@ -157,6 +194,8 @@ def _same(one: Any, other: Any) -> bool:
         return _same(one._asdict(), other._asdict())
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, np.ndarray):
         return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
     return bool(one == other)

@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
-from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped]
 
 from flows import placing
 from flows.files.broken import said
@@ -29,7 +29,7 @@ def save(path: Path, arrays: Arrays) -> None:
     Raises OSError when the disk fails.
     """
     try:
-        with _orbax(max(array.nbytes for array in arrays.values())):
+        with _orbax(max(array.nbytes for array in arrays.values())) as ocp:
             ocp.save(path.absolute(), dict(arrays))
     except BaseException as error:  # Orbax and TensorStore raise a dozen kinds
         time.sleep(_LAST_WRITES)
@@ -44,7 +44,7 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises ValueError, one line, when the folder is no whole checkpoint.
     """
     try:
-        with _orbax():
+        with _orbax() as ocp:
             found = ocp.metadata(path.absolute()).metadata or {}
         return {name: one.shape for name, one in found.items()}
     except Exception as error:  # as above
@@ -74,7 +74,7 @@ def restore(
         for name, shape in wanted.items()
     }
     try:
-        with _orbax(max(math.prod(shape) for shape in wanted.values()) * _WIDEST):
+        with _orbax(max(math.prod(shape) for shape in wanted.values()) * _WIDEST) as ocp:
             restored: dict[str, Array] = ocp.load(path.absolute(), abstract)
     except Exception as error:  # as above
         raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
@@ -82,11 +82,13 @@ def restore(
 
 
 @contextlib.contextmanager
-def _orbax(largest: int = 0) -> Iterator[None]:
-    """Let Orbax hold few copies, but one of the largest array, and log nothing: it raises.
+def _orbax(largest: int = 0) -> Iterator[Any]:
+    """Orbax, which holds few copies, but one of the largest array, and logs nothing: it raises.
 
     After a failure it stays silent, as its threads end, and complain, later.
     """
+    from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped] # slow to import
+
     context = ocp.Context()
     context.memory.write_concurrent_bytes = max(_AT_A_TIME, largest)
     context.memory.read_concurrent_bytes = max(_AT_A_TIME, largest)
@@ -95,6 +97,6 @@ def _orbax(largest: int = 0) -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     with context:
-        yield
+        yield ocp
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)

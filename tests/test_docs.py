@@ -34,6 +34,7 @@ def test_extending(monkeypatch, capsys):
     assert len(names["film"]) == 6
     off = names["result"].metrics["flow_epe_moved_px"]
     assert off < 10  # of 34: the energy of the page's own brings the cup there
+    assert names["guided"].metrics["color_l1_moved"] < 0.1  # .3 of the photo as it was
     assert set(names["result"].history.terms) >= {"flow", "squares", "darker"}
 
 

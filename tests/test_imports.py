@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -160,6 +162,13 @@ def test_heavy_packages_are_imported_only_in_functions_of_the_readers_of_their_f
     }
     assert {file for file, lazy in heavy if not lazy} == set()
     assert {file for file, _ in heavy} <= LAZY_HEAVY
+
+
+def test_importing_the_package_waits_for_nothing_that_few_edits_need():
+    late = ("cv2", "huggingface_hub", "matplotlib", "orbax", "skimage", *HEAVY)
+    code = f"import mg_jax, sys; print(*(name for name in {late} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [], "")
 
 
 def test_the_readers_that_may_import_torch_are_there():

@@ -18,7 +18,7 @@ from experiments import motion_flags
 from experiments.alone import alone
 from experiments.benchmarks.figures import OURS, Figure
 from flows import files, motions
-from mg_jax import images
+from mg_jax import api, images
 
 _SQUARE = 512  # pixels a side
 
@@ -113,9 +113,8 @@ def in_one_process(case: Case, settings: mg_jax.PatchSettings, repetitions: int)
     """Edit so many times, after one edit that is not counted."""
     found = []
     for _ in range(1 + repetitions):
-        scores: dict[str, float] = mg_jax.edit(
-            case.photo, case.flow, settings=settings, progress=False
-        ).metrics
+        request = api.request(case.photo, case.flow, settings=settings)
+        scores = api.run(request, progress=False).metrics
         found.append(
             Edited(scores["seconds"], scores["seconds_compile"], int(scores["peak_memory_bytes"]))
         )

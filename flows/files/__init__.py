@@ -7,6 +7,15 @@ is wrong; expected what.
 """
 
 from flows.files.replacing import atomic, atomic_folder
-from flows.files.suffixes import Sparse, check_suffix, read, read_sparse, write
+from flows.files.suffixes import SUFFIXES, Sparse, check_suffix, read, read_sparse, write
 
-__all__ = ["Sparse", "atomic", "atomic_folder", "check_suffix", "read", "read_sparse", "write"]
+__all__ = [
+    "SUFFIXES",
+    "Sparse",
+    "atomic",
+    "atomic_folder",
+    "check_suffix",
+    "read",
+    "read_sparse",
+    "write",
+]

@@ -19,6 +19,7 @@ _FORMATS: dict[str, Format] = {
     ".png": kitti.PNG,
     ".pth": pytorch.PTH,
 }
+SUFFIXES = tuple(_FORMATS)
 
 
 class Sparse(NamedTuple):

@@ -1,9 +1,11 @@
 """GMFlow as pure functions of (params, images), on a Flax NNX network."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -15,10 +17,10 @@ from flows.gmflow.config import Config, Scale
 from flows.gmflow.encoder import Encoder
 from flows.gmflow.grids import Fit, Grid, grid
 from flows.gmflow.matching import match, moved_back
-from flows.gmflow.padding import pad
 from flows.gmflow.propagation import Propagation
 from flows.gmflow.transformer import Transformer
-from flows.raft.padding import crop
+from flows.nn.padding import check_images, crop, pad
+from flows.raft.model import number_of
 from flows.raft.update import Head
 from flows.raft.upsampling import bilinear, mixed
 
@@ -90,13 +92,27 @@ class GMFlow:
     params: Params
     fit: Fit = "picture"
 
+    def __call__(
+        self, first: Float[Array, "b h w 3"], second: Float[Array, "b h w 3"], updates: int = 1
+    ) -> Float[Array, "b h w 2"]:
+        """`flow` by the network's own parameters, compiled once for each size."""
+        flow: Array = _jitted(self, self.params, first, second, updates)
+        return flow
+
+    def __repr__(self) -> str:
+        """One line: scales, and how large."""
+        scales = len(self.config.scales)
+        size = f"{number_of(self.params):,} parameters"
+        return f"GMFlow({scales} scale{'s' * (scales > 1)}, {size})"
+
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
         """Compute once what every flow from `first` needs.
 
         Raises ValueError when it is no batch of images in floats, or too small.
         """
+        check_images(first, "GMFlow", "first", self.config.multiple)
         network = nnx.merge(self.graph, params)
-        encoded = network.encode(pad(first, "first", self.config.multiple))
+        encoded = network.encode(pad(first, self.config.multiple))
         scales = zip(encoded, self.config.scales, strict=True)
         return Source(tuple(positions.added(x, *self._grid(scale, x)) for x, scale in scales))
 
@@ -116,8 +132,9 @@ class GMFlow:
         batch of images in floats, or too small.
         """
         del updates, start
+        check_images(second, "GMFlow", "second", self.config.multiple)
         network = nnx.merge(self.graph, params)
-        encoded = network.encode(pad(second, "second", self.config.multiple))
+        encoded = network.encode(pad(second, self.config.multiple))
         _check_sizes(source, encoded)
         grids = [self._grid(*pair) for pair in zip(self.config.scales, encoded, strict=True)]
         coarsest, *finer = zip(self.config.scales, grids, source.features, encoded, strict=True)
@@ -140,6 +157,17 @@ class GMFlow:
 
     def _grid(self, scale: Scale, features: Float[Array, "b h w c"]) -> Grid:
         return grid(scale, features.shape[1], features.shape[2], self.fit)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _jitted(
+    network: GMFlow,
+    params: Params,
+    first: Float[Array, "b h w 3"],
+    second: Float[Array, "b h w 3"],
+    updates: int,
+) -> Float[Array, "b h w 2"]:
+    return network.flow(params, first, second, updates)
 
 
 def _check_sizes(source: Source, second: Sequence[Array]) -> None:

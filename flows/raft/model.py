@@ -1,5 +1,6 @@
 """RAFT as pure functions of (params, images), on a Flax NNX network in its tree-mode subset."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,12 +11,12 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.nn.padding import check_images, crop, pad
 from flows.nn.precision import wide
 from flows.raft import correlation, upsampling
-from flows.raft.config import STRIDE, Config
+from flows.raft.config import SMALLEST, STRIDE, Config
 from flows.raft.encoder import Encoder
 from flows.raft.norms import Statistics
-from flows.raft.padding import crop, pad
 from flows.raft.update import Update
 
 Params = nnx.State[Any, Any]
@@ -73,13 +74,25 @@ class Raft:
     graph: nnx.GraphDef[Network]
     params: Params
 
+    def __call__(
+        self, first: Float[Array, "b h w 3"], second: Float[Array, "b h w 3"], updates: int = 12
+    ) -> Float[Array, "b h w 2"]:
+        """`flow` by the network's own parameters, compiled once for each size."""
+        flow: Array = _jitted(self, self.params, first, second, updates)
+        return flow
+
+    def __repr__(self) -> str:
+        """One line: which RAFT, and how large."""
+        return f"Raft({self.config.name}, {number_of(self.params):,} parameters)"
+
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
         """Compute once what every flow from `first` needs.
 
-        Raises ValueError when a side is under 128 pixels.
+        Raises ValueError when it is no batch of images in floats, or a side is under 128 pixels.
         """
+        check_images(first, "RAFT", "first", SMALLEST)
         network = nnx.merge(self.graph, params)
-        first = pad(first)
+        first = pad(first, STRIDE)
         state = network.context(first)
         hidden, context = state[..., : self.config.hidden], state[..., self.config.hidden :]
         return Source(
@@ -101,7 +114,8 @@ class Raft:
         It says where each pixel of the first image is found in the second. Only the last estimate
         is brought to full size. The first is `start`, of which each feature pixel takes its
         centre's, or no motion (RAFT's warm start, section 4.4, is the former). Raises ValueError
-        when the second image is of another size than the source, or a side is under 128 pixels.
+        when the second image is no batch of images in floats, of another size than the source, or a
+        side is under 128 pixels.
         """
         network = nnx.merge(self.graph, params)
         first, step = _recurrence(network, self.config, source, second)
@@ -138,11 +152,28 @@ class Raft:
         return jax.lax.scan(refine, start, length=updates)[1]
 
 
+@functools.partial(jax.jit, static_argnums=(0, 4))
+def _jitted(
+    raft: Raft,
+    params: Params,
+    first: Float[Array, "b h w 3"],
+    second: Float[Array, "b h w 3"],
+    updates: int,
+) -> Float[Array, "b h w 2"]:
+    return raft.flow(params, first, second, updates)
+
+
+def number_of(params: Params) -> int:
+    """How many numbers there are."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
 def _recurrence(
     network: Network, config: Config, source: Source, second: Float[Array, "b h w 3"]
 ) -> tuple[Estimate, Callable[[Estimate], Estimate]]:
     """Return the first estimate, zero flow, and the function that refines an estimate."""
-    features = network.features(pad(second))
+    check_images(second, "RAFT", "second", SMALLEST)
+    features = network.features(pad(second, STRIDE))
     if features.shape != source.features.shape:
         sizes = [f"{f.shape[0]}x{f.shape[1]}x{f.shape[2]}" for f in (features, source.features)]
         raise ValueError(
@@ -168,7 +199,9 @@ def _at_features(
     flow: Float[Array, "b h w 2"], like: Float[Array, "b h8 w8 2"]
 ) -> Float[Array, "b h8 w8 2"]:
     """A flow of the images' size in feature pixels, at the centres of their 8 x 8 blocks."""
-    return (pad(flow)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(like.dtype)
+    return (pad(flow, STRIDE)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(
+        like.dtype
+    )
 
 
 def _full_size(
@@ -179,4 +212,4 @@ def _full_size(
         flow = upsampling.bilinear(estimate.flow)
     else:
         flow = upsampling.convex(estimate.flow, network.update.mask(estimate.hidden))
-    return crop(flow, image.shape[1], image.shape[2])
+    return crop(flow, image.shape[1], image.shape[2], STRIDE)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, UInt8
 
+from flows.motion import Motion
 from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.models.patch import coarse_to_fine
@@ -26,7 +27,7 @@ def repaint(
     settings: PatchSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Fill the warp's holes, from pure noise on the coarse grid, then anew on the fine one."""
-    picture, holes = forward(photo, flow)
+    picture, holes = forward(photo, Motion(flow))
     if not holes.any():
         return picture
     task = unguided.task(photo, flow, picture, holes, settings)

@@ -8,6 +8,7 @@ more it was noised.
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
+from flows.motion import Motion
 from flows.warping import forward
 from mg_jax.baselines import unguided
 from mg_jax.filling import fill
@@ -29,7 +30,7 @@ def sdedit(
     It has as many levels as the coarse stage of an edit with these settings.
     """
     stage = fine(settings)._replace(start=_START, levels=coarse(settings).levels)
-    warped = fill(*forward(photo, flow))
+    warped = fill(*forward(photo, Motion(flow)))
     task = unguided.task(photo, flow, np.where(region[..., None], warped, photo), region, settings)
     ready = unguided.prepared(task, stage, settings)
     start = coarse_to_fine.noised(ready, ready.problem.edit.source, key[None])

@@ -13,11 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
+from flows.motion import Motion
 from mg_jax import energies, images, kernel, noise, sample
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
-from mg_jax.models.patch.motion import Motion, understood
+from mg_jax.models.patch.motion import LayeredMotion, understood
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.stage import Prepared, magnify, prepare
 from mg_jax.models.patch.views import View
@@ -28,7 +29,7 @@ class Task(NamedTuple):
     """What is sampled, and from which patches."""
 
     photo: UInt8[np.ndarray, "H W 3"]
-    motion: Motion
+    motion: LayeredMotion
     picture: UInt8[np.ndarray, "H W 3"]  # what is known of the result
     free: Bool[np.ndarray, "H W"]  # where it is sampled; elsewhere `picture` is kept
     pictures: tuple[View, ...]  # whose patches are used
@@ -49,7 +50,7 @@ def task(
     settings: PatchSettings,
 ) -> Task:
     """Sample `picture` anew where it is `free`, of the patches that an edit has."""
-    motion = understood(photo, flow)
+    motion = understood(photo, Motion(flow))
     return Task(photo, motion, picture, free, coarse_to_fine.seen(photo, motion, settings))
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,13 +28,13 @@ def case(name, **changed):
     answer = source.copy()
     answer[32:96, 32:48] = 128
     answer[32:96, 48:112] = source[32:96, 32:96]
-    return Case(name, source, flow, None, answer, "")._replace(**changed)
+    return replace(Case(name, source, flow, None, answer, ""), **changed)
 
 
 @pytest.fixture
 def work(tmp_path):
     first = case("first")
-    cases.write(tmp_path / "cases" / "first", first._replace(reference=first.source, prompt=PROMPT))
+    cases.write(tmp_path / "cases" / "first", replace(first, reference=first.source, prompt=PROMPT))
     cases.write(tmp_path / "cases" / "second", case("second", answer=None))
     return tmp_path
 

@@ -3,6 +3,7 @@
 import functools
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import mg_jax
 from experiments import evaluation
 from experiments.evaluation import Ruler
 from experiments.methods import Method
-from flows import masks, raft
+from flows import raft
 from mg_jax import fidelity, images, metrics, parallel
 from mg_jax.cases import Case
 from mg_jax.models import clip
@@ -44,9 +45,9 @@ def ruler(monkeypatch):
         SEEN.append(result)
         return FLOW
 
-    def judgeable(_judge, _source, flow):
-        TRIED.append(flow)
-        return masks.moving(flow)
+    def judgeable(_judge, _source, motion):
+        TRIED.append(motion.flow)
+        return motion.moving
 
     SEEN.clear()
     TRIED.clear()
@@ -91,7 +92,7 @@ def test_doing_nothing_is_as_far_as_the_motion_goes(ruler):
 
 def test_what_is_not_defined_is_none(ruler):
     everywhere = np.full_like(FLOW, 1)
-    scores = evaluation.score(CASE._replace(answer=None, flow=everywhere), SOURCE, ruler)
+    scores = evaluation.score(replace(CASE, answer=None, flow=everywhere), SOURCE, ruler)
     undefined = {key for key, value in scores.items() if value is None}
     assert undefined == {"psnr", "psnr_region", "ssim", "ssim_region", "clip", "background_l1"}
     json.dumps(scores, allow_nan=False)
@@ -103,7 +104,7 @@ def test_the_judge_is_tried_once_a_case(tmp_path, ruler):
     evaluation.brought(CASE, evaluation.ANSWER, ruler, tmp_path)
     assert (len(SEEN), len(TRIED)) == (3, 1)
     np.testing.assert_array_equal(TRIED[0], FLOW)
-    evaluation.score(CASE._replace(flow=2 * FLOW), ANSWER, ruler)
+    evaluation.score(replace(CASE, flow=2 * FLOW), ANSWER, ruler)
     assert len(TRIED) == 2
 
 
@@ -125,7 +126,7 @@ def test_clip_sees_picture_and_prompt(ruler):
 
     with_clip = ruler._replace(similarity=similarity)
     assert evaluation.score(CASE, ANSWER, with_clip)["clip"] == 0.25
-    assert evaluation.score(CASE._replace(prompt=""), ANSWER, with_clip)["clip"] is None
+    assert evaluation.score(replace(CASE, prompt=""), ANSWER, with_clip)["clip"] is None
     ((picture, text),) = seen
     np.testing.assert_array_equal(picture, ANSWER)
     assert text == "a cup"
@@ -147,9 +148,9 @@ def test_what_is_done_is_not_done_again(tmp_path, ruler):
     [
         {"seed": 1},
         {"settings": {"steps": 5}},
-        {"case": CASE._replace(source=SOURCE[::-1].copy())},
-        {"case": CASE._replace(flow=2 * FLOW)},
-        {"case": CASE._replace(prompt="a bowl")},
+        {"case": replace(CASE, source=SOURCE[::-1].copy())},
+        {"case": replace(CASE, flow=2 * FLOW)},
+        {"case": replace(CASE, prompt="a bowl")},
     ],
     ids=lambda changed: "-".join(changed),
 )
@@ -195,7 +196,7 @@ def test_another_ruler_measures_again_without_another_edit(tmp_path, monkeypatch
     if changed == "judge":
         ruler = ruler._replace(description={"judge": "another"})
     elif changed == "answer":
-        case = CASE._replace(answer=SOURCE)
+        case = replace(CASE, answer=SOURCE)
     else:
         monkeypatch.setattr(evaluation, "_ruler_code", lambda: "another")
     again = edited(tmp_path, ruler, method, case=case)
@@ -244,6 +245,6 @@ def test_pictures_that_a_case_brings_are_rows(tmp_path, ruler):
     shown = len(SEEN)
     assert evaluation.brought(CASE, evaluation.REFERENCE, ruler, tmp_path) == reference
     assert len(SEEN) == shown
-    bare = CASE._replace(reference=None, answer=None)
+    bare = replace(CASE, reference=None, answer=None)
     assert evaluation.brought(bare, evaluation.REFERENCE, ruler, tmp_path) is None
     assert evaluation.brought(bare, evaluation.ANSWER, ruler, tmp_path) is None

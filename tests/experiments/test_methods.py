@@ -1,6 +1,7 @@
 """Methods by name: each is its own, and says what it depends on."""
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
     monkeypatch.setattr(mg_jax, "edit", edit)
     diffusion = mg_jax.StableDiffusionSettings(steps=3)
     layers = np.ones((H, W), np.int32)
-    one = case()._replace(order=layers)
+    one = replace(case(), order=layers)
     KNOWN["patch"].edit(one, 5)
     methods.stable_diffusion("folder", diffusion).edit(one, 6)
     assert [call[2:] for call in seen] == [

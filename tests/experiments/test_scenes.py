@@ -27,7 +27,7 @@ def test_a_scene_moves_whole_objects_that_stay_in_the_picture(material, index):
     moved = masks.moving(case.flow)
     assert 0.005 < moved.mean() < 0.4
     assert motions.leaving(case.flow, moved) < 0.15
-    still = masks.background(case.flow)
+    still = case.motion.background
     assert still.any()
     # Soft rims reach past the flow; the photo, which is most of the picture, stays bit for bit.
     assert (case.source == case.answer)[still].mean() > 0.97

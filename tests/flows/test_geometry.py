@@ -184,3 +184,35 @@ def test_warping_maps_over_a_batch():
     images, flows = random(2, H, W, 3), random(2, H, W, 2, seed=1)
     together = jax.vmap(geometry.warp)(images, flows)
     np.testing.assert_allclose(together[1], warp(images[1], flows[1]), atol=1e-6)
+
+
+FUNCTIONS = {
+    "targets": lambda image, flow: geometry.targets(flow),  # noqa: ARG005
+    "sample": lambda image, flow: geometry.sample(image, flow),
+    "warp": geometry.warp,
+    "splat": geometry.splat,
+    "occlusion_mask": lambda image, flow: geometry.occlusion_mask(flow),  # noqa: ARG005
+    "compose": lambda image, flow: geometry.compose(image[..., :2], flow),
+    "invert": lambda image, flow: geometry.invert(flow),  # noqa: ARG005
+    "resize": lambda image, flow: geometry.resize(flow, 9, 11),  # noqa: ARG005
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_arrays_of_numpy_serve_inside_and_outside_jit(name):
+    """As constants of a compiled program, too, where the other array is traced."""
+    function = FUNCTIONS[name]
+    image, flow = random(H, W, 3), smooth(1)
+    expected = jax.tree.leaves(function(image, flow))
+    there, moves = np.asarray(image), np.asarray(flow)
+    tried = [
+        function(there, moves),
+        jax.jit(function)(there, moves),
+        jax.jit(lambda flow: function(there, flow))(moves),
+        jax.jit(lambda image: function(image, moves))(there),
+        function(there.astype(np.float64), moves.astype(np.float64)),
+    ]
+    for found in tried:
+        for one, other in zip(jax.tree.leaves(found), expected, strict=True):
+            assert isinstance(one, jax.Array)
+            np.testing.assert_allclose(one, other, atol=1e-5)

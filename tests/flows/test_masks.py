@@ -23,12 +23,10 @@ def affine(mask, matrix, shift=(0, 0)):
     return np.where(mask[..., None], flow, 0).astype(np.float32)
 
 
-def test_without_motion_every_region_is_empty_and_all_is_background():
+def test_without_motion_every_region_is_empty():
     rest = np.zeros((H, W, 2), np.float32)
     assert not masks.moving(rest).any()
     assert not masks.destination(rest).any()
-    assert not masks.edit_region(rest, 5.0).any()
-    assert masks.background(rest).all()
 
 
 def test_what_moves_is_what_has_a_flow_in_either_component():
@@ -90,25 +88,6 @@ def test_nothing_is_filled_between_objects_that_part():
     flow += affine(block(columns=(19, 26)), np.eye(2), (20, 0))
     expected = block(columns=(2, 9)) | block(columns=(39, 46))
     np.testing.assert_array_equal(masks.destination(flow), expected)
-
-
-def test_the_edit_region_holds_source_and_destination_and_grows_with_its_margin():
-    flow = affine(block(), np.eye(2), (9, 4))
-    touched = masks.moving(flow) | masks.destination(flow)
-    np.testing.assert_array_equal(masks.edit_region(flow, 0.0), touched)
-    for margin in (1.0, 3.5, 8.0):
-        region = masks.edit_region(flow, margin)
-        distance = scipy.ndimage.distance_transform_edt(~touched)
-        assert region[touched].all()
-        assert distance[region].max() <= margin
-        assert distance[~region].min() > margin
-
-
-def test_the_background_is_all_that_the_motion_does_not_touch():
-    flow = affine(block(), np.eye(2), (9, 0))
-    expected = np.ones((H, W), bool)
-    expected[9:21, 11:36] = False
-    np.testing.assert_array_equal(masks.background(flow), expected)
 
 
 def test_a_picture_of_one_pixel_has_regions_too():

@@ -16,9 +16,13 @@ from scipy import ndimage
 import mg_jax
 from flows import masks, motions, nearest
 from flows.geometry import warp
+from flows.motion import Motion
 from mg_jax import api, images, metrics, networks
 from mg_jax.interfaces import Edited
 from mg_jax.models.patch import coarse_to_fine
+
+# The rim of the cup leaves the small picture.
+pytestmark = pytest.mark.filterwarnings("ignore::mg_jax.EditWarning")
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 128, 192
@@ -72,7 +76,7 @@ def test_a_result_is_a_picture_of_the_photos_size(first):
 def test_the_edit_moves_the_object(first):
     result, _ = first
     moved, still = masks.moving(flow()), np.zeros_like(flow())
-    nothing = metrics.measure(photo(), photo(), flow(), result.region, still, moved)
+    nothing = metrics.measure(photo(), photo(), Motion(flow()), result.region, still, moved)
     for name in ("flow_l1_px", "flow_epe_moved_px", "color_l1_moved"):
         assert result.metrics[name] < 0.9 * nothing[name]
     assert result.metrics["flow_epe_moved_px"] < 0.5 * nothing["flow_epe_moved_px"]
@@ -80,8 +84,10 @@ def test_the_edit_moves_the_object(first):
 
 def test_its_metrics_are_the_rulers(first):
     result, _ = first
-    judged = metrics.judgeable(networks.flow_network("raft-small"), photo(), flow())
-    again = metrics.measure(photo(), result.image, flow(), result.region, result.estimate, judged)
+    judged = metrics.judgeable(networks.flow_network("raft-small"), photo(), Motion(flow()))
+    again = metrics.measure(
+        photo(), result.image, Motion(flow()), result.region, result.estimate, judged
+    )
     assert {name: result.metrics[name] for name in again} == again
     assert result.metrics["samples"] == [again]
     assert 0 <= result.metrics["seconds_compile"] < result.metrics["seconds"]
@@ -179,8 +185,9 @@ def test_an_energy_of_ones_own_guides_and_its_terms_are_recorded(first):
         rtol=1e-4,
     )
     assert (result.image != first[0].image).any()
+    motion = Motion(flow())
     still = metrics.measure(
-        photo(), photo(), flow(), result.region, np.zeros_like(flow()), masks.moving(flow())
+        photo(), photo(), motion, result.region, np.zeros_like(flow()), motion.moving
     )
     assert result.metrics["color_l1_moved"] < 0.5 * still["color_l1_moved"]
 
@@ -234,6 +241,70 @@ def test_the_overview_says_when_the_flow_cannot_be_judged(first):
 def test_a_notebook_shows_the_picture(first):
     shown = Pillow.open(io.BytesIO(first[0]._repr_png_()))
     np.testing.assert_array_equal(np.asarray(shown), first[0].image)
+
+
+def test_the_estimates_of_every_so_many_levels_make_a_film(tmp_path):
+    result = mg_jax.edit(photo(), flow(), settings=SETTINGS, record=2)
+    levels = len(np.unique(result.history.level, return_index=True)[1])
+    assert 0 < len(result.estimates) <= levels
+    film = result.animation(seconds=1.0)
+    np.testing.assert_array_equal(film.frames[0], photo())
+    np.testing.assert_array_equal(film.frames[-1], result.image)
+    assert len(film.frames) == len(result.estimates) + 2
+    result.save(tmp_path)
+    assert mg_jax.Result.load(tmp_path) == result
+
+
+def test_without_recorded_levels_there_is_no_film(first):
+    with pytest.raises(ValueError, match=r"estimates: none recorded; expected .*record=1"):
+        first[0].animation()
+    with pytest.raises(ValueError, match="record: -1; expected 0"):
+        mg_jax.edit(photo(), flow(), settings=SETTINGS, record=-1)
+
+
+def test_a_plot_has_a_line_for_the_energy_and_each_of_its_terms(first):
+    result, _ = first
+    lines = result.plot().axes[1].lines
+    drawn = {line.get_label(): line.get_ydata() for line in lines}
+    assert drawn.keys() == {"energy", "guidance norm", *result.history.terms}
+    np.testing.assert_array_equal(drawn["energy"], result.history.energy[:, 0])
+
+
+def test_files_words_and_open_pictures_ask_for_the_same_edit(monkeypatch, tmp_path):
+    stand_in(monkeypatch)
+    mask = masks.moving(flow())
+    images.write(tmp_path / "photo.png", photo())
+    Pillow.fromarray(mask).save(tmp_path / "mask.png")
+    words = "translate dx=32 dy=0"
+    by_arrays = mg_jax.edit(photo(), motions.field(motions.parse(words), mask), settings=SETTINGS)
+    for image, chosen in (
+        (tmp_path / "photo.png", tmp_path / "mask.png"),
+        (Pillow.fromarray(photo()), Pillow.fromarray(mask)),
+        (jnp.asarray(photo()), jnp.asarray(mask)),
+    ):
+        asked = mg_jax.edit(image, words, mask=chosen, settings=SETTINGS)
+        np.testing.assert_array_equal(asked.source, photo())
+        np.testing.assert_array_equal(asked.flow, by_arrays.flow)
+    for image in (tmp_path / "photo.png", Pillow.fromarray(photo())):
+        shown = mg_jax.preview(image, words, mask=tmp_path / "mask.png")
+        np.testing.assert_array_equal(
+            shown, mg_jax.preview(photo(), by_arrays.flow, mask.astype(int))
+        )
+
+
+def test_a_loaded_flow_network_guides_and_judges(monkeypatch):
+    stand_in(monkeypatch)
+    network = networks.flow_network("raft-small")
+    result = mg_jax.edit(photo(), flow(), settings=SETTINGS, flow_model=network)
+    assert result.metrics["flow_model"] == repr(network)
+    named = mg_jax.edit(photo(), flow(), settings=SETTINGS)
+    np.testing.assert_array_equal(result.estimate, named.estimate)
+
+
+def test_what_may_not_be_meant_is_a_warning(monkeypatch):
+    stand_in(monkeypatch)
+    with pytest.warns(mg_jax.EditWarning, match="of the moved pixels leave the picture"):
+        mg_jax.edit(photo(), flow("translate dx=110"), settings=SETTINGS)
 
 
 def test_a_keep_mask_says_what_stays(monkeypatch):

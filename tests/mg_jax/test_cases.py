@@ -1,5 +1,6 @@
 """Cases on disk: what is written comes back, what is broken is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ def flow():
 
 
 def case(**changed):
-    return Case("one", picture(), flow(), picture(), picture(), "a cup on a table")._replace(
-        **changed
+    return replace(
+        Case("one", picture(), flow(), picture(), picture(), "a cup on a table"), **changed
     )
 
 
@@ -188,5 +189,5 @@ def test_the_edit_region_is_that_of_an_edit(monkeypatch):
     )
     one = case(source=picture(64, 96), flow=np.pad(flow(), ((20, 20), (32, 32), (0, 0))))
     mg_jax.edit(one.source, one.flow)
-    np.testing.assert_array_equal(cases.edit_region(one), seen[0])
+    np.testing.assert_array_equal(one.motion.region, seen[0])
     assert 0 < seen[0].mean() < 1

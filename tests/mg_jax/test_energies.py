@@ -226,3 +226,24 @@ def test_samples_do_not_interact(name):
         expected, changed = run(picture(1), scale, one), run(image, scale, mixed)
         np.testing.assert_array_equal(changed[0], expected[0])
         assert np.any(np.asarray(changed[1]) != np.asarray(expected[1]))
+
+
+def test_an_energy_is_a_function_to_jax():
+    """Mapped over strengths and over samples, jitted, and differentiated in the source's flow."""
+    wanted, image, scale = target(picture(0), SHIFT), picture(1), jnp.float32(2.0)
+    energy = energy_of("motion")
+    strengths = jnp.array([[1.0, 3.0], [2.0, 5.0]])
+    swept = jax.jit(
+        jax.vmap(lambda weight: energy(image, scale, wanted._replace(flow_weight=weight)))
+    )(strengths)
+    alone = [energy(image, scale, wanted._replace(flow_weight=weight)) for weight in strengths]
+    np.testing.assert_allclose(swept, alone, rtol=1e-5)
+    one_by_one = jax.vmap(
+        lambda picture, one: energy(
+            picture[None], scale, jax.tree.map(lambda leaf: leaf[None], one)
+        )[0]
+    )(image, wanted)
+    np.testing.assert_allclose(one_by_one, energy(image, scale, wanted), rtol=1e-5)
+    slope = jax.grad(lambda flow: energy(image, scale, wanted._replace(flow=flow)).sum())(SHIFT)
+    assert np.isfinite(slope).all()
+    assert np.any(np.asarray(slope) != 0)

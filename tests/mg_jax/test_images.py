@@ -298,3 +298,12 @@ def test_box_keeps_a_constant_and_the_mean(shape):
     if shape[0] < 96:
         picture = images.to_float(photo(96, 144))
         assert images.box(picture, shape).mean() == pytest.approx(picture.mean(), abs=1e-3)
+
+
+def test_pictures_of_another_kind_than_expected_are_refused():
+    """Else floats would be nearly black, and bytes all white."""
+    with pytest.raises(ValueError, match="image: float32; expected uint8"):
+        images.to_float(photo().astype(np.float32) / 255)
+    for array in (photo(), jnp.asarray(photo())):
+        with pytest.raises(ValueError, match="image: uint8; expected floats"):
+            images.to_uint8(array)

@@ -9,9 +9,10 @@ import pytest
 from flax import nnx
 
 from flows import masks, motions
+from flows.motion import Motion
 from mg_jax import energies, inversion, kernel, noise, prompting, sample, schedule
 from mg_jax.models.patch import denoiser, layers, views
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import prepare
 from mg_jax.models.stable_diffusion import networks
@@ -328,14 +329,14 @@ def stage(levels):
     photo = photo.astype(np.float32)
     flow = motions.field(motions.parse("translate dx=30 dy=0"), np.hypot(y - 48, x - 56) < 20)
     moving = masks.solid(flow)
-    motion = Motion(flow, moving, masks.destination(flow), layers.order(moving))
+    motion = LayeredMotion(flow, moving, masks.destination(flow), layers.order(moving))
     settings = PatchSettings(size=256, steps=levels, recursions=1)
     ready = prepare(
         stages(settings)[0],
         settings,
         photo,
         motion,
-        masks.edit_region(flow, 4.0),
+        Motion(flow).near(4.0),
         views.views(photo, motion, (32, 32)),
         np.ones(levels),
         {},

@@ -123,6 +123,22 @@ def test_a_trajectory_that_is_too_short_gives_nan_not_its_last_level():
     np.testing.assert_array_equal(np.isnan(state.z), np.broadcast_to(masks(), SHAPE))
 
 
+@pytest.mark.parametrize(
+    ("z", "changed", "said"),
+    [
+        (normal(*SHAPE[1:]), {}, "z: float32 (5, 6, 3); expected floats (batch, h, w, channels)"),
+        (jnp.zeros(SHAPE, jnp.uint8), {}, "z: uint8 (4, 5, 6, 3)"),
+        (Z, {"source": normal(*SHAPE[1:])}, "source: shape (5, 6, 3); expected (batch, h, w"),
+        (Z, {"keep": masks()[0]}, "keep: shape (5, 6, 1); expected (batch, 5, 6, 1), as z"),
+        (Z, {"guidance_mask": jnp.ones((4, 1, 1, 1))}, "guidance_mask: shape (4, 1, 1, 1)"),
+    ],
+)
+def test_what_broadcasting_would_take_for_something_else_is_refused(z, changed, said):
+    with pytest.raises(ValueError, match="expected") as caught:
+        stepper()(RECORDING, kernel.State(z, jnp.zeros((), jnp.int32)), LEVEL, problem(**changed))
+    assert said in str(caught.value)
+
+
 @pytest.mark.parametrize("shape", [SHAPE[1:], (1, *SHAPE[1:])], ids=["no batch", "one for four"])
 def test_a_source_of_another_shape_is_refused(shape):
     step = stepper(source_at=lambda *_: jnp.zeros(shape))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from flows import motions
+from flows.motion import Motion
 from flows.raft import weights
 from mg_jax import guiding, images, kernel, noise, schedule
 from mg_jax.models.patch import views
@@ -69,7 +70,9 @@ def patch_level():
     photo = images.to_float(pixels)
     moving = np.zeros((96, 96), bool)
     moving[30:60, 20:50] = True
-    motion = understood(pixels, motions.field(motions.parse("translate dx=20 dy=0"), moving))
+    motion = understood(
+        pixels, Motion(motions.field(motions.parse("translate dx=20 dy=0"), moving))
+    )
     raft = weights.load("raft-small")
     ready = prepare(
         coarse,

@@ -9,7 +9,7 @@ from flows import nearest
 from mg_jax import images
 from mg_jax.models.patch.completion import complete
 from mg_jax.models.patch.matting import SEEN, Matte, stained
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 
 # As a share of the picture's size: so far behind where the object lands the background goes on.
 _BEHIND = 1 / 64
@@ -26,7 +26,7 @@ class Background(NamedTuple):
 def behind(
     photo: Float[np.ndarray, "H W 3"],
     cut: Matte,
-    motion: Motion,
+    motion: LayeredMotion,
     shape: tuple[int, int],
     drawn: np.random.Generator | None = None,
 ) -> Background:

@@ -24,7 +24,7 @@ from mg_jax.kernel import Kernel
 from mg_jax.models.patch import matching, views
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, Stage, fine, stages
 from mg_jax.models.patch.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.models.patch.views import View
@@ -52,7 +52,7 @@ class _Task(NamedTuple):
 
 def edit(
     photo: UInt8[np.ndarray, "H W 3"],
-    motion: Motion,
+    motion: LayeredMotion,
     region: Bool[np.ndarray, "H W"],
     network: FlowNetwork,
     keys: Key[Array, " b"],
@@ -110,7 +110,7 @@ def edit(
 
 
 def seen(
-    photo: UInt8[np.ndarray, "H W 3"], motion: Motion, settings: PatchSettings
+    photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, settings: PatchSettings
 ) -> tuple[View, ...]:
     """What an edit takes its patches from; the first view is the photo, the last the moved one."""
     shape = grid_shape(fine(settings), *photo.shape[:2])

@@ -22,7 +22,7 @@ class Patch:
     def edit(self, request: Request) -> Phases[Edited]:
         """One walk on the coarse grid; the fine one is matched in the end."""
         assert isinstance(request.settings, PatchSettings)
-        motion = understood(request.image, request.flow, request.order)
+        motion = understood(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask
         return (
             yield from coarse_to_fine.edit(

@@ -3,15 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from flows import masks, nearest
+from flows.motion import Motion
 from mg_jax import images
 from mg_jax.models.patch import joints, layers
 
 
-class Motion(NamedTuple):
-    """A motion of a photo's pixels, made once and read by all that edit it."""
+class LayeredMotion(NamedTuple):
+    """A motion of a photo's pixels as it is carried out, and what lies on top."""
 
     flow: Float32[np.ndarray, "H W 2"]  # with what follows at joints
     moving: Bool[np.ndarray, "H W"]  # what moves, and what rests in its middle
@@ -27,14 +28,14 @@ class Motion(NamedTuple):
 
 def understood(
     photo: UInt8[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
+    asked: Motion,
     order: Int[np.ndarray, "H W"] | None = None,
-) -> Motion:
-    """The motion that a flow asks for; `order` says which layers lie on top, where it is known."""
-    carried = joints.faded(images.to_float(photo), flow)
-    moving = masks.solid(carried)
+) -> LayeredMotion:
+    """The motion that is asked for; `order` says which layers lie on top, where it is known."""
+    carried = Motion(joints.faded(images.to_float(photo), asked.flow))
+    moving = carried.solid
     if order is None or not order.any():
         order = layers.order(moving)
     else:  # what follows at a joint belongs to what it follows
         order = np.where(moving, nearest.value(order, order > 0), 0)
-    return Motion(carried, moving, masks.destination(carried), order)
+    return LayeredMotion(carried.flow, moving, carried.destination, order)

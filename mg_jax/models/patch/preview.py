@@ -6,7 +6,7 @@ from jaxtyping import Bool, UInt8
 from mg_jax import images
 from mg_jax.interfaces import Edited, Request
 from mg_jax.models.patch import views
-from mg_jax.models.patch.motion import Motion, understood
+from mg_jax.models.patch.motion import LayeredMotion, understood
 from mg_jax.models.patch.settings import PatchSettings, fine
 from mg_jax.models.patch.stage import grid_shape
 from mg_jax.sample import Phases
@@ -24,7 +24,7 @@ class Preview:
 
     def edit(self, request: Request) -> Phases[Edited]:
         """The same picture for each sample."""
-        motion = understood(request.image, request.flow, request.order)
+        motion = understood(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask
         picture = preview(request.image, motion, region)
         count = request.keys.shape[0]
@@ -33,7 +33,7 @@ class Preview:
 
 
 def preview(
-    photo: UInt8[np.ndarray, "H W 3"], motion: Motion, region: Bool[np.ndarray, "H W"]
+    photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, region: Bool[np.ndarray, "H W"]
 ) -> UInt8[np.ndarray, "H W 3"]:
     """The motion carried out at once, as layers over a continued ground."""
     shape = grid_shape(fine(PatchSettings()), *photo.shape[:2])

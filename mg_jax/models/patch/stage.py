@@ -12,7 +12,7 @@ from flows.raft import SMALLEST
 from mg_jax import guiding, images, schedule
 from mg_jax.models.patch import library
 from mg_jax.models.patch.denoiser import PatchParams
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.posterior import FEW, Candidates
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
@@ -60,7 +60,7 @@ def prepare(
     stage: Stage,
     settings: PatchSettings,
     photo: Float[np.ndarray, "H W 3"],
-    motion: Motion,
+    motion: LayeredMotion,
     region: Bool[np.ndarray, "H W"],
     views: Sequence[View],
     ramp: Float[np.ndarray, " levels"],

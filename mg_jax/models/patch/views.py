@@ -14,7 +14,7 @@ from flows import nearest
 from mg_jax.models.patch import layers
 from mg_jax.models.patch.background import behind, continued
 from mg_jax.models.patch.matting import Matte, matte
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 
 # So far round what the motion changes patches of that may be taken; a share of the picture's size.
 _ROUND = 0.03
@@ -32,7 +32,7 @@ class View(NamedTuple):
 
 
 def views(
-    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
 ) -> tuple[View, ...]:
     """The photo at rest, its ground in several ways, and with its layers moved, in this order.
 
@@ -60,7 +60,7 @@ def views(
 
 
 def preview(
-    photo: Float[np.ndarray, "H W 3"], motion: Motion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
 ) -> Float[np.ndarray, "H W 3"]:
     """The photo with its layers moved over its likeliest ground, in [-1, 1]."""
     cut = matte(photo, motion.flow, motion.moving)
@@ -69,13 +69,13 @@ def preview(
     return composed(cut, motion, behind(photo, cut, motion, shape).picture)[0]
 
 
-def _rests(motion: Motion) -> bool:
+def _rests(motion: LayeredMotion) -> bool:
     """Whether enough rests to be the ground of what moves."""
     return bool(motion.moving.mean() <= 1 - _GROUND)
 
 
 def _moved(
-    photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: Motion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
 ) -> Float[np.ndarray, "H W 3"]:
     """The whole picture moved; what lands goes on where nothing does."""
     moved, covered = composed(cut, motion, photo)
@@ -83,7 +83,7 @@ def _moved(
 
 
 def composed(
-    cut: Matte, motion: Motion, ground: Float[np.ndarray, "H W 3"]
+    cut: Matte, motion: LayeredMotion, ground: Float[np.ndarray, "H W 3"]
 ) -> tuple[Float[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
     """The layers laid over the ground, and where any lies."""
     picture, covered = ground, np.zeros_like(motion.moving)

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key, UInt8
 
-from flows import masks, nearest, warping
+from flows import nearest, warping
 from flows.interfaces import FlowNetwork
+from flows.motion import Motion
 from mg_jax import (
     energies,
     guiding,
@@ -62,7 +63,8 @@ def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) ->
         )
         replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
     region = region_of(request, replay)
-    problem = problem_of(photo, request.flow, region, flow_network, settings, model, net, replay)
+    flow = request.motion.flow
+    problem = problem_of(photo, flow, region, flow_network, settings, model, net, replay)
     problem = guiding.repeated(problem, keys.size)
     prompt = inputs.prompt_of(request.prompt, keys.size, settings.cfg_scale, model, net)
     problem = problem._replace(prompt=_with_null_text(prompt, replay))
@@ -84,7 +86,7 @@ def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) ->
     randomness = keys if replay.recording is None else jnp.asarray(replay.recording)
     grid = problem.edit.keep.shape[1:3]
     if skipped:
-        z = _warm(photo, request.flow, settings, model, net, keys, float(rows.alpha[skipped]))
+        z = _warm(photo, request.motion, settings, model, net, keys, float(rows.alpha[skipped]))
     else:
         z = _start(grid, keys, replay, model)
 
@@ -116,7 +118,7 @@ def region_of(request: Request, replay: Replay) -> Bool[np.ndarray, "H W"]:
         return ~in_pixels(replay.keep, request.image.shape[:2])
     if request.keep_mask is not None:
         return ~request.keep_mask
-    return masks.edit_region(request.flow, masks.margin(request.flow))
+    return request.motion.region
 
 
 class _Way(NamedTuple):
@@ -223,15 +225,15 @@ def _start(
 
 def _warm(
     photo: UInt8[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
+    motion: Motion,
     settings: StableDiffusionSettings,
     model: StableDiffusion,
     net: Networks,
     keys: Key[Array, " b"],
     alpha: float,
 ) -> Latent:
-    """The photo moved along the flow, its holes filled, noised to the level of `alpha`."""
-    moved = fill(*warping.forward(photo, flow))
+    """The photo moved, its holes filled, noised to the level of `alpha`."""
+    moved = fill(*warping.forward(photo, motion))
     clean = inputs.encoded(inputs.work_picture(moved, settings), model, net)
     shape = (keys.size, *clean.shape[1:])
     return math.sqrt(alpha) * clean + math.sqrt(1 - alpha) * noise.start(keys, shape)

@@ -9,8 +9,7 @@ import pytest
 from flax import nnx
 
 from flows import gmflow
-from flows.gmflow.padding import pad
-from flows.raft.padding import margins
+from flows.nn.padding import margins
 from flows.raft.weights import cache_dir
 
 SIZE = (64, 96)
@@ -95,23 +94,6 @@ def test_gradient_by_finite_differences_and_of_a_blank_image(random_net, picture
         slope = jnp.vdot(at(second, params, first)[1], step)
         np.testing.assert_allclose(2 * slope, ahead - behind, rtol=1e-4)
         assert bool(jnp.isfinite(at(jnp.zeros_like(second), params, first)[1]).all())
-
-
-@pytest.mark.parametrize(
-    ("image", "said"),
-    [
-        (jnp.zeros((1, 31, 64, 3)), "64x31 pixels; it needs at least 32x32"),
-        (jnp.zeros((1, 64, 16, 3)), "16x64 pixels; it needs at least 32x32"),
-        (jnp.zeros((64, 64, 3)), "float32 [64, 64, 3]; expected floats in [-1, 1] of shape"),
-        (jnp.zeros((1, 64, 64, 4)), "float32 [1, 64, 64, 4]; expected floats"),
-        (jnp.zeros((1, 64, 64, 3), jnp.uint8), "uint8 [1, 64, 64, 3]; expected floats"),
-    ],
-)
-def test_what_is_no_image_is_refused_by_name(image, said):
-    with pytest.raises(ValueError, match="GMFlow got a second image of") as caught:
-        pad(image, "second", 32)
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_each_image_is_refused_by_its_own_name(small, picture):

@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from flows import raft
-from flows.raft.padding import margins
+from flows.nn.padding import margins
 
 
 def end_point_error(flow, dx, dy):
@@ -65,6 +65,23 @@ def test_source_features_then_flow_is_the_flow(small, picture):
     )
 
 
+def test_a_network_is_called_as_it_stands_and_is_one_line(small, picture):
+    pair = picture(136, 144), picture(136, 144, 2.0, 1.0)
+    expected = small.flow(small.net.params, *pair, updates=5)
+    np.testing.assert_allclose(small.net(*pair, updates=5), expected, rtol=0, atol=1e-4)
+    assert repr(small.net) == "Raft(small, 990,162 parameters)"
+
+
+def test_images_of_another_kind_are_refused_by_name(small, picture):
+    """Bytes would give a flow between equal images."""
+    whole = picture(136, 144)
+    source = jax.eval_shape(small.net.features, small.net.params, whole)
+    with pytest.raises(ValueError, match="RAFT got a first image of 144x100"):
+        small.net.features(small.net.params, picture(100, 144))
+    with pytest.raises(ValueError, match="RAFT got a second image of 144x100"):
+        small.net.flow_from(small.net.params, source, picture(100, 144))
+
+
 def test_an_estimate_begins_where_it_is_told(small, picture):
     """With no update it stays there; at the truth it needs none, far from it two do not do."""
     pair = picture(136, 144), picture(136, 144, 24.0, -9.0)
@@ -99,7 +116,7 @@ def test_samples_of_a_batch_do_not_meet(small, picture):
 def test_any_size_is_padded_by_its_border_and_cropped(small, picture):
     height, width = 129, 142
     pair = picture(height, width), picture(height, width, 3.0, 1.0)
-    widen = ((0, 0), margins(height), margins(width), (0, 0))
+    widen = ((0, 0), margins(height, 8), margins(width, 8), (0, 0))
     padded = [jnp.pad(image, widen, mode="edge") for image in pair]
     assert padded[0].shape == (1, 136, 144, 3)
     flow = small.flow(small.net.params, *pair, updates=5)

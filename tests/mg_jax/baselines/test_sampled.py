@@ -8,6 +8,7 @@ import pytest
 
 import mg_jax
 from flows import masks, motions, raft
+from flows.motion import Motion
 from flows.warping import forward
 from mg_jax import images, noise
 from mg_jax.baselines.pixels import descend
@@ -33,7 +34,7 @@ def flow():
 
 
 def region():
-    return masks.edit_region(flow(), 6.0)
+    return Motion(flow()).near(6.0)
 
 
 def key(seed):
@@ -61,7 +62,7 @@ def test_sdedit_keeps_the_photo_outside_the_region(by_sdedit):
 
 def test_sdedit_is_nearer_to_the_warp_than_the_photo_is(by_sdedit):
     landed = masks.destination(flow())
-    warped = forward(photo(), flow()).picture
+    warped = forward(photo(), Motion(flow())).picture
     assert off(by_sdedit, warped, landed) < 0.5 * off(photo(), warped, landed)
 
 
@@ -72,12 +73,12 @@ def test_sdedit_is_nearly_the_same_picture_with_another_seed(by_sdedit):
 
 
 def test_repaint_changes_nothing_but_the_holes(by_repaint):
-    picture, holes = forward(photo(), flow())
+    picture, holes = forward(photo(), Motion(flow()))
     np.testing.assert_array_equal(by_repaint[~holes], picture[~holes])
 
 
 def test_repaint_takes_the_object_out_of_the_holes(by_repaint):
-    picture, holes = forward(photo(), flow())
+    picture, holes = forward(photo(), Motion(flow()))
     filled = fill(picture, holes)
     assert off(by_repaint, picture, holes) > 10
     assert off(by_repaint, filled, holes) < off(picture, filled, holes)
@@ -93,7 +94,7 @@ def test_repaint_of_a_warp_without_holes_is_the_warp():
     moving = masks.moving(flow())
     away = np.stack([x - x[moving].mean(), y - y[moving].mean()], axis=-1)
     enlarging = np.where(moving[..., None], np.float32(0.2) * away, 0).astype(np.float32)
-    picture, holes = forward(photo(), enlarging)
+    picture, holes = forward(photo(), Motion(enlarging))
     result = repaint(photo(), enlarging, key(0), SETTINGS)
     assert not holes.any()
     np.testing.assert_array_equal(result, picture)

@@ -7,7 +7,7 @@ from scipy import ndimage
 from flows import masks, motions
 from mg_jax.models.patch import background, layers
 from mg_jax.models.patch.matting import Matte
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 
 H, W = 96, 128
 Y, X = np.mgrid[:H, :W]
@@ -21,7 +21,7 @@ GRID = (H // 2, W // 2)
 def motion(words, mask=OBJECT):
     flow = motions.field(motions.parse(words), mask)
     moving = masks.solid(flow)
-    return Motion(flow, moving, masks.destination(flow), layers.order(moving))
+    return LayeredMotion(flow, moving, masks.destination(flow), layers.order(moving))
 
 
 def behind(words, drawn=None):

@@ -13,6 +13,7 @@ import pytest
 from scipy import ndimage
 
 from flows import motions, raft
+from flows.motion import Motion
 from mg_jax import history, images, noise, sample
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import understood
@@ -55,7 +56,9 @@ def cup():
 
 @functools.cache
 def motion():
-    return understood(photo(), motions.field(motions.parse(f"translate dx={DX} dy=0"), cup()))
+    return understood(
+        photo(), Motion(motions.field(motions.parse(f"translate dx={DX} dy=0"), cup()))
+    )
 
 
 def run(option="default", seed=0):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from flows import masks, motions
+from flows.motion import Motion
 from mg_jax import images
 from mg_jax.models.patch import layers, views
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import grid_shape, magnifier, magnify, prepare
 
@@ -31,7 +32,7 @@ def moved(words, mask):
     """As the words say: no joints are looked for."""
     flow = motions.field(motions.parse(words), mask)
     moving = masks.solid(flow)
-    return Motion(flow, moving, masks.destination(flow), layers.order(moving))
+    return LayeredMotion(flow, moving, masks.destination(flow), layers.order(moving))
 
 
 @functools.cache
@@ -39,7 +40,7 @@ def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
     """A disc moved to the right, prepared; `pixel` is all of the edit region, if given."""
     motion = moved(f"translate dx={dx} dy=0", disc(radius))
     pictures = views.views(PHOTO, motion, (32, 32))
-    region = masks.edit_region(motion.flow, 4.0)
+    region = Motion(motion.flow).near(4.0)
     if pixel:
         region[:] = False
         region[pixel] = True
@@ -259,7 +260,7 @@ def test_odd_motions_make_finite_problems(name):
         SETTINGS,
         photo,
         motion,
-        masks.edit_region(motion.flow, 2.0),
+        Motion(motion.flow).near(2.0),
         views.views(photo, motion, (32, 32)),
         np.ones(4),
         {},

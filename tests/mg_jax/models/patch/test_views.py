@@ -8,7 +8,7 @@ from flows import masks, motions
 from mg_jax import images
 from mg_jax.models.patch import layers, views
 from mg_jax.models.patch.matting import matte
-from mg_jax.models.patch.motion import Motion
+from mg_jax.models.patch.motion import LayeredMotion
 
 H, W = 60, 72
 GRID = (H // 2, W // 2)
@@ -29,7 +29,7 @@ def motion(words, mask=OBJECT):
 def of(flow, order=None):
     moving = masks.solid(flow)
     order = layers.order(moving) if order is None else order
-    return Motion(flow, moving, masks.destination(flow), order)
+    return LayeredMotion(flow, moving, masks.destination(flow), order)
 
 
 def moved(asked, photo=PHOTO):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from flows import masks, motions
+from flows import motions
+from flows.motion import Motion
 from mg_jax import history, images, noise, sample
 from mg_jax import networks as read
 from mg_jax.interfaces import Request
@@ -56,7 +57,7 @@ def motion():
     mask = images.read_mask(DATA / "coffee_mask.png").astype(np.uint8)[..., None]
     moving = images.resize(255 * mask, H, W)[..., 0] > 127
     flow = motions.field(motions.parse("translate dx=24 dy=0"), moving)
-    return flow, masks.edit_region(flow, 4.0)
+    return flow, Motion(flow).near(4.0)
 
 
 def run(
@@ -73,7 +74,7 @@ def run(
     request = Request(
         model=GuidedStableDiffusion("tiny", model()),
         image=photo(),
-        flow=flow,
+        motion=Motion(flow),
         seed=seed,
         keys=noise.keys(seed, samples),
         settings=settings,

@@ -1,0 +1,23 @@
+"""Finds out, before anything else, whether `flows` is the package that ships beside this one.
+
+A file or folder of that name in the working folder, or before this package on the path, would be
+imported in its place, and fail far from the cause.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def check(name: str) -> None:
+    """Raise ImportError, in one line, when `name` is not the package beside this one."""
+    expected = Path(__file__).parents[1] / name / "__init__.py"
+    spec = find_spec(name)
+    found = None if spec is None else spec.origin
+    if found is None or not expected.samefile(found):
+        raise ImportError(
+            f"{name}: is {found or 'missing'}; mg_jax needs {expected} (rename yours, or work in"
+            " another folder; the commands mg-edit and so on work in any)"
+        )
+
+
+check("flows")
