@@ -1,4 +1,4 @@
-"""What an optical flow network is, to whoever uses one."""
+"""The interface of an optical flow network."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -10,10 +10,10 @@ class FlowNetwork(Protocol):
     """A network's parameters, and pure functions of given parameters and images.
 
     Parameters are an argument, so that a jitted caller passes arrays instead of baking them in as
-    constants. Images are NHWC floats in [-1, 1] of any size that the network is content with, flows
+    constants. Images are NHWC floats in [-1, 1] of any size that the network accepts; flows are
     (dx, dy) in pixels: where each pixel of the first image is found in the second. All functions
-    can be jitted, mapped and differentiated with respect to images and parameters, and raise
-    ValueError for images that they cannot take.
+    work under `jit`, `vmap` and `grad` (by images and parameters), and raise ValueError for images
+    that they cannot take.
     """
 
     @property
@@ -21,10 +21,10 @@ class FlowNetwork(Protocol):
         """A pytree of arrays."""
 
     def __hash__(self) -> int:
-        """By identity: programs are compiled and kept for each network."""
+        """Hash by identity: compiled programs are cached per network."""
 
     def features(self, params: Any, first: Float[Array, "b h w 3"]) -> Any:
-        """All that depends on the first image only, as a pytree: computed once for many flows."""
+        """Compute what depends on the first image only, as a pytree, once for many flows."""
 
     def flow_from(
         self,
@@ -34,10 +34,10 @@ class FlowNetwork(Protocol):
         updates: int = ...,
         start: Float[Array, "b h w 2"] | None = None,
     ) -> Float[Array, "b h w 2"]:
-        """Flow from the image that `source` was computed of to `second`.
+        """Flow from the image that `source` was computed from to `second`.
 
-        An iterative network refines its estimate `updates` times, from `start` or from no motion.
-        Others read neither.
+        An iterative network refines its estimate `updates` times, from the flow `start` (pixels) or
+        from zero. Other networks ignore both.
         """
 
     def flow(

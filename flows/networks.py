@@ -1,4 +1,4 @@
-"""The flow networks by name: a new one is a folder beside `raft`, and one line in a table here."""
+"""Load flow networks by name; a new one is a folder beside `raft` and one line in a table here."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,15 +13,15 @@ from flows.interfaces import FlowNetwork
 
 
 class _Kind(NamedTuple):
-    names: tuple[str, ...]  # of weights that ship or are fetched
-    owns: Callable[[Collection[str]], bool]  # whether a file's arrays are its, by their names
+    names: tuple[str, ...]  # of weights that ship with the package or are fetched
+    owns: Callable[[Collection[str]], bool]  # whether array names in a file are this network's
     find: Callable[[str], Path]
     load: Callable[[str, raft.Statistics, DTypeLike], FlowNetwork]
 
 
 _KINDS = (
     _Kind(gmflow.NAMES, gmflow.owns, gmflow.find, lambda n, _, d: gmflow.load(n, dtype=d)),
-    # Last: it says what is wrong with a file that is nobody's.
+    # Last, as it claims every file: its loader says what is wrong with an unknown one.
     _Kind(
         raft.NAMES,
         lambda _: True,
@@ -39,11 +39,11 @@ def load(
     statistics: raft.Statistics = "running",
     dtype: DTypeLike = jnp.float32,
 ) -> FlowNetwork:
-    """Load a flow network by name (one of `NAMES`) or from a file of weights.
+    """Load a flow network by name (one of `NAMES`) or from the path of a file of weights.
 
     Files: .safetensors of any of the networks, and for RAFT .pth and .pt as well. `statistics` is
     what RAFT's batch normalisation uses: see `flows.raft.build`. `dtype` is what the network
-    computes in. Raises ValueError, in words for the user, when the name or file is unknown,
+    computes in. Raises ValueError, with a message for the user, when the name or file is unknown,
     unreadable, or holds other weights.
     """
     return _kind(name).load(name, statistics, dtype)
@@ -66,7 +66,7 @@ def _kind(name: str) -> _Kind:
 
 
 def _array_names(path: Path) -> list[str]:
-    """Names in a .safetensors file; none in other files and broken ones."""
+    """Array names in a .safetensors file; none for other files and broken ones."""
     if path.suffix != ".safetensors":
         return []
     try:

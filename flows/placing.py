@@ -1,4 +1,4 @@
-"""Strict placing of named arrays: each has a place, each parameter an array, or all faults."""
+"""Match named arrays with parameters: all of both must be used, or all mismatches are listed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,11 +13,13 @@ def place(
     wanted: Mapping[str, Sequence[Shape]],
     parameter: Callable[[str], str | None],
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Lead each array to a parameter; return the arrays' names by parameter, and faults in words.
+    """Match arrays with parameters; return the arrays' names by parameter, and error messages.
 
-    `shapes` are the arrays', by name; `wanted` says which shapes each parameter's array may have,
-    the usual one first; `parameter` says which one an array of a name fills: "" if it is of no
-    use, None if the name is unknown. A parameter with several names has as many arrays.
+    Args:
+        shapes: the arrays' shapes by name.
+        wanted: by parameter the shapes that its array may have, the usual one first.
+        parameter: returns the parameter that an array of this name fills; "" if the array is not
+            needed, None if the name is unknown. Several arrays may fill one parameter.
     """
     names: dict[str, list[str]] = {}
     faults = []
@@ -36,10 +38,10 @@ def place(
 
 
 def our_axes(kernel: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
-    """PyTorch's kernels [out, in, …] as […, in, out]."""
+    """Transpose a kernel from PyTorch's axes [out, in, …] to ours, […, in, out]."""
     return np.moveaxis(kernel, (1, 0), (-2, -1))
 
 
 def their_axes(shape: Shape) -> Shape:
-    """Shape of the kernel that `our_axes` makes one of `shape` of."""
+    """PyTorch's shape, [out, in, …], of a kernel that has `shape` in our axes."""
     return (shape[-1], shape[-2], *shape[:-2])

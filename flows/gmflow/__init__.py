@@ -1,7 +1,8 @@
 """GMFlow, the optical flow network of Xu et al. (CVPR 2022, arXiv 2111.13680), in Flax NNX.
 
-Flow by global matching: features of both images, each made aware of the other by a transformer, are
-compared all with all. The published weights refine the flow once, at a quarter of the size.
+Flow by global matching: a transformer enhances the features of both images, each with the other's,
+and every pixel is compared with all others. The published weights then refine the flow once, at a
+quarter of the image's size.
 
 gmflow = flows.gmflow.load("gmflow")
 source = gmflow.features(gmflow.params, first)        # once

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 class Scale:
     """A resolution at which flow is estimated; lengths are in its feature pixels."""
 
-    stride: int  # image pixels a feature pixel
+    stride: int  # image pixels per feature pixel
     splits: int  # windows along a side, a power of two; attention stays inside each
-    trained: tuple[int, int]  # height and width of a window in the pictures trained with
-    smallest: int  # side of a window, in features, that the weights are still at ease with
-    matching: int | None  # how far along each axis a match is sought; None: everywhere
-    propagation: int | None  # how far off flow is taken from; None: everywhere
+    trained: tuple[int, int]  # height and width of a window in the training pictures
+    smallest: int  # side of the smallest window for which the weights still work
+    matching: int | None  # radius along each axis in which a match is sought; None: everywhere
+    propagation: int | None  # radius from which flow is propagated; None: everywhere
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class Config:
     stages: tuple[int, int, int]  # channels of the encoder's three stages; the stem has the first
     features: int  # channels of a feature map
     layers: int  # of the transformer, an even number
-    widening: int  # of the transformer's perceptrons
-    mask: int  # channels inside the up-sampling mask
+    widening: int  # hidden width of the transformer's MLPs over their input's
+    mask: int  # hidden channels of the head that predicts the up-sampling weights
 
     @property
     def stride(self) -> int:
-        """Image pixels a feature pixel of the finest scale."""
+        """Image pixels per feature pixel of the finest scale."""
         return self.scales[-1].stride
 
     @property
     def multiple(self) -> int:
-        """What an image's sides are padded to multiples of: whole windows at every scale."""
+        """Image sides are padded to multiples of this, in pixels: whole windows at every scale."""
         return math.lcm(*(scale.stride * scale.splits for scale in self.scales))
 
 

@@ -1,4 +1,4 @@
-"""Strict conversion of published GMFlow weights: each array is used, each parameter is filled."""
+"""Strict conversion of GMFlow weights: every array is used, every parameter is filled."""
 
 from collections.abc import Mapping
 
@@ -17,12 +17,12 @@ from flows.raft.convert import check_numbers, filled
 def build(
     arrays: Mapping[str, np.ndarray], *, fit: Fit = "picture", dtype: DTypeLike = jnp.float32
 ) -> GMFlow:
-    """Return the network that named arrays hold, parameters in float32.
+    """Build a GMFlow from named arrays; its parameters are float32.
 
     Names are the published ones or our own, the parameters' paths. `fit` says how windows are cut
     (see `flows.gmflow.grids`), `dtype` is what the network computes in. Raises one ValueError that
-    lists every array without a place, every parameter without an array and every wrong shape; or
-    one that names the first array of something else than finite floats.
+    lists every unknown array, every missing parameter and every wrong shape; or one that names the
+    first array that is not of finite floats.
     """
     several = any("trident_conv." in name or "encoder.branch." in name for name in arrays)
     config = REFINED if several else SINGLE

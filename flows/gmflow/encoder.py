@@ -1,4 +1,4 @@
-"""The convolutional encoder of GMFlow: an image to features at each scale."""
+"""The convolutional encoder of GMFlow: from an image to features at each scale."""
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +39,7 @@ class Block(nnx.Module):
         self.stride = stride
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
-        """Add the convolved input to the input, rectify."""
+        """Add the convolved input to the input (or to its 1×1 projection), then ReLU."""
         y = jax.nn.relu(self.norm(self.inner(x, self.stride)))
         y = jax.nn.relu(self.norm(self.outer(y)))
         short = x if self.shortcut is None else self.norm(self.shortcut(x))
@@ -59,7 +59,10 @@ class Stage(nnx.Module):
 
 
 class Encoder(nnx.Module):
-    """A stride-2 stem, three stages, a 1×1 head, and for several scales a branch to each."""
+    """A stride-2 stem, three stages, a 1×1 head and, if there are several scales, a convolution.
+
+    The last one is applied once per scale, at the scale's stride.
+    """
 
     def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.stem = PlainConv(3, config.stages[0], 7, dtype=dtype, rngs=rngs)
@@ -79,7 +82,7 @@ class Encoder(nnx.Module):
             if several
             else None
         )
-        # One kernel for all branches: the finest scale is read at stride 1.
+        # All scales share one kernel; the finest has stride 1.
         self.strides = tuple(scale.stride // config.stride for scale in config.scales)
 
     def __call__(self, image: Float[Array, "b h w 3"]) -> tuple[Float[Array, "b _ _ c"], ...]:

@@ -1,11 +1,12 @@
-"""How many windows a map of features is cut into, and how far positions step in them.
+"""How many windows a feature map is cut into, and how far the position encoding steps in them.
 
-As published, any picture is cut into as many windows, and positions run through each from its one
-end to its other. The weights know the windows of the pictures that they were trained with, 320×896
-pixels (Sintel's; with Things' 400×720 a translation is found less well). In one of 256×256 windows
-are narrower, positions step 3.5 times as far from one feature to the next, and matches snap to
-whole features, 2 pixels off; in one of 128×128 nothing is found. Fitted to the picture, positions
-step as in training, and windows are not cut too small.
+As published (`"published"`), every picture is cut into the same number of windows, and positions
+run from one end of each window to the other. But the weights are used to the windows of the
+pictures that they were trained on, 320×896 pixels (Sintel's; with the windows of Things' 400×720 a
+translation is found less well). In a 256×256 picture windows are narrower, positions step 3.5 times
+as far from one feature to the next, and matches snap to whole features, 2 pixels off; in a 128×128
+picture nothing is found. With `"picture"`, positions step as in training, and windows are not cut
+too small.
 """
 
 from typing import Literal, NamedTuple
@@ -19,10 +20,10 @@ class Side(NamedTuple):
     """Windows along a side of a map."""
 
     splits: int  # how many
-    period: int  # features in which positions run through one turn
+    period: int  # features over which the shortest wave of the position encoding turns once
 
 
-Grid = tuple[Side, Side]  # down and across
+Grid = tuple[Side, Side]  # vertical and horizontal
 
 
 def grid(scale: Scale, height: int, width: int, fit: Fit) -> Grid:
@@ -39,7 +40,10 @@ def grid(scale: Scale, height: int, width: int, fit: Fit) -> Grid:
 
 
 def _fitted(scale: Scale, size: int, trained: int) -> Side:
-    """Halve the windows while they are large enough; padding makes all halves whole."""
+    """Split a side of `size` features as often as windows stay large enough.
+
+    The image is padded so that every split is even.
+    """
     splits = 1
     while splits < scale.splits and size // (2 * splits) >= scale.smallest:
         splits *= 2

@@ -1,4 +1,4 @@
-"""How the published GMFlow checkpoints name their modules, as a table from their names to ours."""
+"""Table from the module names in published GMFlow checkpoints to ours."""
 
 from collections.abc import Collection, Iterator
 
@@ -14,14 +14,14 @@ _ATTENTION = {
 
 
 def owns(names: Collection[str]) -> bool:
-    """Whether arrays of these names are a GMFlow's, in the published layout or in our own."""
+    """Whether these array names are those of a GMFlow, in the published layout or in our own."""
     return any(name.startswith("transformer.layers.") for name in names)
 
 
 def module_table(names: Collection[str], config: Config) -> dict[str, str] | None:
-    """Return the table that these array names call for; None when they are our own paths.
+    """Return the table from the published module names to ours; None if the names are ours already.
 
-    Raises ValueError when the names are of no known layout.
+    Raises ValueError if the names belong to no known layout.
     """
     if any(name.startswith("encoder.") for name in names):
         return None

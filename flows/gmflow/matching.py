@@ -12,10 +12,10 @@ from flows.nn.precision import widened
 def match(
     first: Float[Array, "b h w c"], second: Float[Array, "b h w c"], radius: int | None
 ) -> Float[Array, "b h w 2"]:
-    """Expected displacement to a pixel's match in `second`, in feature pixels.
+    """Expected displacement (x, y) from each pixel to its match in `second`, in feature pixels.
 
-    The match is sought within `radius` along each axis, or everywhere. Computed in at least
-    float32.
+    The match is sought within `radius` along each axis, or everywhere if None. Computed in at
+    least float32.
     """
     first, second = widened(first) * first.shape[-1] ** -0.5, widened(second)
     return _everywhere(first, second) if radius is None else _near(first, second, radius)
@@ -39,7 +39,7 @@ def _near(
     steps = offsets(radius)
     padded = jnp.pad(second, ((0, 0), (radius, radius), (radius, radius), (0, 0)))
 
-    # The slices of `second` would be kept for the gradient, one for each offset.
+    # Recomputed for the gradient, which would otherwise keep one slice of `second` per offset.
     @jax.checkpoint
     def logit(begin: Int[Array, "4"]) -> Float[Array, "b h w"]:
         return jnp.sum(first * jax.lax.dynamic_slice(padded, begin, second.shape), -1)
@@ -53,7 +53,7 @@ def _near(
 
 
 def offsets(radius: int) -> Int[np.ndarray, "{(2*radius+1)**2} 2"]:
-    """Steps (x, y) of a window, row by row."""
+    """Offsets (x, y) of all pixels of a window from its middle, row by row."""
     side = np.arange(-radius, radius + 1, dtype=np.int32)
     return np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
 
@@ -61,9 +61,9 @@ def offsets(radius: int) -> Int[np.ndarray, "{(2*radius+1)**2} 2"]:
 def moved_back(
     features: Float[Array, "b h w c"], flow: Float[Array, "b h w 2"]
 ) -> Float[Array, "b h w c"]:
-    """Features read at p + flow(p): bilinear, zero outside."""
+    """Backward warp of features: sampled at p + flow(p), bilinear, zero outside the map."""
     _, h, w, _ = features.shape
-    # In a ring of zeros, on whose outer edge all that lies farther out is read.
+    # Pad with one ring of zeros; points farther out are clamped to it.
     ringed = jnp.pad(widened(features), ((0, 0), (1, 1), (1, 1), (0, 0)))
     points = jax.vmap(geometry.targets)(flow) + 1
     last = jnp.asarray([w + 1, h + 1], flow.dtype).reshape(1, 1, 1, 2)

@@ -26,13 +26,13 @@ from flows.raft.upsampling import bilinear, mixed
 
 Params = nnx.State[Any, Any]
 
-# Of the photos that the weights were trained with, red, green and blue in [0, 1].
+# ImageNet's mean and standard deviation of red, green and blue in [0, 1], as in training.
 _MEAN = np.array([0.485, 0.456, 0.406])
 _DEVIATION = np.array([0.229, 0.224, 0.225])
 
 
 class Source(NamedTuple):
-    """All that depends on the first image only."""
+    """What depends on the first image only, so that many flows from it can share it."""
 
     features: tuple[Float[Array, "b _ _ c"], ...]  # at each scale, with their positions
 
@@ -44,7 +44,7 @@ class Network(nnx.Module):
         self.encoder = Encoder(config, dtype=dtype, rngs=rngs)
         self.transformer = Transformer(config, dtype=dtype, rngs=rngs)
         self.propagation = Propagation(config.features, dtype=dtype, rngs=rngs)
-        # 9 neighbours for each of the pixels in a feature pixel.
+        # Weights of 9 neighbours for each image pixel in a feature pixel.
         logits = 9 * config.stride**2
         self.upsampler = Head(2 + config.features, config.mask, logits, 1, dtype=dtype, rngs=rngs)
 
@@ -63,10 +63,14 @@ class Network(nnx.Module):
         second: Float[Array, "b h w c"],
         before: Float[Array, "b h w 2"] | None,
     ) -> tuple[Float[Array, "b h w c"], Float[Array, "b h w 2"]]:
-        """Return the first image's features after the transformer, and a better flow than `before`.
+        """Return the first image's features after the transformer, and the flow at this scale.
 
-        The first image's features have their positions already. Flows are in feature pixels; at
-        the coarsest scale there is none before.
+        Args:
+            scale: which one.
+            grid: its windows.
+            first: the first image's features, positions added already.
+            second: the second image's features, without positions.
+            before: the coarser scale's flow, in this scale's feature pixels; None at the coarsest.
         """
         if before is not None:
             second = moved_back(second, before)
@@ -82,9 +86,9 @@ class Network(nnx.Module):
 class GMFlow:
     """A GMFlow network: a `flows.interfaces.FlowNetwork` with its static structure.
 
-    Images need at least 32 pixels a side, 16 with a single scale. Derivatives are those of the
-    flow: nothing is cut out of them as in training, where matches have losses of their own. Along
-    what training leaves, a picture is not guided to a flow at all.
+    Images need at least 32 pixels a side, 16 with a single scale. Gradients are complete: the
+    `detach` calls of the published training code, where matches have a loss of their own, are left
+    out. With them, gradients do not guide a picture to a flow at all.
     """
 
     config: Config
@@ -100,7 +104,7 @@ class GMFlow:
         return flow
 
     def __repr__(self) -> str:
-        """One line: scales, and how large."""
+        """One line: the number of scales and of parameters."""
         scales = len(self.config.scales)
         size = f"{number_of(self.params):,} parameters"
         return f"GMFlow({scales} scale{'s' * (scales > 1)}, {size})"
@@ -108,7 +112,8 @@ class GMFlow:
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
         """Compute once what every flow from `first` needs.
 
-        Raises ValueError when it is no batch of images in floats, or too small.
+        `first` holds images in [-1, 1]. Raises ValueError when it is no batch of floating-point
+        images, or they are too small.
         """
         check_images(first, "GMFlow", "first", self.config.multiple)
         network = nnx.merge(self.graph, params)
@@ -124,12 +129,12 @@ class GMFlow:
         updates: int = 1,
         start: Float[Array, "b h w 2"] | None = None,
     ) -> Float[Array, "b h w 2"]:
-        """Flow from the image that `source` was computed of to `second`.
+        """Flow, in pixels, from the image that `source` was computed from to `second`.
 
         It says where each pixel of the first image is found in the second. `updates` and `start`
-        are of iterative networks: GMFlow reads neither, as it passes once through its one or two
-        scales. Raises ValueError when the second image is of another size than the source, is no
-        batch of images in floats, or too small.
+        are for iterative networks and ignored: GMFlow passes once through its one or two scales.
+        Raises ValueError when the second image is of another size than the source, is no batch of
+        floating-point images, or too small.
         """
         del updates, start
         check_images(second, "GMFlow", "second", self.config.multiple)

@@ -1,4 +1,4 @@
-"""Where a feature lies in its window, as sines and cosines that are added to it."""
+"""Position encoding: sines and cosines of a feature's place in its window, added to it."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -6,11 +6,11 @@ from jaxtyping import Array, Float
 
 from flows.gmflow.grids import Side
 
-_LONGEST = 10000.0  # times the shortest wave, were there one channel more
+_LONGEST = 10000.0  # longest over shortest wavelength, approached with many channels
 
 
 def added(x: Float[Array, "b h w c"], down: Side, across: Side) -> Float[Array, "b h w c"]:
-    """Add to each feature its position in its window."""
+    """Add to each feature the encoding of its position in its window."""
     _, h, w, c = x.shape
     rows, columns = (
         encoding(size // side.splits, side.period, c // 2)
@@ -21,11 +21,11 @@ def added(x: Float[Array, "b h w c"], down: Side, across: Side) -> Float[Array, 
 
 
 def encoding(size: int, period: int, channels: int) -> Float[np.ndarray, "{size} {channels}"]:
-    """Sines and cosines, in turn, of waves over the places in a window.
+    """Interleaved sines and cosines of waves over the places in a window.
 
-    The shortest wave turns once in `period` places, of which the window has the middle ones.
+    The shortest wave turns once in `period` places; the window is in their middle.
     """
-    # The small addend keeps the published numbers.
+    # The published code's small addend, kept so that the numbers agree.
     place = 2 * np.pi * (np.arange(1, size + 1) + (period - size) / 2) / (period + 1e-6)
     lengths = _LONGEST ** (2 * np.arange(channels // 2) / channels)
     angle = place[:, None] / lengths[None]

@@ -1,4 +1,4 @@
-"""Flow where nothing matches, from pixels that look alike (GMFlow, section 3.3)."""
+"""Propagate flow to pixels without a match, from pixels that look alike (GMFlow, section 3.3)."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from flows.nn.precision import widened
 
 
 class Propagation(nnx.Module):
-    """Attention of the first image's features to themselves, whose values are the flow."""
+    """Self-attention over the first image's features, with the flow as values."""
 
     def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.query = Linear(channels, channels, dtype=dtype, rngs=rngs)
@@ -24,9 +24,12 @@ class Propagation(nnx.Module):
         flow: Float[Array, "b h w 2"],
         radius: int | None,
     ) -> Float[Array, "b h w 2"]:
-        """Mix the flow of pixels within `radius` along each axis, or of all; at least float32."""
+        """Average the flow of pixels within `radius` along each axis, or of all if None.
+
+        Computed in at least float32.
+        """
         query = self.query(features)
-        # Everywhere, keys are made of queries: the published weights were trained so.
+        # Without a radius, keys are projected from the queries: the weights were trained so.
         key = self.key(query if radius is None else features)
         query, key = widened(query) * query.shape[-1] ** -0.5, widened(key)
         return _everywhere(query, key, flow) if radius is None else _near(query, key, flow, radius)
@@ -48,7 +51,10 @@ def _near(
     flow: Float[Array, "b h w 2"],
     radius: int,
 ) -> Float[Array, "b h w 2"]:
-    """Outside the map keys and flows are zero, and have their say: the weights know it."""
+    """Attend to a window around each pixel.
+
+    Places outside the map take part, with keys and flows of zero: the weights were trained so.
+    """
     _, h, w, _ = query.shape
     ring = ((0, 0), (radius, radius), (radius, radius), (0, 0))
     keys, flows = jnp.pad(key, ring), jnp.pad(flow, ring)

@@ -1,6 +1,7 @@
-"""The published checkpoint, read without running what is pickled in it: see `flows.raft.published`.
+"""The published GMFlow checkpoint, read without running pickled code: see `flows.raft.published`.
 
-It is the one with a refinement at a second scale, as a package for frame interpolation ships it.
+It is the version with a refinement at a second scale, as shipped by a package for frame
+interpolation.
 """
 
 from functools import cache
@@ -13,5 +14,5 @@ _TABLE = Path(__file__).parent / "weights" / "published.json"
 
 @cache
 def checkpoint() -> Published:
-    """Return its identity and the places of its arrays."""
+    """Return the checkpoint's size and hash, and the places of its arrays."""
     return read_table(_TABLE)["gmflow"]

@@ -1,4 +1,4 @@
-"""The transformer of GMFlow: each image's features learn of their own and of the other image's."""
+"""The transformer of GMFlow: each image's features attend to themselves and to the other's."""
 
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from flows.nn.linear import Linear
 from flows.nn.precision import wide
 
 _EPSILON = 1e-5  # of layer norms
-_STRANGER = -100.0  # added to the logits of strangers; the weights were trained with it
+_STRANGER = -100.0  # added to the logits of masked pairs (`Windows.strangers`), as in training
 
 
 def attend(
@@ -25,7 +25,7 @@ def attend(
     value: Float[Array, "b h w c"],
     windows: Windows,
 ) -> Float[Array, "b h w c"]:
-    """Mix the values of each window by how well keys fit queries; softmax in at least float32."""
+    """Scaled dot-product attention inside each window; softmax in at least float32."""
     queries, keys, values = (windows.cut(x) for x in (query, key, value))
     products = jnp.einsum(
         "bnqc,bnkc->bnqk", queries, keys, preferred_element_type=wide(query.dtype)
@@ -38,7 +38,7 @@ def attend(
 
 
 class Attention(nnx.Module):
-    """Attention with one head, and the normalised message that it brings."""
+    """Attention with one head, an output projection and a layer norm."""
 
     def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.query = Linear(channels, channels, bias=False, dtype=dtype, rngs=rngs)
@@ -50,13 +50,13 @@ class Attention(nnx.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
     ) -> Float[Array, "b h w c"]:
-        """Return what `x` learns of `other`."""
+        """Return the message to `x` (queries) from `other` (keys and values)."""
         message = attend(self.query(x), self.key(other), self.value(other), windows)
         return self.norm(self.merge(message))
 
 
 class Layer(nnx.Module):
-    """Attention to the image itself, attention to the other one, a perceptron."""
+    """Self-attention, cross-attention to the other image, an MLP."""
 
     def __init__(self, channels: int, widening: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         both = 2 * channels
@@ -69,7 +69,7 @@ class Layer(nnx.Module):
     def __call__(
         self, x: Float[Array, "b h w c"], other: Float[Array, "b h w c"], windows: Windows
     ) -> Float[Array, "b h w c"]:
-        """Return `x` with what it learnt of both."""
+        """Return `x` updated by both images' features."""
         x = x + self.own(x, x, windows)
         message = jnp.concatenate([x, self.other(x, other, windows)], -1)
         inner = jax.nn.gelu(self.widen(message), approximate=False)
@@ -77,7 +77,7 @@ class Layer(nnx.Module):
 
 
 class Transformer(nnx.Module):
-    """Layers in turn, every other one with shifted windows; one set of weights for all scales."""
+    """A stack of layers, every other one with shifted windows; all scales share the weights."""
 
     def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.layers = nnx.List(
@@ -93,17 +93,17 @@ class Transformer(nnx.Module):
         second: Float[Array, "b h w c"],
         splits: tuple[int, int],
     ) -> tuple[Float[Array, "b h w c"], Float[Array, "b h w c"]]:
-        """Return both images' features, each aware of the other's; `splits` as of `Windows`.
+        """Return both images' features, each enhanced by the other's; `splits` as of `Windows`.
 
-        Both go through the same layers, as one batch.
+        Both images go through the same layers, as one batch.
         """
         both = jnp.concatenate([first, second])
         _, h, w, _ = both.shape
         pair = [Windows(h, w, splits, shifted) for shifted in (False, True)]
         graph, _ = nnx.split(self.layers[0])
 
-        # In a loop, and computed again for the gradient: all layers' perceptrons would take most of
-        # the memory.
+        # A loop whose steps are recomputed for the gradient: otherwise the hidden activations of
+        # all layers' MLPs would take most of the memory.
         @partial(jax.checkpoint, prevent_cse=False)
         def step(both: Array, params: list[nnx.State[Any, Any]]) -> tuple[Array, None]:
             for windows, one in zip(pair, params, strict=True):

@@ -1,4 +1,4 @@
-"""GMFlow weights in files, fetched once."""
+"""Load GMFlow weights from files; published ones are fetched once, beforehand."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ NAMES = ("gmflow",)
 
 
 def load(name: str = "gmflow", *, fit: Fit = "picture", dtype: DTypeLike = jnp.float32) -> GMFlow:
-    """Load a GMFlow network by name (gmflow) or from a .safetensors file of it.
+    """Load a GMFlow network by name (`gmflow`) or from the path of a .safetensors file.
 
-    `fit` and `dtype` as for `build`. Raises ValueError, in words for the user, when the weights are
-    not fetched yet, or the file is missing, unreadable, or holds other weights.
+    `fit` and `dtype` as for `build`. Raises ValueError, with a message for the user, when the
+    weights are not fetched yet, or the file is missing, unreadable, or holds other weights.
     """
     path = find(name)
     try:
@@ -27,5 +27,5 @@ def load(name: str = "gmflow", *, fit: Fit = "picture", dtype: DTypeLike = jnp.f
 
 
 def find(name: str) -> Path:
-    """Return the file that a name stands for. Raises ValueError when it is not fetched yet."""
+    """Return the weights file of a name or path. Raises ValueError if it is not fetched yet."""
     return fetched(name) if name in NAMES else Path(name)

@@ -1,4 +1,4 @@
-"""Windows that attention stays inside, and their shift by half a window in every other layer."""
+"""The windows of window attention, shifted by half a window in every other layer."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Float, Int
 class Windows:
     """A map of height×width features, cut into windows of equal size.
 
-    Shifted ones are cut from the map turned round by half a window: those at its end hold features
-    of opposite borders, which must not see each other.
+    Shifted windows are cut from the map rolled by half a window. The last ones then hold features
+    from opposite borders of the map, which must not attend to each other.
     """
 
     height: int
@@ -27,7 +27,7 @@ class Windows:
 
     @property
     def shift(self) -> tuple[int, int]:
-        """Features that the map is turned by, down and across: none where it is not cut."""
+        """Features by which the map is rolled, down and across: 0 along a side that is not cut."""
         down, across = (
             side // 2 if self.shifted and splits > 1 else 0
             for side, splits in zip(self.sides, self.splits, strict=True)
@@ -48,7 +48,7 @@ class Windows:
         return jnp.roll(whole, self.shift, (1, 2))
 
     def strangers(self) -> Bool[Array, "windows places places"]:
-        """Pairs of places in a window that do not lie beside each other in the map."""
+        """Mask of the pairs in a window that attention leaves out: from opposite borders."""
         down, across = (
             _pieces(size, side, shift)
             for size, side, shift in zip(
@@ -67,6 +67,9 @@ class Windows:
 
 
 def _pieces(size: int, side: int, shift: int) -> Int[np.ndarray, "{size}"]:
-    """Along a side of a shifted map: 0; in the last window 1, then 2 from the other border."""
+    """Label the places along a side of a rolled map by where they come from.
+
+    0 before the last window; in it 1, and 2 for those rolled in from the other border.
+    """
     place = np.arange(size)
     return (place >= size - side).astype(np.int32) + (place >= size - shift)

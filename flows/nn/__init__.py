@@ -1,1 +1,1 @@
-"""What networks of several kinds compute with: of optical flow here, of diffusion in mg_jax."""
+"""Layers that several networks share: for optical flow here, for diffusion in mg_jax."""

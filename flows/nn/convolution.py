@@ -2,9 +2,10 @@
 
 XLA's CPU backend has a fast path for kernels laid out [h, w, in, out] only. JAX's own gradient of a
 convolution reads the kernel as [h, w, out, in]: inside a `lax.scan`, where XLA does not reorder it,
-that was measured four times slower. So the gradient here turns the kernel around itself.
+that was measured four times slower. So the gradient here transposes the kernel first.
 
-On CPU half precision goes through matrix products, one a tap of the kernel: `flows.nn.matmul`.
+On CPU, half precision is computed as a sum of matrix products, one for each tap (place) of the
+kernel: see `flows.nn.matmul`.
 """
 
 from collections.abc import Callable
@@ -20,14 +21,14 @@ from jaxtyping import Array, Float
 from flows.nn import matmul
 
 _Padding = list[tuple[int, int]]
-_WIDE = 32  # channels: with fewer, products of single taps are too thin
+_WIDE = 32  # channels; with fewer, the matrix products of single taps are too small to be fast
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(
     x: Float[Array, "b h w c"], kernel: Float[Array, "kh kw c c2"], stride: int
 ) -> Float[Array, "b h2 w2 c2"]:
-    """Correlate with a kernel of odd sides, half of it zero padding on each side of the image.
+    """Cross-correlate with a kernel of odd sides; zero padding of side // 2 on every border.
 
     XLA's "SAME" pads stride-2 convolutions on one side only, which would shift the grid. Has no
     forward-mode derivative.
@@ -45,7 +46,7 @@ def _chosen(
     kernel: Float[Array, "kh kw c c2"],
     stride: int,
 ) -> Float[Array, "b h2 w2 _"]:
-    """By products on CPU in half precision, where they are wide and no stride skips any."""
+    """Use matrix products on CPU in half precision, at stride 1 with 32 channels or more."""
     if stride > 1 or min(kernel.shape[2:]) < _WIDE:
         return whole(x, kernel)
     return matmul.chosen(by_products, whole, x, kernel)
@@ -58,7 +59,7 @@ def _by_products(
     product: str,
     turned: Literal[1, -1],
 ) -> Float[Array, "b h2 w2 _"]:
-    """Sum of the products of the shifted image and the taps; -1 turns the kernel around.
+    """Sum over the kernel's taps of the shifted image times the tap; turned=-1 flips the kernel.
 
     In a loop: XLA would otherwise keep a copy of each tap of all layers.
     """
@@ -126,7 +127,7 @@ def _backward(
 
     by_products = partial(_by_products, padding=padding, product="bhwd,cd->bhwc", turned=-1)
     of_x = _chosen(by_products, whole, gradient, kernel, stride)
-    # Compiled away where nobody asks for the gradient of the parameters.
+    # Compiled away where the gradient with respect to the parameters is not used.
     (of_kernel,) = jax.linear_transpose(lambda k: _convolve(x, k, stride, _halves(k)), kernel)(
         gradient
     )

@@ -9,7 +9,7 @@ from flows.nn.precision import widened
 
 
 class LayerNorm(nnx.Module):
-    """The last axis to zero mean and unit variance, then scale and shift; in at least float32."""
+    """Normalise the last axis, then scale and shift; computed in at least float32."""
 
     def __init__(self, channels: int, epsilon: float):
         self.scale = nnx.Param(jnp.ones(channels))

@@ -9,7 +9,7 @@ from flows.nn.matmul import matmul
 
 
 class Linear(nnx.Module):
-    """A matrix and perhaps a bias, computed in `dtype`."""
+    """Product of the last axis and a matrix, plus an optional bias; computed in `dtype`."""
 
     def __init__(
         self, inputs: int, outputs: int, *, bias: bool = True, dtype: DTypeLike, rngs: nnx.Rngs

@@ -1,8 +1,8 @@
 """Matrix products in the precision that networks compute in.
 
-XLA's CPU backend multiplies bfloat16 on a processor's matrix units (AMX) only where the sum stays
-float32; asked for bfloat16 it widens both factors first, which takes two to eight times as long.
-Elsewhere sums are float32 inside the hardware, and nothing is to be done.
+XLA's CPU backend multiplies bfloat16 on a processor's matrix units (AMX) only if the result is
+float32. If the result is bfloat16, it converts both factors to float32 first, which takes two to
+eight times as long. Other backends sum in float32 inside the hardware and need nothing special.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 @jax.custom_vjp
 def matmul(x: Float[Array, "*axes c"], matrix: Float[Array, "c c2"]) -> Float[Array, "*axes c2"]:
-    """Multiply the last axis by a matrix of the same type; so does the gradient. [*axes c2]."""
+    """Multiply the last axis by a matrix of the same dtype; its gradient is computed likewise."""
     return chosen(_summed_wide, jnp.matmul, x, matrix)
 
 
@@ -29,7 +29,7 @@ def _backward(
 ) -> tuple[Float[Array, "*axes c"], Float[Array, "c c2"]]:
     x, matrix = saved
     rows, slopes = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-    # The second is compiled away where nobody asks for the gradient of the parameters.
+    # The second is compiled away where the gradient with respect to the parameters is not used.
     return matmul(gradient, matrix.T), matmul(rows.T, slopes)
 
 
@@ -39,7 +39,10 @@ matmul.defvjp(_forward, _backward)
 def chosen(
     on_cpu: Callable[..., Array], elsewhere: Callable[..., Array], x: Array, other: Array
 ) -> Array:
-    """The form for half precision on CPU, or the other one; decided where it is lowered."""
+    """Apply `on_cpu` to half precision on CPU, else `elsewhere`.
+
+    The platform is known when the program is lowered, not when it is traced.
+    """
     if x.dtype.itemsize > 2:
         return elsewhere(x, other)
     found: Array = jax.lax.platform_dependent(x, other, cpu=on_cpu, default=elsewhere)

@@ -1,4 +1,4 @@
-"""Mean and variance: the one rule for every norm."""
+"""Mean and variance, shared by all normalisation layers."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Average = Callable[[Float[Array, "*axes"]], Float[Array, "..."]]
 
 
 def over(*axes: int) -> Average:
-    """Average over whole axes."""
+    """Return the average over whole axes, which are kept with size 1."""
     return lambda x: jnp.mean(x, axes, keepdims=True)
 
 
@@ -20,9 +20,9 @@ def moments(
 ) -> tuple[Float[Array, "*#axes"], Float[Array, "*#axes"]]:
     """Mean and biased variance.
 
-    In two passes. E[x²] − E[x]², for which one pass is enough, was measured no faster, and loses
-    twice the digits that the mean has above the deviation: all of float32's where it is three
-    thousand times as large.
+    In two passes. E[x²] − E[x]² needs one pass only, but was measured no faster, and it loses
+    digits where the mean is larger than the deviation: all of float32's where it is three thousand
+    times as large.
     """
     mean = average(x)
     return mean, average(jnp.square(x - mean))

@@ -1,16 +1,17 @@
-"""Images of any size to sides that a network takes, and flows back."""
+"""Pad images of any size to sides that a network takes, and crop its flows accordingly."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Shaped
 
 
 def check_images(images: Shaped[Array, "..."], network: str, which: str, smallest: int) -> None:
-    """Refuse what is no batch of images: floats [b h w 3], `smallest` pixels a side or more.
+    """Check for a batch of images: floats [b h w 3], at least `smallest` pixels a side.
 
-    Their range, [-1, 1], is not looked at: they may be traced. `network` and `which` are named.
+    The range, [-1, 1], is not checked, since the values may be traced. The message names `network`
+    and `which` of its images it is.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not such a batch.
     """
     floats = jnp.issubdtype(images.dtype, jnp.floating)
     if not floats or images.ndim != 4 or images.shape[3] != 3:
@@ -27,13 +28,13 @@ def check_images(images: Shaped[Array, "..."], network: str, which: str, smalles
 
 
 def margins(side: int, multiple: int) -> tuple[int, int]:
-    """Pixels to add before and after a side: half each, the odd one after."""
+    """Pixels to add before and after a side: half each, an odd one after."""
     missing = -side % multiple
     return missing // 2, missing - missing // 2
 
 
 def pad(images: Float[Array, "b h w c"], multiple: int) -> Float[Array, "b height width c"]:
-    """Repeat the border until both sides are multiples of `multiple`."""
+    """Pad by repeating the border pixels, until both sides are multiples of `multiple`."""
     _, height, width, _ = images.shape
     border = ((0, 0), margins(height, multiple), margins(width, multiple), (0, 0))
     return jnp.pad(images, border, mode="edge")

@@ -1,8 +1,7 @@
 """The least precision that sums, norms and coordinates are computed in: float32.
 
-Networks may compute in bfloat16, and what needs more digits is widened to float32. What is float64
-already stays so: nothing but the comparison with another program, where rounding must not grow,
-asks for that.
+Networks may compute in bfloat16; what needs more digits is widened to float32. float64 stays
+float64; it is used only for comparisons with other programs, where rounding errors must not grow.
 """
 
 import jax.numpy as jnp
@@ -12,10 +11,10 @@ from jaxtyping import Array, Float
 
 
 def wide(dtype: DTypeLike) -> np.dtype[np.floating]:
-    """float32, or float64 for float64."""
+    """Return float64 for float64, float32 for any other dtype."""
     return np.dtype(np.float64 if jnp.dtype(dtype) == np.float64 else np.float32)
 
 
 def widened(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
-    """The same values as at least float32."""
+    """Convert to at least float32."""
     return x.astype(wide(x.dtype))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-STRIDE = 8  # image pixels a feature pixel
+STRIDE = 8  # image pixels per feature pixel
 LEVELS = 4  # of the correlation pyramid
 SMALLEST = STRIDE << LEVELS  # pixels a side: the coarsest level keeps two features
 
@@ -24,8 +24,8 @@ class Config:
     flow_convs: tuple[tuple[int, int], ...]
     motion: int  # channels of the motion features, the flow's own two included
     gates: tuple[tuple[int, int], ...]  # kernel shapes of the gated recurrent units, in turn
-    head: int  # channels inside the flow head
-    mask: int  # channels inside the up-sampling mask; 0: plain bilinear up-sampling
+    head: int  # hidden channels of the flow head
+    mask: int  # hidden channels of the up-sampling head; 0: plain bilinear up-sampling
 
     @property
     def window(self) -> int:

@@ -1,7 +1,7 @@
-"""Strict conversion of published RAFT weights: each array is used, each parameter is filled.
+"""Strict conversion of RAFT weights: every array is used, every parameter is filled.
 
-Three layouts are known, told apart by the names of their arrays: princeton-vl's checkpoints,
-torchvision's, and our own, the parameter paths themselves.
+Three layouts are known, recognised by the names of their arrays: princeton-vl's checkpoints,
+torchvision's, and our own, whose names are the parameter paths.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,12 +28,12 @@ def build(
     statistics: Statistics = "running",
     dtype: DTypeLike = jnp.float32,
 ) -> Raft:
-    """Return the network that named arrays of any known layout hold, parameters in float32.
+    """Build a RAFT from named arrays of any known layout; its parameters are float32.
 
-    `statistics` is what the large model's batch normalisation uses, `dtype` what the convolutions
-    compute in. Raises one ValueError that lists every array without a place, every parameter
-    without an array, every wrong shape and every pair of copies that differ; or one that names the
-    first array of something else than finite floats.
+    `statistics` is what the large model's batch normalisation uses (see `norms.BatchNorm`), `dtype`
+    what the convolutions compute in. Raises one ValueError that lists every unknown array, every
+    missing parameter, every wrong shape and every pair of copies that differ; or one that names
+    the first array that is not of finite floats.
     """
     config = architecture(arrays)
     modules = module_table(arrays, config)
@@ -53,9 +53,10 @@ def filled(
     modules: Mapping[str, str] | None,
     network: str,
 ) -> tuple[nnx.GraphDef[M], Params]:
-    """Return the structure of what `make` makes, and its parameters from arrays, in float32.
+    """Return the graph of the module that `make` makes, and its parameters from arrays, in float32.
 
-    `modules` as for `place`. Raises one ValueError that lists all faults, with the network's name.
+    `make` is only traced. `modules` as for `place`. Raises one ValueError that lists all
+    mismatches, with the network's name.
     """
     graph, shapes = nnx.split(nnx.eval_shape(make))
     flat = dict(nnx.to_flat_state(shapes))
@@ -72,16 +73,16 @@ def filled(
 
 
 def architecture(arrays: Mapping[str, np.ndarray]) -> Config:
-    """Tell the small from the large model: only the large one has a second gated unit."""
+    """Recognise the small or the large model: only the large one has a second gated unit."""
     second_unit = ("gru.convz2.", "convgru2.convz.", "gates.1.update.")
     large = any(sign in name for name in arrays for sign in second_unit)
     return LARGE if large else SMALL
 
 
 def check_numbers(arrays: Mapping[str, np.ndarray], modules: Mapping[str, str] | None) -> None:
-    """Raise ValueError at the first array of use that holds something else than finite floats.
+    """Raise ValueError for the first needed array that holds something else than finite floats.
 
-    `modules` as for `place`. Batch norms count their batches, in integers: that is of no use.
+    `modules` as for `place`. PyTorch's batch norms also count batches, in integers: not needed.
     """
     for name, array in arrays.items():
         if modules is not None and not destination(name, modules):
@@ -99,9 +100,9 @@ def place(
     wanted: Mapping[str, tuple[int, ...]],
     modules: Mapping[str, str] | None,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Give each array to a parameter; return the values by path, and all faults in words.
+    """Give each array to a parameter; return values by parameter path, and all mismatches in words.
 
-    `modules` leads from the file's module names to ours; None when names are ours already.
+    `modules` maps the file's module names to ours; None if names (and axes) are ours already.
     """
     own = modules is None
     names, faults = placing.place(
@@ -120,7 +121,7 @@ def place(
 
 
 def destination(name: str, modules: Mapping[str, str]) -> str | None:
-    """Path of the parameter that a PyTorch name fills; "" if it is of no use, None if unknown."""
+    """Path of the parameter that a PyTorch name fills; "" if not needed, None if unknown."""
     module, _, leaf = name.rpartition(".")
     ours = modules.get(module)
     if ours is None:
@@ -131,21 +132,21 @@ def destination(name: str, modules: Mapping[str, str]) -> str | None:
 
 
 def to_our_axes(array: np.ndarray) -> np.ndarray:
-    """PyTorch's kernels [out, in, …] as […, in, out]; vectors as they are."""
+    """Transpose PyTorch's kernels [out, in, …] to […, in, out]; leave vectors as they are."""
     return placing.our_axes(array) if array.ndim > 1 else array
 
 
 def their_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape that `to_our_axes` makes `shape` of."""
+    """Return PyTorch's shape of an array that `to_our_axes` brings to `shape`."""
     return placing.their_axes(shape) if len(shape) > 1 else shape
 
 
 def to_arrays(params: Params) -> dict[str, np.ndarray]:
-    """Name each parameter by its path: our own layout, which `build` reads back."""
+    """Return the parameters by path: our own layout, which `build` reads."""
     pairs = nnx.to_flat_state(params)
     return {join(path): np.asarray(variable.get_value()) for path, variable in pairs}
 
 
 def join(path: Path) -> str:
-    """Write a parameter's path with dots."""
+    """Join the parts of a parameter's path with dots."""
     return ".".join(str(part) for part in path)

@@ -1,7 +1,8 @@
 """All-pairs correlation and its lookup around a moving centre (RAFT, section 3.2).
 
-The lookup is bilinear sampling written as two contractions with tent weights: no gather, so its
-gradient is no scatter. Outside the map the tents miss every pixel, which is zero padding.
+The lookup is bilinear sampling, written as two contractions with interpolation weights ("tents"):
+without a gather, its gradient needs no scatter. Outside the map all weights are 0, which amounts
+to zero padding.
 """
 
 from functools import partial
@@ -26,9 +27,9 @@ def halve(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
 def pyramid(first: Float[Array, "b h w c"], second: Float[Array, "b h w c"]) -> Pyramid:
     """Correlate each feature of `first` with all of `second`, at four scales of `second`.
 
-    Averaging the volume over its last two axes is averaging `second` first, as the correlation is
-    linear in it: the large volume is never pooled. Scaled by 1/sqrt(c). Computed in at least
-    float32, and kept in the features' dtype, in which lookups are then done.
+    RAFT averages the volume over its last two axes; here `second` is averaged before, which is the
+    same, as the correlation is linear in it, and cheaper. Scaled by 1/sqrt(c). Computed in at least
+    float32, and stored in the features' dtype, in which lookups are then done.
     """
     dtype = first.dtype
     first, second = widened(first) * (first.shape[-1] ** -0.5), widened(second)
@@ -51,7 +52,7 @@ def tents(
     return jnp.maximum(0.0, 1.0 - jnp.abs(position[..., None] - pixels.reshape(1, 1, 1, 1, -1)))
 
 
-# Kept for the gradient: the coordinates. The tents are cheaper to make again than to keep.
+# Only the inputs are kept for the gradient: the tents are cheaper to recompute than to keep.
 @partial(jax.checkpoint, static_argnums=2, prevent_cse=False)
 def lookup(
     volumes: Pyramid, coordinates: Float[Array, "b h w 2"], radius: int
@@ -59,8 +60,8 @@ def lookup(
     """Sample each level in a (2·radius + 1)² window around the coordinates.
 
     `coordinates` are (x, y) in pixels of the finest level. The channels run over levels, then over
-    x offsets, then over y offsets: the order that the published weights expect. Weights are found
-    in the coordinates' dtype, products are in the volumes'.
+    x offsets, then over y offsets: the order that the published weights expect. Interpolation
+    weights are computed in the coordinates' dtype, products in the volumes'.
     """
     b, h, w, _ = coordinates.shape
     found = []

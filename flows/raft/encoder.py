@@ -1,4 +1,4 @@
-"""The convolutional encoder of RAFT: an image to features at an eighth of its size."""
+"""The convolutional encoder of RAFT: from an image to features at an eighth of its size."""
 
 from typing import Literal
 
@@ -54,7 +54,7 @@ class Block(nnx.Module):
         self.shortcut = normed(inputs, outputs, 1, stride) if stride > 1 else None
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
-        """Add the convolved input to the input, rectify."""
+        """Add the convolved input to the input (or to its 1×1 projection), then ReLU."""
         y = x
         for layer in self.convs:
             y = jax.nn.relu(layer(y))

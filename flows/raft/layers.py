@@ -1,4 +1,4 @@
-"""Convolutions with what follows them: a normalisation, or a rectifier."""
+"""Convolutions followed by a normalisation or a ReLU."""
 
 import jax
 from flax import nnx
@@ -10,7 +10,7 @@ from flows.raft.norms import Norm, Statistics, make_norm
 
 
 class NormedConv(nnx.Module):
-    """Convolution, normalisation."""
+    """Convolution, then normalisation."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class NormedConv(nnx.Module):
 
 
 class ReluStack(nnx.Module):
-    """Convolutions, each followed by a rectifier."""
+    """Convolutions, each followed by a ReLU; `convs` holds (channels, kernel width) of each."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
-"""How the published RAFT checkpoints name their modules, as tables from their names to ours."""
+"""Tables from the module names in published RAFT checkpoints to ours."""
 
 from collections.abc import Iterable, Iterator
 
 from flows.raft.config import Config
 
-# A module's arrays, by what the module is. "" marks what is known and of no use.
+# By kind of module, the parameter that each of its arrays fills; "" marks arrays not needed.
 PARAMETER_OF_LEAF = {
     "conv": {"weight": "kernel", "bias": "bias"},
     "norm": {
@@ -18,9 +18,9 @@ PARAMETER_OF_LEAF = {
 
 
 def module_table(names: Iterable[str], config: Config) -> dict[str, str] | None:
-    """Return the table that these array names call for; None when they are our own paths.
+    """Return the table from the file's module names to ours; None if the names are ours already.
 
-    Raises ValueError when the names are of no known layout.
+    Raises ValueError if the names belong to no known layout.
     """
     names = list(names)
     if any(name.startswith("update.") for name in names):
@@ -39,7 +39,7 @@ def module_table(names: Iterable[str], config: Config) -> dict[str, str] | None:
 
 
 def _blocks(config: Config) -> Iterator[tuple[int, int, int, bool]]:
-    """Stage, block, number of convolutions, whether there is a shortcut."""
+    """Yield stage, block, number of convolutions, and whether there is a shortcut."""
     convs = {"bottleneck": 3, "residual": 2}[config.block]
     for stage in range(3):
         for block in range(2):
@@ -59,7 +59,7 @@ def _princeton(config: Config) -> Iterator[tuple[str, str]]:
                 yield f"{there}.norm{index + 1}", f"{here}.convs.{index}.norm"
             if shortcut:
                 yield f"{there}.downsample.0", f"{here}.shortcut.conv"
-                # One module under two names, so its arrays stand twice in a checkpoint.
+                # One module under two names, so a checkpoint holds its arrays twice.
                 yield f"{there}.downsample.1", f"{here}.shortcut.norm"
                 yield f"{there}.norm{convs + 1}", f"{here}.shortcut.norm"
     for letter, kind, convs in _motion(config):

@@ -23,15 +23,15 @@ Params = nnx.State[Any, Any]
 
 
 class Source(NamedTuple):
-    """All that depends on the first image only, at an eighth of the (padded) size."""
+    """What depends on the first image only, at an eighth of the (padded) size."""
 
     features: Float[Array, "b h w c"]  # to correlate
     hidden: Float[Array, "b h w state"]  # the recurrence's first state
-    shares: tuple[Float[Array, "b h w gates"], ...]  # of the context in each gated unit
+    shares: tuple[Float[Array, "b h w gates"], ...]  # the context's constant term in each GRU
 
 
 class Estimate(NamedTuple):
-    """What an update refines."""
+    """The recurrent state, which each update refines."""
 
     hidden: Float[Array, "b h w state"]
     flow: Float[Array, "b h w 2"]  # in feature pixels
@@ -82,13 +82,14 @@ class Raft:
         return flow
 
     def __repr__(self) -> str:
-        """One line: which RAFT, and how large."""
+        """One line: the architecture and the number of parameters."""
         return f"Raft({self.config.name}, {number_of(self.params):,} parameters)"
 
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
         """Compute once what every flow from `first` needs.
 
-        Raises ValueError when it is no batch of images in floats, or a side is under 128 pixels.
+        Raises ValueError when it is no batch of floating-point images, or a side is under 128
+        pixels.
         """
         check_images(first, "RAFT", "first", SMALLEST)
         network = nnx.merge(self.graph, params)
@@ -109,13 +110,13 @@ class Raft:
         updates: int = 12,
         start: Float[Array, "b h w 2"] | None = None,
     ) -> Float[Array, "b h w 2"]:
-        """Flow from the image that `source` was computed of to `second`.
+        """Flow, in pixels, from the image that `source` was computed from to `second`.
 
-        It says where each pixel of the first image is found in the second. Only the last estimate
-        is brought to full size. The first is `start`, of which each feature pixel takes its
-        centre's, or no motion (RAFT's warm start, section 4.4, is the former). Raises ValueError
-        when the second image is no batch of images in floats, of another size than the source, or a
-        side is under 128 pixels.
+        It says where each pixel of the first image is found in the second. Refinement starts from
+        zero, or from the flow `start` at full size, which is read at the middle of each 8 x 8 block
+        (RAFT's warm start, section 4.4). Only the last estimate is brought to full size. Raises
+        ValueError when the second image is no batch of floating-point images, of another size than
+        the source, or a side is under 128 pixels.
         """
         network = nnx.merge(self.graph, params)
         first, step = _recurrence(network, self.config, source, second)
@@ -141,7 +142,7 @@ class Raft:
         second: Float[Array, "b h w 3"],
         updates: int = 12,
     ) -> Float[Array, "{updates} b h w 2"]:
-        """All estimates at full size, the first update's to the last's."""
+        """The estimate after each update, first to last, at full size."""
         network = nnx.merge(self.graph, params)
         start, step = _recurrence(network, self.config, self.features(params, first), second)
 
@@ -164,7 +165,7 @@ def _jitted(
 
 
 def number_of(params: Params) -> int:
-    """How many numbers there are."""
+    """Count the numbers in the parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
@@ -198,7 +199,7 @@ def _recurrence(
 def _at_features(
     flow: Float[Array, "b h w 2"], like: Float[Array, "b h8 w8 2"]
 ) -> Float[Array, "b h8 w8 2"]:
-    """A flow of the images' size in feature pixels, at the centres of their 8 x 8 blocks."""
+    """Read a full-size flow at the middle of each 8 x 8 block, and convert it to feature pixels."""
     return (pad(flow, STRIDE)[:, STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE] / STRIDE).astype(
         like.dtype
     )
@@ -207,7 +208,7 @@ def _at_features(
 def _full_size(
     network: Network, estimate: Estimate, image: Float[Array, "b h w 3"]
 ) -> Float[Array, "b h w 2"]:
-    """Bring a flow to the size of `image`."""
+    """Up-sample an estimate's flow to the size of `image`, in its pixels."""
     if network.update.mask is None:
         flow = upsampling.bilinear(estimate.flow)
     else:

@@ -24,7 +24,7 @@ class Identity(nnx.Module):
 
 
 class InstanceNorm(nnx.Module):
-    """Each sample and channel to zero mean and unit variance; no parameters."""
+    """Normalise each sample and channel to zero mean and unit variance; no parameters."""
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Normalise over height and width."""
@@ -33,10 +33,10 @@ class InstanceNorm(nnx.Module):
 
 
 class BatchNorm(nnx.Module):
-    """Channels normalised by running statistics, or by those of the batch at hand.
+    """Normalise channels by the stored running statistics, or by those of the current batch.
 
-    Nothing is ever updated: `running` is what trained weights are evaluated with, `batch` what a
-    PyTorch RAFT computes that was never switched to its evaluation mode.
+    The stored ones are never updated. `"running"` is what trained weights are evaluated with;
+    `"batch"` is what a PyTorch RAFT computes if it was never switched to evaluation mode.
     """
 
     def __init__(self, channels: int, statistics: Statistics):

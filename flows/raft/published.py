@@ -1,8 +1,8 @@
-"""The checkpoints that princeton-vl published, read without running what is pickled in them.
+"""The checkpoints that princeton-vl published, read without running pickled code.
 
-A PyTorch checkpoint is a pickle that says where in the file which tensor's bytes lie. For the three
-files known by their SHA-256, `weights/published.json` says it instead: name → offset, then shape,
-of little-endian float32 values.
+A PyTorch checkpoint is a pickle that says where in the file each tensor's bytes are. For the three
+files known by their SHA-256, `weights/published.json` says it instead: by name the offset, then the
+shape, of little-endian float32 values.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _TABLE = Path(__file__).parent / "weights" / "published.json"
 
 @dataclass(frozen=True)
 class Published:
-    """A published checkpoint: its identity and the places of its arrays."""
+    """A published checkpoint: its size and hash, and the places of its arrays."""
 
     name: str
     size: int  # bytes
@@ -28,7 +28,7 @@ class Published:
     arrays: Mapping[str, tuple[int, ...]]  # offset, then shape
 
     def check(self, content: bytes) -> None:
-        """Raise ValueError when `content` is not this file."""
+        """Raise ValueError if `content` is not this file, by size and SHA-256."""
         if len(content) != self.size:
             raise ValueError(f"{self.name}: {len(content)} bytes; expected {self.size}")
         if (found := hashlib.sha256(content).hexdigest()) != self.sha256:
@@ -50,7 +50,7 @@ def checkpoints() -> dict[str, Published]:
 
 
 def read_table(path: Path) -> dict[str, Published]:
-    """Read a table of checkpoints: by name, what identifies each, and the places of its arrays."""
+    """Read a table of checkpoints by name: size, hash, and the places of the arrays."""
     table = json.loads(path.read_text(encoding="utf-8"))
     return {
         name: Published(
@@ -64,7 +64,7 @@ def read_table(path: Path) -> dict[str, Published]:
 
 
 def recognize(path: Path) -> Published | None:
-    """Return the known checkpoint that a file is, byte for byte; None for any other file."""
+    """Return the known checkpoint that a file holds, by its SHA-256; None for any other file."""
     size = path.stat().st_size
     candidates = [known for known in checkpoints().values() if known.size == size]
     if not candidates:

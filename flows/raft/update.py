@@ -13,7 +13,7 @@ from flows.raft.layers import ReluStack
 
 
 class MotionEncoder(nnx.Module):
-    """Correlation window and current flow to motion features."""
+    """Encode the correlation window and the current flow as motion features."""
 
     def __init__(self, config: Config, *, dtype: DTypeLike, rngs: nnx.Rngs):
         window = LEVELS * config.window**2
@@ -33,9 +33,9 @@ class MotionEncoder(nnx.Module):
 
 
 class GatedUnit(nnx.Module):
-    """Convolutional gated recurrent unit over (hidden, context, motion) channels.
+    """Convolutional gated recurrent unit (GRU) over (hidden, context, motion) channels.
 
-    The context is the same at each update, and so is its share of the three convolutions:
+    The context is the same at each update, and so is its term in the three convolutions:
     `context_share` computes it once, `__call__` adds it.
     """
 
@@ -51,13 +51,13 @@ class GatedUnit(nnx.Module):
         self.dtype = jnp.dtype(dtype)
 
     def _kernel(self, begin: int, end: int | None) -> Float[Array, "kh kw inputs outputs"]:
-        """Weights of input channels begin … end for update, reset and candidate, side by side."""
+        """Kernels of input channels begin … end: update, reset and candidate, concatenated."""
         layers = (self.update, self.reset, self.candidate)
         parts = [layer.kernel.get_value()[:, :, begin:end] for layer in layers]
         return jnp.concatenate(parts, -1).astype(self.dtype)
 
     def context_share(self, context: Float[Array, "b h w c"]) -> Float[Array, "b h w gates"]:
-        """Sum over the context channels, biases included, of the three convolutions."""
+        """The three convolutions over the context channels alone, plus their biases."""
         layers = (self.update, self.reset, self.candidate)
         bias = jnp.concatenate([layer.bias.get_value() for layer in layers]).astype(self.dtype)
         share = convolve(context, self._kernel(self.hidden, self.hidden + self.context), 1)
@@ -81,7 +81,7 @@ class GatedUnit(nnx.Module):
 
 
 class Head(nnx.Module):
-    """Two convolutions with a rectifier between."""
+    """Two convolutions with a ReLU between: 3×3, then `width`×`width`."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Head(nnx.Module):
         self.outer = Conv(inner, outputs, (width, width), dtype=dtype, rngs=rngs)
 
     def __call__(self, hidden: Float[Array, "b h w c"]) -> Float[Array, "b h w c2"]:
-        """Read the hidden state out."""
+        """Apply both."""
         return self.outer(jax.nn.relu(self.inner(hidden)))
 
 
@@ -110,7 +110,7 @@ class Update(nnx.Module):
             [GatedUnit(config, kernel, dtype=dtype, rngs=rngs) for kernel in config.gates]
         )
         self.flow = Head(config.hidden, config.head, 2, 3, dtype=dtype, rngs=rngs)
-        # 9 neighbours for each of the 8×8 pixels in a feature pixel.
+        # Weights of 9 neighbours for each of the 8×8 pixels in a feature pixel.
         self.mask = (
             Head(config.hidden, config.mask, 9 * 64, 1, dtype=dtype, rngs=rngs)
             if config.mask
@@ -120,7 +120,7 @@ class Update(nnx.Module):
     def context_shares(
         self, context: Float[Array, "b h w c"]
     ) -> tuple[Float[Array, "b h w gates"], ...]:
-        """Compute what the context adds to each gated unit at every update."""
+        """Compute the term that the context adds to each gated unit at every update."""
         return tuple(unit.context_share(context) for unit in self.gates)
 
     def __call__(
@@ -130,7 +130,7 @@ class Update(nnx.Module):
         window: Float[Array, "b h w k"],
         flow: Float[Array, "b h w 2"],
     ) -> tuple[Float[Array, "b h w state"], Float[Array, "b h w 2"]]:
-        """Return the next hidden state and the step of the flow, in feature pixels."""
+        """Return the next hidden state and the change of the flow, in feature pixels."""
         motion = self.motion(window, flow)
         for unit, share in zip(self.gates, shares, strict=True):
             hidden = unit(hidden, motion, share)

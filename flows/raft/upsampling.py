@@ -1,4 +1,4 @@
-"""A coarse flow to a finer grid, its vectors made longer by the same factor."""
+"""Up-sample a flow to a finer grid, and scale its vectors by the same factor."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ def bilinear(
 ) -> Float[Array, "b {factor}*h {factor}*w 2"]:
     """Interpolate between feature pixels, corners aligned.
 
-    Two matrix products: the gradient of a resize by gathers is slow.
+    Written as two matrix products, since the gradient of a resize by gathers is slow.
     """
     down = jnp.asarray(_interpolation(flow.shape[1], factor), flow.dtype)
     across = jnp.asarray(_interpolation(flow.shape[2], factor), flow.dtype)
@@ -22,7 +22,7 @@ def bilinear(
 
 
 def _interpolation(size: int, factor: int) -> Float[np.ndarray, "big small"]:
-    """Weights [factor·size, size] of linear interpolation with the first and last samples kept."""
+    """Weights [factor·size, size] of linear interpolation that keeps the first and last sample."""
     position = np.linspace(0, size - 1, factor * size)[:, None]
     weights: np.ndarray = np.maximum(0.0, 1.0 - np.abs(position - np.arange(size)[None, :]))
     return weights
@@ -31,17 +31,18 @@ def _interpolation(size: int, factor: int) -> Float[np.ndarray, "big small"]:
 def convex(
     flow: Float[Array, "b h w 2"], mask: Float[Array, "b h w 576"]
 ) -> Float[Array, "b 8*h 8*w 2"]:
-    """Mix the 3×3 neighbouring vectors by weights that RAFT predicts (appendix B)."""
-    # The factor is the one that the published weights were trained with.
+    """Average the 3×3 neighbouring vectors with the weights that RAFT predicts (appendix B)."""
+    # The published weights were trained with this factor.
     return mixed(flow, 0.25 * widened(mask), STRIDE)
 
 
 def mixed(
     flow: Float[Array, "b h w 2"], logits: Float[Array, "b h w 9*{factor}*{factor}"], factor: int
 ) -> Float[Array, "b {factor}*h {factor}*w 2"]:
-    """Mix the 3×3 neighbouring vectors, zero outside, by a softmax for each finer pixel.
+    """Average the 3×3 neighbouring vectors, with a softmax over them for each finer pixel.
 
-    The logits run over neighbours, then over the rows and columns of a feature pixel.
+    Neighbours outside the map are zero. The logits' channels run over neighbours, then over the
+    rows, then over the columns of a feature pixel.
     """
     b, h, w, _ = flow.shape
     weights = jax.nn.softmax(widened(logits).reshape(b, h, w, 9, factor, factor), 3)

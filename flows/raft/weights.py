@@ -1,4 +1,4 @@
-"""RAFT weights in files: the small model's ship with the package, others are fetched once."""
+"""Load RAFT weights: the small model's ship with the package, others are fetched beforehand."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def load(
     """Load a RAFT network by name (raft-small, raft-sintel, raft-kitti) or from a file.
 
     Files: .safetensors, or PyTorch's .pth and .pt, in the layouts of princeton-vl, torchvision or
-    this package. `statistics` and `dtype` as for `build`. Raises ValueError, in words for the
+    this package. `statistics` and `dtype` as for `build`. Raises ValueError, with a message for the
     user, when the name or file is unknown, unreadable, or holds other weights.
     """
     path = find(name)
@@ -45,7 +45,7 @@ def load(
 
 
 def find(name: str) -> Path:
-    """Return the file that a name stands for. Raises ValueError when there is none."""
+    """Return the weights file of a name or path. Raises ValueError when there is none."""
     if name in SHIPPED:
         return SHIPPED[name]
     if name in FETCHED:
@@ -57,9 +57,9 @@ def find(name: str) -> Path:
 
 
 def fetched(name: str) -> Path:
-    """Return the file of weights that `experiments.fetch_weights` fetches under this name.
+    """Return the weights file that `experiments.fetch_weights` has stored under this name.
 
-    Raises ValueError when it has not yet.
+    Raises ValueError when it is not fetched yet.
     """
     path = cache_dir() / f"{name}.safetensors"
     if not path.is_file():
@@ -77,7 +77,7 @@ def cache_dir() -> Path:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Read named arrays from a .safetensors, .pth or .pt file, the last two weights-only.
+    """Read named arrays from a .safetensors, .pth or .pt file, without running pickled code.
 
     Raises ValueError, one line, when the file is of another kind, corrupted, or cannot be read.
     """
@@ -109,7 +109,10 @@ def save(network: FlowNetwork, path: Path, origin: dict[str, str]) -> None:
 
 
 def _read_pickle(path: Path) -> dict[str, np.ndarray]:
-    """Read a PyTorch checkpoint without running what is pickled in it."""
+    """Read a PyTorch checkpoint without running pickled code.
+
+    The published ones, known by their hash, are read without PyTorch.
+    """
     try:
         if known := recognize(path):
             return known.extract(path.read_bytes())
