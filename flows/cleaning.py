@@ -1,4 +1,4 @@
-"""From an estimated flow to one that can be asked for: objects move whole, the rest rests."""
+"""Clean an estimated flow for use as a target: objects move as a whole, the rest is exactly 0."""
 
 import numpy as np
 import scipy.ndimage
@@ -17,20 +17,21 @@ def clean(
     least_motion: float,
     least_region: int,
 ) -> Float32[np.ndarray, "h w 2"]:
-    """Leave what moves for certain, and what belongs to it.
+    """Keep the motion that is certain and extend it to the pixels that belong to it; 0 elsewhere.
 
-    A median over 5x5 pixels, in which unknown ones have no say, takes out single wrong ones. Then
-    regions of at least `least_region` known pixels that move by `least_motion` or more are certain,
-    but for their rims, which the network blurs. A rim's or unknown pixel either rests or goes on
-    with the certain motion around it, whichever its own estimate is nearer to: all left at rest,
-    they would tear an object; all moving, they would take along the background that it covers.
-    Resting holes of fewer than `least_region` pixels move with what is around them.
+    1. Fill unknown pixels from the nearest known ones; a 5x5 median removes outliers.
+    2. Certain are regions of at least `least_region` known pixels that move by `least_motion` or
+       more, without their outermost 4 pixels, which the network blurs.
+    3. A pixel of such a rim, or an unknown one, either rests or takes the certain motion around it,
+       whichever its own estimate is nearer to. If all of them rested, an object would be torn; if
+       all moved, they would carry along the background that the object covers.
+    4. Moving regions of fewer than `least_region` pixels are dropped, resting holes as small move.
 
     Args:
-        flow: pixels.
-        known: where it can be believed.
-        least_motion: pixels.
-        least_region: pixels, connected by their sides.
+        flow: the estimate, in pixels.
+        known: where it can be trusted, e.g. by `consistency.consistent`.
+        least_motion: length, in pixels, from which a pixel counts as moving.
+        least_region: size of the smallest region, in pixels, connected by their sides.
     """
     if not known.any():
         return np.zeros(flow.shape, np.float32)
@@ -48,7 +49,7 @@ def clean(
 
 
 def _without_rim(region: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The region without its outermost pixels; parts so thin that nothing would be left, whole."""
+    """The region without its outermost 4 pixels; parts that would vanish are kept whole."""
     inner = scipy.ndimage.binary_erosion(region, iterations=_RIM, border_value=1)
     labels, parts = scipy.ndimage.label(region)
     left = scipy.ndimage.maximum(inner, labels, np.arange(parts + 1))
@@ -59,7 +60,7 @@ def _without_small(region: Bool[np.ndarray, "h w"], least: int) -> Bool[np.ndarr
     """The region without its connected parts of fewer than `least` pixels."""
     labels, _ = scipy.ndimage.label(region)
     large = np.bincount(labels.ravel()) >= least
-    large[0] = False  # what is not in the region
+    large[0] = False  # label 0: pixels outside the region
     return np.asarray(large[labels])
 
 

@@ -1,9 +1,9 @@
-"""The object under a click: GrabCut, by OpenCV, from several starts; the clearest outline wins.
+"""Select the object under a click, with OpenCV's GrabCut.
 
-GrabCut parts the colours inside a first guess from those outside it, and finds only what the guess
-fits. Guesses here are what lies nearest to the clicks, of several sizes, by two measures: straight,
-and round edges. Whose result is an object is told by its outline: edges all along it, few notches,
-every click well inside.
+GrabCut separates the colours inside a first guess from those outside it, so its result depends on
+the guess. It is run from several: the pixels nearest to the clicks, in several sizes and by two
+distances, along straight lines and along paths around edges. The result whose outline looks most
+like an object's is taken: edges all along it, few notches, and rather large than small.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,20 +17,24 @@ from flows import nearest
 _GUESSING, _CUTTING = 240, 1000  # longer side of the picture, pixels, while guessing and cutting
 _SMALLEST = 16  # side of the picture, pixels
 _SHARES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.4)  # of the picture, for a first guess
-_ALONG_EDGES = 0.15  # a step's length in flat areas, where a step on a mean edge is 1 longer
-_NO_EDGE = 1e-3  # for a mean edge in a picture of one colour
-_SURE = 1.5  # radius of a click, pixels of the guessing size
-_CLEAR = 3.0  # mean edges, an edge that is half as good as the clearest: no gap is made up for
+_ALONG_EDGES = 0.15  # cost of a step in flat areas; a step on an edge of mean strength costs 1 more
+_NO_EDGE = 1e-3  # least value of the mean edge strength, for pictures of one colour
+_SURE = 1.5  # radius of a click that is certain foreground, pixels of the guessing size
+_CLEAR = 3.0  # mean edges; such an edge scores 1/2. Saturates: no strong edge makes up for a gap
 _LARGER_IS_BETTER = 0.1  # power of the area in an outline's score: a cup rather than its highlight
-_BAND = 2  # half width, pixels of the guessing size, in which an outline is cut again
+_BAND = 2  # half width of the band that is cut again at the larger size, guessing-size pixels
 
 
 def select(
     image: UInt8[np.ndarray, "h w 3"], clicks: Float64[np.ndarray, "n 2"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Select the object, or the objects, under all clicks (x, y), which lie in the picture.
+    """Select the object, or the objects, under all clicks; the mask is True on them.
 
-    The same picture and clicks give the same selection. A few seconds on one core.
+    Deterministic. Takes a few seconds on one core.
+
+    Args:
+        image: RGB.
+        clicks: (x, y) in pixels, inside the picture.
 
     Raises:
         ValueError: the picture is smaller than 16 pixels a side.
@@ -51,7 +55,10 @@ def select(
 def _shrunk(
     image: np.ndarray, clicks: np.ndarray, longest: int
 ) -> tuple[UInt8[np.ndarray, "h w 3"], list[tuple[int, int]]]:
-    """The picture with at most `longest` pixels a side, and the clicks' (row, column) in it."""
+    """The picture scaled to at most `longest` pixels a side, and the clicks' (row, column) in it.
+
+    The shorter side keeps at least 16 pixels.
+    """
     import cv2
 
     height, width, _ = image.shape
@@ -64,7 +71,7 @@ def _shrunk(
 
 
 def _edges(image: np.ndarray) -> Float64[np.ndarray, "h w"]:
-    """Strength of the edge at every pixel: colour difference of neighbours in CIELAB."""
+    """Edge strength at every pixel: length of the colour gradient in CIELAB."""
     import cv2
 
     lab: np.ndarray = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float64)
@@ -74,7 +81,7 @@ def _edges(image: np.ndarray) -> Float64[np.ndarray, "h w"]:
 
 
 def _starts(edges: np.ndarray, at: Sequence[tuple[int, int]]) -> Iterator[UInt8[np.ndarray, "h w"]]:
-    """First guesses for GrabCut, the clicks themselves as sure."""
+    """Yield first guesses for GrabCut, as its label maps; the clicks are certain foreground."""
     import cv2
     from skimage.graph import MCP_Geometric
 
@@ -94,12 +101,12 @@ def _starts(edges: np.ndarray, at: Sequence[tuple[int, int]]) -> Iterator[UInt8[
 def _cut(
     image: np.ndarray, start: np.ndarray, at: Sequence[tuple[int, int]], rounds: int
 ) -> Bool[np.ndarray, "h w"]:
-    """Run GrabCut; of what it selects, the pieces with a click in them, without holes."""
+    """Run GrabCut; return the connected pieces that contain a click, with their holes filled."""
     import cv2
 
     labels = start.copy()
     selected = _is_inside(labels)
-    if selected.any() and not selected.all():  # else there is nothing to part
+    if selected.any() and not selected.all():  # otherwise there is nothing to separate
         unused, models = (0, 0, 1, 1), np.zeros((2, 1, 65))
         cv2.setRNGSeed(0)
         cv2.grabCut(image, labels, unused, models[0], models[1], rounds, cv2.GC_INIT_WITH_MASK)
@@ -116,13 +123,17 @@ def _is_inside(labels: np.ndarray) -> Bool[np.ndarray, "h w"]:
 
 
 def _score(selected: np.ndarray, edges: np.ndarray) -> float:
-    """How much the worst of the pieces looks like an object."""
+    """Score of a selection: that of its worst connected piece (`_likeness`); 0 if it is empty."""
     pieces, count = scipy.ndimage.label(selected)
     return min((_likeness(pieces == piece, edges) for piece in range(1, count + 1)), default=0.0)
 
 
 def _likeness(piece: np.ndarray, edges: np.ndarray) -> float:
-    """How clear the outline is (not at all on the frame), times the share of its convex hull."""
+    """How much a piece looks like an object: edge strength along its outline, mean of [0, 1].
+
+    Times its share of its convex hull, times its share of the picture to the power of 0.1. The
+    outline scores 0 where it lies on the picture's border.
+    """
     import cv2
 
     outline = piece & ~scipy.ndimage.binary_erosion(piece)
@@ -138,7 +149,7 @@ def _likeness(piece: np.ndarray, edges: np.ndarray) -> float:
 
 
 def _near_outline(selected: np.ndarray, band: float) -> UInt8[np.ndarray, "h w"]:
-    """Start for GrabCut that leaves open only what lies near the outline."""
+    """GrabCut label map in which only pixels within `band` pixels of the outline are undecided."""
     import cv2
 
     inside, outside = nearest.distance(~selected), nearest.distance(selected)

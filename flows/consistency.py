@@ -1,4 +1,4 @@
-"""Which pixels of an estimated flow can be believed: the way there and back ends at the start."""
+"""Forward-backward check: which pixels of an estimated flow can be trusted."""
 
 import jax
 import jax.numpy as jnp
@@ -14,16 +14,16 @@ _PIXELS = 0.5
 def consistent(
     forward: Float[np.ndarray, "h w 2"], backward: Float[np.ndarray, "h w 2"]
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the pixels whose flow f is undone by the flow b of the way back.
+    """Mark the pixels whose forward flow f is undone by the backward flow b.
 
-    |f + b|² < 0.01·(|f|² + |b|²) + 0.5, b read at p + f(p) (Sundaram, Brox & Keutzer, "Dense point
-    trajectories by GPU-accelerated large displacement optical flow", ECCV 2010). False where the
-    second picture hides a pixel, or the estimates are wrong. Pixels that leave the picture have no
-    way back that could contradict them: True.
+    True where |f + b|² < 0.01·(|f|² + |b|²) + 0.5 pixels², b read at p + f(p) (Sundaram, Brox &
+    Keutzer, "Dense point trajectories by GPU-accelerated large displacement optical flow",
+    ECCV 2010). False where a pixel is hidden in the second picture or the estimates are wrong. True
+    for pixels that leave the picture: there is no backward flow to compare with.
 
     Args:
-        forward: from the first picture to the second, pixels.
-        backward: from the second to the first.
+        forward: from the first picture to the second, in pixels.
+        backward: from the second to the first, in pixels.
     """
     height, width, _ = forward.shape
     loop = np.asarray(_compose(*(jnp.asarray(one, jnp.float32) for one in (forward, backward))))

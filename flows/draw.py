@@ -1,4 +1,4 @@
-"""Pictures of flows: colours with their wheel, arrows on a photo, what moves where, titled sheets.
+"""Draw flows: colours and their wheel, arrows on a photo, what moves where, titled sheets.
 
 Pictures are uint8 [H, W, 3].
 """
@@ -35,8 +35,8 @@ _LMS_TO_RGB = np.array(
         [-0.0041960863, -0.7034186147, 1.7076147010],
     ]
 )
-# Panels of a sheet, in pixels. Photos of up to 4:1 and 1:4 have what they ask for; longer strips,
-# brought to one height, would make sheets beyond any screen, or leave their titles no room.
+# Limits of a sheet's panels, in pixels. Photos from 1:4 to 4:1 only get the common height.
+# Longer strips would make the sheet too wide for any screen, or their panel too narrow for a title.
 _LOWEST, _HIGHEST, _LONGEST = 240, 720, 4
 _WIDEST = _LONGEST * _HIGHEST
 _SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no jagged edges
@@ -45,12 +45,12 @@ _SMOOTH = 4  # shapes are drawn this many times larger, then averaged down: no j
 def colors(
     flow: Float[np.ndarray, "h w 2"], largest: float | None = None
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Paint a flow: the hue is its direction (red is right), the saturation its length.
+    """Paint a flow: hue is its direction (red is right), saturation its length (white is 0).
 
     Args:
         flow: pixels.
-        largest: the length, in pixels, of full saturation; the flow's longest if left out. Give
-            the same to pictures that are to be compared.
+        largest: the length, in pixels, of full saturation; by default the flow's largest. Pass
+            the same value for pictures that are to be compared.
     """
     length = np.linalg.norm(flow, axis=-1)
     if largest is None:
@@ -74,7 +74,12 @@ def wheel(diameter: int) -> UInt8[np.ndarray, "{diameter} {diameter} 3"]:
 
 
 def legend(picture: UInt8[np.ndarray, "h w 3"], largest: float) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay the colour wheel, with the length in pixels that its rim means, in the lower right."""
+    """Draw the colour wheel into the lower right corner of a copy.
+
+    Its label is `largest`, the length in pixels that its rim stands for.
+
+    A picture that is too small for the wheel is copied without it.
+    """
     height, width, _ = picture.shape
     diameter = max(16, round(0.18 * min(height, width)))
     margin = max(2, diameter // 8)
@@ -107,12 +112,14 @@ def arrows(
     flow: Float[np.ndarray, "h w 2"],
     spacing: int | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Draw arrows on a picture, from where pixels are to where they go; none where all rests.
+    """Draw arrows on a picture, from where pixels are to where they go.
+
+    Only pixels that move by 1 pixel or more get arrows.
 
     Args:
         image: the picture.
         flow: pixels.
-        spacing: least distance between arrows, in pixels; chosen from the moved area if left out.
+        spacing: least distance between arrows, in pixels; by default chosen from the moving area.
     """
     height, width, _ = image.shape
     moves = np.linalg.norm(flow, axis=-1) >= 1
@@ -136,7 +143,7 @@ def arrows(
 def selected(
     image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Show a selection: the rest of the picture is pale and grey."""
+    """Show a selection: the rest of the picture becomes pale and grey."""
     pale = 0.75 * 255 + 0.25 * image.mean(axis=-1, keepdims=True)
     return np.where(mask[..., None], image, np.round(pale).astype(np.uint8))
 
@@ -144,7 +151,7 @@ def selected(
 def moved(
     image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Warp a picture forward (`warping.forward`); what the motion uncovers is chequered.
+    """Warp a picture forward (`warping.forward`); uncovered pixels show a chequered pattern.
 
     Args:
         image: the picture.
@@ -161,7 +168,7 @@ def moved(
 def preview(
     image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Sheet of a motion before it is used: what moves, arrows, colours, the picture warped forward.
+    """Make a sheet that shows a motion: what moves, arrows, colours, the picture warped forward.
 
     Args:
         image: the picture.
@@ -179,10 +186,11 @@ def preview(
 
 
 def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.ndarray, "h w 3"]:
-    """Arrange titled pictures on one white sheet: a row of up to three, else rows of equals.
+    """Arrange titled pictures on one white sheet: up to three in a row, more in a square grid.
 
-    All are brought to one height, between 240 and 720 pixels, but strips for which that would be
-    wider than 2880 to that width; a title too long for its picture is cut.
+    All are scaled to one height: the largest of theirs, but within 240 to 720 pixels. A strip that
+    would be wider than 2880 pixels is scaled to that width instead. Titles too long for their
+    column are shortened.
 
     Raises:
         ValueError: there is no panel.
@@ -221,7 +229,7 @@ def sheet(panels: Sequence[tuple[str, UInt8[np.ndarray, "_ _ 3"]]]) -> UInt8[np.
 
 def _font(size: int) -> ImageFont.FreeTypeFont:
     font = ImageFont.load_default(size=size)
-    assert isinstance(font, ImageFont.FreeTypeFont)  # what a size asks for
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as always when a size is given
     return font
 
 
@@ -238,7 +246,7 @@ def _fitted(title: str, font: ImageFont.FreeTypeFont, width: int) -> str:
 
 
 def _at_height(picture: np.ndarray, height: int) -> Image.Image:
-    """Bring a picture to a height; a strip that would be too wide is made as wide as may be."""
+    """Scale a picture to a height, or, if it would be wider than 2880 pixels, to that width."""
     image = Image.fromarray(picture)
     width = max(1, round(image.width * height / image.height))
     if width > _WIDEST:
@@ -259,9 +267,10 @@ def _lattice(moves: np.ndarray, spacing: int) -> list[tuple[int, int]]:
 
 
 def _apart(starts: list[tuple[int, int]], flow: np.ndarray, spacing: int) -> list[tuple[int, int]]:
-    """Keep the arrows that come no nearer than `spacing` to one kept before.
+    """Keep the arrows that stay at least `spacing` pixels away from all kept before.
 
-    Compared is what may be seen of a shaft: as much of it as the picture's diagonal is long.
+    Of a long shaft only the first part is compared, as long as the picture's diagonal: no more of
+    it can be seen.
     """
     diagonal = math.hypot(*flow.shape[:2])
     kept: list[tuple[int, int]] = []
@@ -280,7 +289,7 @@ def _apart(starts: list[tuple[int, int]], flow: np.ndarray, spacing: int) -> lis
 def _arrow(
     pen: ImageDraw.ImageDraw, start: np.ndarray, end: np.ndarray, thick: float, rim: float
 ) -> None:
-    """Draw a shaft and a head, each `rim` larger all round."""
+    """Draw an arrow's shaft and head, each enlarged by `rim` on all sides."""
     length = float(np.linalg.norm(end - start))
     along = (end - start) / length
     across = np.array([-along[1], along[0]])

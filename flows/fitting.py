@@ -1,4 +1,4 @@
-"""A flow for a picture of another size."""
+"""Resize a flow for a picture of another size, without blurring the edges of what moves."""
 
 import numpy as np
 import scipy.ndimage
@@ -10,11 +10,12 @@ from flows import masks
 def fit(
     flow: Float[np.ndarray, "h w 2"], height: int, width: int
 ) -> Float32[np.ndarray, "{height} {width} 2"]:
-    """Carry a motion to a picture of another size: what moves, and by how many pixels.
+    """Resize a flow to `height` x `width`, and scale its vectors accordingly, per axis.
 
-    Each side scales on its own; pixel areas are aligned, as pictures are resized. Bilinear, exact
-    for affine motions. What moves keeps its edge: a pixel moves when half of what it is read from
-    does, and then by the mean over the moving part, since half a motion is none.
+    Bilinear, pixel areas aligned (as pictures are resized), exact for affine motions. Unlike
+    `geometry.resize` it keeps edges sharp: a pixel moves if at least half of the weight that it is
+    interpolated with lies on moving pixels, and then by the mean of these alone. Averaged with
+    pixels at rest, motions would be too short.
     """
     ratio = np.array([width / flow.shape[1], height / flow.shape[0]])
     places = [

@@ -1,4 +1,4 @@
-"""Geometry of flows: reading, moving, composing and inverting them on the pixel grid.
+"""Geometry of flows on the pixel grid: sampling, warping, splatting, composing, inverting.
 
 Everything here is unbatched, pure and differentiable: map it over a batch with `jax.vmap`. It takes
 arrays of NumPy and of JAX, inside and outside `jax.jit`.
@@ -22,7 +22,7 @@ def grid(height: int, width: int) -> Float[Array, "{height} {width} 2"]:
 
 
 def targets(flow: Float[Arrays, "h w 2"]) -> Float[Array, "h w 2"]:
-    """Where each pixel goes: its own coordinates plus its flow, in pixels."""
+    """Where each pixel goes: its own coordinates (x, y) plus its flow, in pixels."""
     flow = jnp.asarray(flow)
     height, width, _ = flow.shape
     return grid(height, width).astype(flow.dtype) + flow
@@ -46,7 +46,7 @@ def _reflect(coordinate: Float[Array, "*points"], size: int) -> Float[Array, "*p
 def sample(
     image: Float[Arrays, "h w c"], points: Float[Arrays, "*points 2"]
 ) -> Float[Array, "*points c"]:
-    """Read an image between its pixels: bilinear, mirrored beyond the outermost pixel centres.
+    """Sample an image at any points: bilinear, mirrored beyond the outermost pixel centres.
 
     Equals PyTorch's `grid_sample(mode="bilinear", padding_mode="reflection",
     align_corners=True)` in value and in both gradients, however far outside a point lies.
@@ -72,9 +72,9 @@ def sample(
 
 
 def warp(image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]) -> Float[Array, "h w c"]:
-    """Backward warp: the image read at p + flow(p).
+    """Backward warp: the image sampled at p + flow(p).
 
-    Undoes the motion: where `image` is the moved picture, the result lies on the source.
+    Undoes the motion: if `image` is the moved picture, the result is aligned with the source.
     """
     return sample(image, targets(flow))
 
@@ -82,13 +82,13 @@ def warp(image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]) -> Float[A
 def splat(
     image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]
 ) -> tuple[Float[Array, "h w c"], Float[Array, "h w"]]:
-    """Forward warp: drop every pixel at p + flow(p), shared bilinearly by the four pixels there.
+    """Forward warp: add every pixel to the four around p + flow(p), with bilinear weights.
 
     What falls outside the picture is lost. Divide the sum by the weights, where these are
     positive, for the mean of what landed on a pixel.
 
     Returns:
-        The weighted sum of the values, and the sum of the weights.
+        At each pixel of the result the weighted sum of the values, and the sum of the weights.
     """
     image = jnp.asarray(image)
     height, width, _ = image.shape
@@ -119,12 +119,12 @@ def occlusion_mask(flow: Float[Arrays, "h w 2"]) -> Bool[Array, "h w"]:
     """Which source pixels the colour loss may use: False where moved content will cover them.
 
     Motion Guidance's rule: the gradient of Σ warp(f, f)·(f ≠ warp(f, f)) with respect to f is
-    non-zero on pixels that something lands on; those are out, unless they move themselves
-    (f ≠ 0). On a pixel at rest the gradient is what the reading of f sends back to it, so the
-    transpose of the reading is all that is needed.
+    non-zero on pixels that something lands on; these are left out, unless they move themselves
+    (f ≠ 0). At a pixel at rest f = warp(f, f), so the sampling positions contribute no gradient,
+    and the transpose of the sampling is all that is needed.
 
-    The reference passes through normalised coordinates, whose rounding (some 1e-5 pixels)
-    gives such a weight to pixels that only touch the moved content; here coordinates are exact.
+    The reference computes in normalised coordinates, whose rounding errors (some 1e-5 pixels) also
+    mark pixels that only touch the moved content; here coordinates are exact.
     """
     flow = jnp.asarray(flow)
     points = targets(flow)
@@ -136,9 +136,9 @@ def occlusion_mask(flow: Float[Arrays, "h w 2"]) -> Bool[Array, "h w"]:
 
 
 def compose(first: Float[Arrays, "h w 2"], second: Float[Arrays, "h w 2"]) -> Float[Array, "h w 2"]:
-    """Do `first`, then `second`, in one flow: f(p) + g(p + f(p)).
+    """The flow of `first` followed by `second`: f(p) + g(p + f(p)).
 
-    Where `first` leaves the picture, `second` is read mirrored: it has no values there.
+    Where `first` leaves the picture, `second` has no values and is mirrored.
     """
     return jnp.asarray(first) + warp(second, first)
 
@@ -162,7 +162,7 @@ def invert(flow: Float[Arrays, "h w 2"], iterations: int = 50) -> Float[Array, "
 def resize(
     flow: Float[Arrays, "h w 2"], height: int, width: int
 ) -> Float[Array, "{height} {width} 2"]:
-    """Carry the motion to a picture of another size: resampled, and its pixels rescaled.
+    """Resize a flow for a picture of another size, and scale its vectors accordingly, per axis.
 
     Bilinear, antialiased when it shrinks, pixel areas aligned (as pictures are resized).
     Meant for preparing inputs: its gradient is slow on CPU.

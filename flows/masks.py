@@ -1,4 +1,4 @@
-"""Regions of a flow: what moves, and where it lands; `flows.motion.Motion` keeps them.
+"""Regions of a flow: what moves, and where it lands; `flows.motion.Motion` caches them.
 
 All masks are boolean [H, W] at the flow's size; distances are pixels.
 """
@@ -6,12 +6,12 @@ All masks are boolean [H, W] at the flow's size; distances are pixels.
 import numpy as np
 from jaxtyping import Bool, Float
 
-_OPPOSITE = ((0, 1), (1, 0), (1, 1), (1, -1))  # (y, x) to one neighbour; the other is across
+_OPPOSITE = ((0, 1), (1, 0), (1, 1), (1, -1))  # (y, x) to one neighbour; the other is opposite
 
-# Two neighbours that part by more pixels than this have torn: no content spans the gap.
+# Neighbours that end more pixels apart than this are torn apart: no content fills the gap.
 TEAR = 16.0
 
-# A share of a pixel that counts as landing on it: above the rounding of a whole-pixel motion.
+# Bilinear weight from which a pixel counts as hit: above the rounding of a whole-pixel motion.
 _TOUCH = 1e-3
 
 
@@ -21,15 +21,15 @@ def moving(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np
 
 
 def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.ndarray, "h w"]:
-    """Mark what moves, and the pixels that rest because the motion passes through zero there.
+    """Mark what moves, and the pixels in it that rest because the motion passes through zero there.
 
-    The centre of a turn, the axis of a stretch: content like what is around them, which moves in
-    opposite directions on opposite sides.
+    These are the centre of a turn or the axis of a stretch, for example: they belong to the object,
+    and two opposite neighbours move in opposite directions.
     """
     height, width, _ = flow.shape
     moves = moving(flow, threshold)
     rests = np.zeros_like(moves)
-    padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves beyond the picture
+    padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves outside the picture
     for dy, dx in _OPPOSITE:
         one, other = (
             padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in ((dy, dx), (-dy, -dx))
@@ -45,9 +45,9 @@ def destination(
 ) -> Bool[np.ndarray, "h w"]:
     """Mark the pixels that moved content lands on, inside the picture.
 
-    Content is stretched between its pixels: where a motion enlarges, the area between four
-    neighbours that all move is filled as densely as it needs, unless they part by more than 16
-    pixels. A pixel counts when it takes part in the bilinear share of what lands.
+    Where a motion enlarges, the area between four neighbours that all move is filled without gaps,
+    unless two of them end more than 16 pixels apart. A pixel counts if what lands has a bilinear
+    weight on it.
     """
     height, width, _ = flow.shape
     source = solid(flow, threshold)
@@ -69,7 +69,7 @@ def destination(
         np.linalg.norm(np.diff(corners, axis=1), axis=-1).max(axis=(1, 2), initial=0.0),
         np.linalg.norm(np.diff(corners, axis=2), axis=-1).max(axis=(1, 2), initial=0.0),
     )
-    for pieces in (2, 4, 8, 16):  # as densely as each cell needs
+    for pieces in (2, 4, 8, 16):  # samples along a side, so that none are over a pixel apart
         some = (stretch > pieces / 2) & (stretch <= min(pieces, TEAR))
         for down in np.arange(pieces + 1) / pieces:
             edge = corners[some, 0] * (1 - down) + corners[some, 1] * down
@@ -79,7 +79,7 @@ def destination(
 
 
 def margin(flow: Float[np.ndarray, "h w 2"]) -> float:
-    """How far an edit region reaches by default, in pixels: 1/24 of the picture's size."""
+    """Default margin of an edit region, in pixels: sqrt(height·width) / 24."""
     return float(np.sqrt(flow.shape[0] * flow.shape[1])) / 24
 
 

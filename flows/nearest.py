@@ -1,4 +1,4 @@
-"""How far each pixel is from a mask, and what is there."""
+"""For each pixel, the nearest pixel of a mask: its distance, place and value."""
 
 import numpy as np
 import scipy.ndimage
@@ -6,14 +6,14 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 
 def distance(where: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """Way to the nearest pixel of `where`, in pixels; infinite if it has none."""
+    """Euclidean distance to the nearest True pixel of `where`; infinite if there is none."""
     if not where.any():
         return np.full(where.shape, np.inf)
     return np.asarray(scipy.ndimage.distance_transform_edt(~where))
 
 
 def place(where: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "2 h w"]:
-    """Row and column of the nearest pixel of `where`; each pixel's own if it has none."""
+    """Row and column of the nearest True pixel of `where`; each pixel's own if there is none."""
     if not where.any():
         return np.indices(where.shape)
     return np.asarray(
@@ -24,6 +24,6 @@ def place(where: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "2 h w"]:
 def value(
     picture: Shaped[np.ndarray, "h w *_"], where: Bool[np.ndarray, "h w"]
 ) -> Shaped[np.ndarray, "h w *_"]:
-    """Each pixel's value at the nearest pixel of `where`; unchanged if it has none."""
+    """The picture's value at the nearest True pixel of `where`; unchanged if there is none."""
     row, column = place(where)
     return np.asarray(picture[row, column])

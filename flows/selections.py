@@ -1,7 +1,7 @@
 """Selections of an object in words: `rectangle 10,20 100,200`, `click 300,220`, `everything`.
 
-The first word says how, the others are points `x,y`: pixels, x right, y down. Adding a way of
-selecting is adding a function to the registry.
+The first word says how, the others are points `x,y`: pixels, x right, y down. To add a way of
+selecting, add a function to `SELECTIONS`.
 """
 
 import re
@@ -18,7 +18,7 @@ Points = Float64[np.ndarray, "n 2"]
 
 
 def rectangle(image: Image, points: Points) -> Mask:
-    """Select between two opposite corners, both included.
+    """Select the rectangle between two opposite corners, both included.
 
     Raises:
         ValueError: not two points.
@@ -50,7 +50,7 @@ def click(image: Image, points: Points) -> Mask:
     """Select the object, or the objects, under one or several points; see `flows.clicks`.
 
     Raises:
-        ValueError: no point, too small a picture, or no object there: all that is found is the
+        ValueError: no point, too small a picture, or no object there: the selection would be the
             whole picture.
     """
     if not len(points):
@@ -84,17 +84,20 @@ _USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ...; eve
 
 
 def is_words(text: str) -> bool:
-    """Tell words from the name of a file: a first word that `select` knows, or points after it."""
+    """Whether a text is a selection in words rather than the name of a file.
+
+    It is if `select` knows the first word, or if all other words are points.
+    """
     name, *words = text.split() or [""]
     return name in SELECTIONS or (words != [] and all(_POINT.fullmatch(word) for word in words))
 
 
 def select(text: str, image: Image) -> Mask:
-    """Select what the words say.
+    """Select the part of a picture that the words describe; True is selected.
 
     Raises:
-        ValueError: unknown words, points that are none or lie outside the picture, too few or too
-            many of them, or a selection of nothing. One line.
+        ValueError: one line: the first word is unknown, a point cannot be read or lies outside the
+            picture, there are too few or too many, or nothing is selected.
     """
     name, *words = text.split() or [""]
     if name not in SELECTIONS:
@@ -116,10 +119,10 @@ def select(text: str, image: Image) -> Mask:
 
 
 def something(selected: Mask, name: str) -> Mask:
-    """Return a selection, if it selects something.
+    """Return a selection unchanged, after checking that it is not empty.
 
     Raises:
-        ValueError: it selects nothing; the line begins with `name`.
+        ValueError: it selects nothing; the message begins with `name`.
     """
     if not selected.any():
         raise ValueError(f"{name}: selects nothing; expected a part of the picture, or all of it")

@@ -1,4 +1,4 @@
-"""A flow known in some pixels, carried on to all."""
+"""Extend a flow that is known at some pixels to all pixels."""
 
 import numpy as np
 import scipy.ndimage
@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float
 def spread(
     flow: Float[np.ndarray, "h w 2"], known: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w 2"]:
-    """Keep the known flow, and continue it smoothly: the farther away, the wider the mean.
+    """Fill the unknown pixels smoothly; known ones stay. The farther away, the wider the average.
 
-    An unknown pixel is read from the flow of half the size, itself the mean of each four pixels
-    known, and spread in the same way ("pull-push": Gortler et al., "The Lumigraph", SIGGRAPH 1996).
+    "Pull-push" (Gortler et al., "The Lumigraph", SIGGRAPH 1996): the flow is reduced to half the
+    size, by the mean of the known ones of each 2 x 2 pixels, filled there in the same way, and
+    interpolated at the unknown pixels.
 
     Raises:
         ValueError: nothing is known.
@@ -31,6 +32,6 @@ def spread(
 
 
 def _in_fours(values: Float[np.ndarray, "h w c"]) -> Float[np.ndarray, "h2 w2 c"]:
-    """The sum of each two by two pixels."""
+    """Sum over blocks of 2 x 2 pixels."""
     height, width, channels = values.shape
     return np.asarray(values.reshape(height // 2, 2, width // 2, 2, channels).sum((1, 3)))

@@ -1,4 +1,4 @@
-"""One tensor in a `.pth` file, whatever it means; its faults name the file."""
+"""Read and write one tensor of any shape in a `.pth` file; error messages name the file."""
 
 from pathlib import Path
 from typing import BinaryIO
@@ -11,11 +11,13 @@ from flows.files.format import FaultError
 
 
 def read(path: Path) -> Shaped[np.ndarray, "..."]:
-    """Read the tensor of a file, in its own axes and type; bfloat16, which numpy lacks, as float32.
+    """Read the tensor in a file as an array, with its own axes and dtype.
+
+    bfloat16, which numpy lacks, becomes float32.
 
     Raises:
         ValueError: the file is missing, broken, holds something else than one tensor, or one that
-            is no array, or PyTorch is not installed.
+            numpy cannot hold, or PyTorch is not installed.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected one tensor by torch.save")
@@ -26,7 +28,7 @@ def read(path: Path) -> Shaped[np.ndarray, "..."]:
 
 
 def write(stream: BinaryIO, path: Path, array: Shaped[np.ndarray, "..."]) -> None:
-    """Write a tensor to an open file; `path` is its name, for the error.
+    """Write a tensor to an open file; `path` is used in error messages only.
 
     Raises:
         ValueError: PyTorch is not installed.

@@ -1,4 +1,4 @@
-"""Frames of videos, at times in seconds."""
+"""Read frames of videos at times in seconds."""
 
 import math
 import os
@@ -10,11 +10,11 @@ from jaxtyping import UInt8
 
 
 class Frame(NamedTuple):
-    """A picture of a video.
+    """A frame of a video.
 
     Attributes:
-        picture: 0 to 255.
-        seconds: its own time, which the video's rate keeps near the one asked for.
+        picture: RGB, 0 to 255.
+        seconds: the frame's own time, which may differ a little from the time asked for.
     """
 
     picture: UInt8[np.ndarray, "h w 3"]
@@ -22,7 +22,7 @@ class Frame(NamedTuple):
 
 
 def frame(path: str | os.PathLike[str], seconds: float) -> Frame:
-    """Read the frame that is shown at a time.
+    """Read the frame nearest to a time in seconds.
 
     Raises:
         ValueError: no such file, not a video that OpenCV decodes, or a time outside it.
@@ -31,7 +31,7 @@ def frame(path: str | os.PathLike[str], seconds: float) -> Frame:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "no such file"
         raise ValueError(f"{path}: {what}; expected a video")
-    # FFmpeg's own lines on standard error would stand beside ours. Read once, when it loads.
+    # Silence FFmpeg's own messages on standard error; it reads this once, when it is loaded.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     import cv2
 

@@ -1,4 +1,4 @@
-"""Forward warp: the moved pixels dropped where the flow brings them, over the photo at rest."""
+"""Forward warp of a photo: moving pixels are splatted where the flow brings them."""
 
 from typing import NamedTuple
 
@@ -12,23 +12,23 @@ from flows import nearest
 from flows.geometry import splat
 from flows.motion import Motion
 
-_LANDED = 0.5  # below this share of a pixel, what lands round it has a say as well
+_LANDED = 0.5  # weight on a pixel, below which its neighbours are averaged in as well
 _TENT = np.array([0.5, 1.0, 0.5])
 
 
 class Warped(NamedTuple):
     """The photo with its object moved."""
 
-    picture: UInt8[np.ndarray, "h w 3"]  # in the holes as it was: the object, where it has left
-    holes: Bool[np.ndarray, "h w"]  # where content left and nothing came
+    picture: UInt8[np.ndarray, "h w 3"]  # holes are not filled: they show the object as before
+    holes: Bool[np.ndarray, "h w"]  # where content left and nothing landed
 
 
 def forward(photo: UInt8[np.ndarray, "h w 3"], motion: Motion) -> Warped:
-    """Move the pixels that move (splatting), and leave the others as they are.
+    """Splat the moving pixels onto the photo; all other pixels stay as they are.
 
-    A moved pixel is shared bilinearly by the four pixels round its target; what lands on one spot
-    is averaged, there being no depth. Cracks of an enlarging motion are filled from their
-    neighbours: bilinear for a factor of 2, the nearest landed pixel beyond 3.
+    A moved pixel has bilinear weights on the four pixels around its target; what lands on one pixel
+    is averaged, since there is no depth. Gaps that an enlarging motion leaves are filled from their
+    neighbours: bilinearly for a factor of 2, by the nearest landed pixel beyond 3.
     """
     moving = motion.solid
     layer = np.concatenate([photo, np.full_like(photo[..., :1], 255)], axis=-1) * moving[..., None]
@@ -40,7 +40,10 @@ def forward(photo: UInt8[np.ndarray, "h w 3"], motion: Motion) -> Warped:
 
 
 def _whole(landed: Float[np.ndarray, "h w 4"]) -> Float[np.ndarray, "h w 3"]:
-    """Colours of what landed, without cracks; between them, of the nearest landed pixel."""
+    """Colours of what landed, from sums (colours, weight), with small gaps filled.
+
+    Every other pixel gets the colour of the nearest landed one.
+    """
     spread = ndimage.convolve1d(landed, _TENT, axis=0, mode="constant")
     spread = ndimage.convolve1d(spread, _TENT, axis=1, mode="constant")
     sums = np.where(landed[..., 3:] >= _LANDED, landed, spread)

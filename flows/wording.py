@@ -1,4 +1,4 @@
-"""Numbers and points in words: `12.5`, `120,80`, `12%`; a slip of the pen is named in one line."""
+"""Read and write numbers and points as words: `12.5`, `120,80`, `12%`."""
 
 import math
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-LIMIT = 1e6  # pixels: beyond any picture, and far from float32's overflow
+LIMIT = 1e6  # pixels; larger than any picture, and far from float32's overflow
 
 
 def number(text: str, where: str) -> float:
     """Read a number, at most a million in size.
 
     Raises:
-        ValueError: it is none; the line begins with `where`.
+        ValueError: it is no such number; the message begins with `where`.
     """
     try:
         value = float(text)
@@ -30,7 +30,7 @@ def points(words: Sequence[str], where: str) -> Float64[np.ndarray, "n 2"]:
     """Read points (x, y), each a word `x,y`.
 
     Raises:
-        ValueError: a word is no point; the line begins with `where`.
+        ValueError: a word is no point; the message begins with `where`.
     """
     pairs = []
     for word in words:
@@ -42,6 +42,9 @@ def points(words: Sequence[str], where: str) -> Float64[np.ndarray, "n 2"]:
 
 
 def percent(share: float, digits: int) -> str:
-    """A share, 0 to 1, as "12%", `digits` after the point; zero only where there is nothing."""
+    """Format a share, 0 to 1, as "12%", with `digits` after the point.
+
+    A small share that would be rounded to zero becomes "less than 1%".
+    """
     least = 10.0 ** -(2 + digits)
     return f"less than {least:.{digits}%}" if 0 < share < least else f"{share:.{digits}%}"

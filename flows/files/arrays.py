@@ -1,4 +1,4 @@
-"""NumPy's files: `.npy`, and `.npz` with the key `flow`."""
+"""NumPy's formats: `.npy`, and `.npz` with the key `flow`."""
 
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -9,8 +9,8 @@ from flows.files.format import FaultError, Flow, Format, Known, begins_with
 
 _ZIP_MAGIC = b"PK\x03\x04"
 
-# numpy is handed an open file: opening it itself, it leaks the handle of a broken archive. And the
-# first bytes are checked here: any other content numpy takes for a pickle, and says so.
+# numpy gets an open file, since it leaks the handle of a broken archive that it opened itself. The
+# first bytes are checked here, since numpy's message calls all other content a pickle.
 
 
 def _read_npz(path: Path) -> tuple[Any, None]:

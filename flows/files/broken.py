@@ -1,4 +1,4 @@
-"""What decoders raise at broken files, and what an error says in one line."""
+"""The exceptions that decoders raise for broken files, and an error's message in one line."""
 
 import pickle
 import struct
@@ -16,18 +16,18 @@ BROKEN = (
     LookupError,
     ArithmeticError,
     MemoryError,
-    SyntaxError,  # Pillow, at a broken PNG
-    RuntimeError,  # of a zip: encrypted, or compressed in an exotic way
+    SyntaxError,  # Pillow, for a broken PNG
+    RuntimeError,  # zipfile, for an archive that is encrypted or compressed in a rare way
     struct.error,
     zlib.error,
     zipfile.BadZipFile,
-    tokenize.TokenError,  # numpy's header is read as Python's literals
+    tokenize.TokenError,  # numpy, which reads an .npy header as Python literals
     pickle.UnpicklingError,
     Image.DecompressionBombError,
 )
 
 
 def said(error: Exception) -> str:
-    """What an error says, in one line: the first of its text, or its kind."""
+    """An error's message in one line: the first line of its text, or its type if it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

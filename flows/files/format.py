@@ -1,4 +1,4 @@
-"""What a flow file's format is to the rest: a reader, a writer, and faults without a name."""
+"""The interface of a flow file format: a reader, a writer, and the error that both raise."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +12,17 @@ Known = Bool[np.ndarray, "h w"]
 
 
 class FaultError(Exception):
-    """What is wrong with a file and what was expected, still without its name."""
+    """What is wrong with a file and what was expected; the caller adds the file's name."""
 
 
 class Format(NamedTuple):
     """How one suffix is read and written.
 
     Attributes:
-        read: the array in a file, unchecked, and which pixels it knows (None: all).
-        write: puts a flow into a stream; what is not known has flow 0.
-        marks_unknown: whether the format has a place for pixels without a motion.
-        able: raises `FaultError` where something is missing that the format needs.
+        read: returns the array in a file, unchecked, and the mask of known pixels (None: all).
+        write: writes a flow, which is 0 at unknown pixels, and the mask to an open file.
+        marks_unknown: whether the format can mark pixels as unknown.
+        able: raises `FaultError` if a package that the format needs is missing.
     """
 
     read: Callable[[Path], tuple[Any, Known | None]]
@@ -32,7 +32,11 @@ class Format(NamedTuple):
 
 
 def begins_with(stream: BinaryIO, magic: bytes, name: str) -> None:
-    """Raise `FaultError` unless a file begins with its format's first bytes; rewind it."""
+    """Check that an open file begins with its format's magic bytes, then rewind it.
+
+    Raises:
+        FaultError: it does not.
+    """
     if stream.read(len(magic)) != magic:
         raise FaultError(f"does not begin with {magic!r}; expected {name}")
     stream.seek(0)

@@ -39,12 +39,12 @@ def _read(path: Path) -> tuple[Flow, Known]:
 
 
 def _verify(path: Path) -> None:
-    """Refuse a damaged file before OpenCV, which prints lines of its own, sees it."""
+    """Refuse a damaged file here: OpenCV would print messages of its own."""
     with path.open("rb") as stream:
         begins_with(stream, _MAGIC, "KITTI's flow in a PNG")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of many pixels; a bomb is an error
+            warnings.simplefilter("ignore")  # on large pictures; too large ones raise an error
             with Image.open(path) as image:
                 image.verify()
     except BROKEN as error:

@@ -1,6 +1,6 @@
-"""One tensor in a `.pth` file, as `torch.save` writes it; nothing that is pickled in it runs.
+"""One tensor in a `.pth` file, as `torch.save` writes it; read without running pickled code.
 
-A flow is the PyTorch reference's: [1, 2, H, W].
+A flow has the PyTorch reference's shape, [1, 2, H, W].
 """
 
 from pathlib import Path
@@ -14,11 +14,13 @@ from flows.files.format import FaultError, Flow, Format, Known
 
 
 def load(path: Path) -> Shaped[np.ndarray, "..."]:
-    """Read the tensor of a file, in its own axes and type; bfloat16, which numpy lacks, as float32.
+    """Read the tensor in a file as an array, with its own axes and dtype.
+
+    bfloat16, which numpy lacks, becomes float32.
 
     Raises:
-        FaultError: the file is broken, holds something else than one tensor, or one that is no
-            array, or PyTorch is not installed.
+        FaultError: the file is broken, holds something else than one tensor, or one that numpy
+            cannot hold (see `array`), or PyTorch is not installed.
     """
     torch = installed()
     try:
@@ -34,7 +36,7 @@ def load(path: Path) -> Shaped[np.ndarray, "..."]:
 
 
 def array(tensor: Any) -> Shaped[np.ndarray, "..."]:
-    """A tensor as an array; bfloat16, which numpy lacks, as float32.
+    """Convert a tensor to a NumPy array; bfloat16, which numpy lacks, becomes float32.
 
     Raises:
         FaultError: it is sparse, quantised, or of another type that numpy lacks.
@@ -60,7 +62,7 @@ def save(stream: BinaryIO, values: Shaped[np.ndarray, "..."]) -> None:
 
 
 def installed() -> Any:
-    """PyTorch.
+    """Import PyTorch and return the module.
 
     Raises:
         FaultError: it is not installed.

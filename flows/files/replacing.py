@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all."""
+"""Write files and folders atomically: they appear whole or not at all."""
 
 import contextlib
 import os
@@ -12,11 +12,11 @@ from typing import BinaryIO
 def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends without an error.
 
-    Readers see the old file or the new one, never a half. Written next to its final place, since
-    a rename is atomic only within one file system.
+    Readers see the old file or the new one, never a part of it. It is written next to its final
+    place, since a rename is atomic only within one file system.
 
     Raises:
-        ValueError: the folder is missing or may not be written.
+        ValueError: the folder is missing or may not be written, or the path is a folder.
     """
     path = Path(path)
     if path.is_dir():
@@ -42,17 +42,17 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 def atomic_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     """Make a folder that takes its name only when the block ends without an error.
 
-    Folders above it that are missing are made as well. One of its name that is there already is
-    replaced, or else must not be there.
+    Missing parent folders are made as well. A folder that exists under this name already is
+    replaced if `replaces`, and otherwise an error.
 
     Raises:
-        OSError: it cannot be made or may not take its name.
+        OSError: it cannot be made or renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
     ) as beside:
-        # One deeper: the temporary folder itself is for nobody else to see.
+        # One level deeper, since a temporary folder itself is closed to other users (mode 700).
         whole, old = Path(beside) / "whole", Path(beside) / "old"
         whole.mkdir()
         yield whole

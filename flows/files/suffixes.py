@@ -1,4 +1,4 @@
-"""Reading and writing by suffix, with every check."""
+"""Read and write flow files in the format that their suffix names, with every check."""
 
 import os
 from pathlib import Path
@@ -23,11 +23,11 @@ SUFFIXES = tuple(_FORMATS)
 
 
 class Sparse(NamedTuple):
-    """A measured flow, which some pixels lack.
+    """A flow that is known at some pixels only.
 
     Attributes:
-        flow: pixels; 0 where it is not known.
-        known: where it is.
+        flow: pixels; 0 where it is unknown.
+        known: True where it is known.
     """
 
     flow: Float32[np.ndarray, "h w 2"]
@@ -54,7 +54,7 @@ def read_sparse(path: str | os.PathLike[str]) -> Sparse:
     """Read a flow file that may mark pixels as unknown, as `.flo` and `.png` do.
 
     Raises:
-        ValueError: as `read`, unknown pixels excepted.
+        ValueError: as for `read`, but not for unknown pixels.
     """
     path = Path(path)
     form = _format(path)
@@ -113,10 +113,10 @@ def write(
 
 
 def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Find out whether a file of this name can be written, before there is anything to write.
+    """Check that the suffix can be written, before there is anything to write.
 
     Raises:
-        ValueError: no format has the name's suffix, or what has it needs a package that is missing.
+        ValueError: no format has this suffix, or the format needs a package that is missing.
     """
     try:
         _format(Path(path)).able()
@@ -136,7 +136,7 @@ def _format(path: Path) -> Format:
 
 
 def _checked(raw: Any, path: Path) -> Flow:
-    """Return the flow as float32, or raise the first reason why it is none."""
+    """Return the flow as float32, or raise ValueError with the first reason why it is not one."""
     array = np.asarray(raw)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""From motions and masks to flows."""
+"""Compute the flow of motions and the masks of the objects that they move."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from flows.wording import LIMIT
 
 
 def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
-    """Draw the motion's flow: the displacement of every selected pixel in pixels, 0 elsewhere.
+    """Compute a motion's flow: the displacement of every selected pixel in pixels, 0 elsewhere.
 
-    A centre that the words leave open is the middle (centroid) of the mask, carried along by the
-    steps before: an object that has moved turns about itself.
+    A centre that the words leave open is the centroid of the selected pixels after the steps
+    before: an object that has moved turns about itself.
 
     Raises:
         ValueError: the mask selects nothing, the motion does not suit the object (a horizon
@@ -41,13 +41,13 @@ def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, 
 def together(
     objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
 ) -> Float32[np.ndarray, "h w 2"]:
-    """Draw one flow of several objects, each with its own motion.
+    """Compute one flow for several objects, each with its own motion.
 
-    Where masks overlap, the later lies on top: the pixel moves with it, as `order` says. An
-    object's own middle and ends are those of its whole mask.
+    Where masks overlap, the pixel moves with the later object, which lies on top (see `order`). An
+    object's centre and ends are still those of its whole mask.
 
     Raises:
-        ValueError: as `order` and `field`.
+        ValueError: as for `order` and `field`.
     """
     layers = order(objects)
     flow = np.zeros((*layers.shape, 2), np.float32)
@@ -59,13 +59,13 @@ def together(
 def order(
     objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
 ) -> Int32[np.ndarray, "h w"]:
-    """Say which object each pixel is of: i + 1 for the i-th of the objects, 0 where all rests.
+    """Label each pixel with its object: 1 for the first, 2 for the second, …; 0 in no mask.
 
-    The higher lies on top, where masks overlap and where the objects land on one another.
+    A higher number lies on top, where masks overlap and where objects land on one another.
 
     Raises:
-        ValueError: there is no object, a mask selects nothing, masks differ in size, or later ones
-            cover one whole.
+        ValueError: there is no object, a mask selects nothing, masks differ in size, or later masks
+            cover one completely.
     """
     if not objects:
         raise ValueError("motion: none given; expected at least one, with its mask")
@@ -85,13 +85,13 @@ def order(
 
 
 def leaving(flow: Float[np.ndarray, "h w 2"], mask: Bool[np.ndarray, "h w"]) -> float:
-    """Measure the share, 0 to 1, of the selected pixels that end outside the picture."""
+    """Share, 0 to 1, of the selected pixels that end outside the picture."""
     if not mask.any():
         return 0.0
     height, width = mask.shape
     y, x = np.nonzero(mask)
     end = np.stack([x, y], axis=-1) + flow[mask].astype(np.float64)
-    slack = 1e-3  # rounding on the outermost pixels is no leaving
+    slack = 1e-3  # so that rounding at the outermost pixels does not count as leaving
     last = np.array([width - 1, height - 1])
     outside = (end < -slack) | (end > last + slack)
     return float(outside.any(axis=-1).mean())

@@ -1,6 +1,6 @@
-"""Motions that grow from nothing at one end of the object to their full size at the other.
+"""Motions that grow from zero at one end of the object to their full size at the other.
 
-The ends are those of the object along an axis, which points from the end that rests to the other.
+The ends are those of the object along an axis, which points from the resting end to the other.
 """
 
 import math
@@ -13,9 +13,9 @@ from flows.motions.types import Displacement, Points, positive
 
 
 def grow(*, factor: float, along: float) -> Displacement:
-    """Stretch along an axis by 1 at the end that rests, rising evenly to `factor` at the other.
+    """Stretch along an axis, by 1 at the resting end, rising linearly to `factor` at the other.
 
-    An object L pixels long becomes L·(1 + factor)/2 long. `along` is the axis' direction in
+    An object L pixels long becomes L·(1 + factor)/2 long. `along` is the direction of the axis in
     degrees: 0 grows to the right, 90 up, -90 down.
 
     Raises:
@@ -32,10 +32,11 @@ def grow(*, factor: float, along: float) -> Displacement:
 
 
 def bend(*, degrees: float, along: float, cx: float, cy: float) -> Displacement:
-    """Bend an object to an arc: its end turns by `degrees`, what lies before it by its share.
+    """Bend an object to an arc: its far end turns by `degrees`, the rest in proportion.
 
-    The spine, the line through (cx, cy) along the axis, keeps its length. `along` is the axis'
-    direction in degrees: 0 bends the right end, 90 the upper, -90 the lower.
+    The spine, the line through (cx, cy) along the axis, keeps its length. `along` is the direction
+    of the axis in degrees: 0 bends the right end, 90 the upper, -90 the lower. The displacement
+    raises ValueError for an object so wide that its inner side would fold over.
     """
     axis, across = turn(along)[:, 0], turn(along + 90)[:, 0]
 
@@ -48,7 +49,7 @@ def bend(*, degrees: float, along: float, cx: float, cy: float) -> Displacement:
                 f"bends {degrees:g} degrees, and its inner side runs into itself; expected fewer"
                 " degrees, or an object that is longer for its width"
             )
-        # The spine's arc, (sin a, 1 - cos a) / a of its length, written without a division by a.
+        # The spine becomes an arc: (sin a, 1 - cos a) / a times its length, without dividing by a.
         half = np.sinc(angle / (2 * np.pi))
         ahead = distance * half * np.cos(angle / 2) - offset * np.sin(angle)
         aside = distance * half * np.sin(angle / 2) + offset * np.cos(angle)
@@ -60,7 +61,7 @@ def bend(*, degrees: float, along: float, cx: float, cy: float) -> Displacement:
 def _measured(
     points: Points, axis: Float[np.ndarray, "2"]
 ) -> tuple[Float[np.ndarray, " n"], float]:
-    """Each point's distance along the axis from the end that rests, and the whole length."""
+    """Each point's distance along the axis from the resting end, and the whole length: pixels."""
     position = points @ axis
     distance = position - position.min()
     length = float(distance.max())

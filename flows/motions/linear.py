@@ -1,4 +1,4 @@
-"""Motions that keep straight lines straight and parallels parallel."""
+"""Affine motions: straight lines stay straight and parallel lines parallel."""
 
 import math
 
@@ -31,7 +31,7 @@ def scale(*, factor: float, cx: float, cy: float) -> Displacement:
 def stretch(
     *, x: float = 1.0, y: float = 1.0, degrees: float = 0.0, cx: float, cy: float
 ) -> Displacement:
-    """Scale along x and y by factors of their own, with axes turned counter-clockwise.
+    """Scale by `x` and `y` along two axes: those of x and y, turned counter-clockwise by `degrees`.
 
     Raises:
         ValueError: a factor is not above 0.
@@ -43,14 +43,14 @@ def stretch(
 
 
 def turn(degrees: float) -> Float64[np.ndarray, "2 2"]:
-    """Matrix of a turn, counter-clockwise on a screen whose y points down."""
+    """Rotation matrix for (x, y), counter-clockwise as seen on a screen whose y points down."""
     angle = math.radians(degrees)
     cosine, sine = math.cos(angle), math.sin(angle)
     return np.array([[cosine, sine], [-sine, cosine]])
 
 
 def _about(matrix: Float64[np.ndarray, "2 2"], cx: float, cy: float) -> Displacement:
-    """Displace by a matrix about a centre."""
+    """The displacement of a linear map with (cx, cy) as its fixed point."""
 
     def displace(points: Points) -> Points:
         return np.asarray((points - np.array([cx, cy])) @ (matrix - np.eye(2)).T)

@@ -1,4 +1,4 @@
-"""Motions that are told by points: where they are, and where they go to."""
+"""Motions given by points: where they are, and where they go."""
 
 import itertools
 
@@ -7,17 +7,19 @@ from jaxtyping import Float64
 
 from flows.motions.types import Displacement, Points
 
-_SAME = 1e-3  # pixels: points that near are one
-_FLAT = 1e-6  # of a shape's size: corners that near to a line lie on it
-_HORIZON = 1e-3  # of the nearest corner's distance from the horizon
+_SAME = 1e-3  # pixels; points nearer to each other count as one
+_FLAT = 1e-6  # share of a shape's size; corners nearer to a line count as lying on it
+_HORIZON = 1e-3  # least distance from the horizon, as a share of the nearest corner's
 
 
 def homography(*, from_: Points, to: Points) -> Displacement:
-    """Move four corners, and all else as a plane seen in perspective.
+    """Move four corners, and everything else with them as a plane seen in perspective.
+
+    The displacement raises ValueError for an object that the plane's horizon crosses.
 
     Raises:
         ValueError: not four corners each, or three of them on a line, or the corners follow one
-            another in a different order; of an object, that the horizon crosses it.
+            another in a different order.
     """
     _check_pairs(from_, to)
     for name, corners in (("from", from_), ("to", to)):
@@ -25,7 +27,7 @@ def homography(*, from_: Points, to: Points) -> Displacement:
             raise ValueError(f"{name}= has {len(corners)} points; expected 4 corners")
         if any(_on_a_line(np.array(three)) for three in itertools.combinations(corners, 3)):
             raise ValueError(f"{name}= has three corners on a line; expected 4 corners of an area")
-    # In coordinates about the corners' middle, where numbers are of one size.
+    # In coordinates relative to the corners' middle, which keeps rounding errors small.
     middle, goal = from_.mean(axis=0), to.mean(axis=0)
     matrix = _basis(to - goal) @ np.linalg.inv(_basis(from_ - middle))
     depth = _homogeneous(from_ - middle) @ matrix[2]
@@ -49,14 +51,14 @@ def homography(*, from_: Points, to: Points) -> Displacement:
 
 
 def drag(*, from_: Points, to: Points) -> Displacement:
-    """Move points, and all between them smoothly: drag a nose, and pin the eyes.
+    """Move points, and the rest of the object smoothly with them: drag a nose, pin the eyes.
 
-    One point moves all by as much; two move, turn and scale it; three and more are a thin-plate
-    spline: the least bending that passes through all of them.
+    One point translates the object; two translate, turn and scale it; three or more define a
+    thin-plate spline, which bends least while it passes through all of them.
 
     Raises:
-        ValueError: as many points are not given on both sides, one is given twice, or three and
-            more lie on one line.
+        ValueError: the numbers of points differ, a point is given twice, or three or more points
+            lie on one line.
     """
     _check_pairs(from_, to)
     if len(from_) == 1:
@@ -67,8 +69,8 @@ def drag(*, from_: Points, to: Points) -> Displacement:
         raise ValueError("from= has all points on a line; expected one beside it (or only two)")
     import scipy.interpolate  # takes long to import
 
-    # About the points' middle and in their size: the solution does not depend on it, its rounding
-    # does.
+    # In coordinates relative to the points' middle and size: the solution stays the same, its
+    # rounding errors become smaller.
     middle, size = from_.mean(axis=0), float(np.abs(from_ - from_.mean(axis=0)).max())
     spline = scipy.interpolate.RBFInterpolator(
         (from_ - middle) / size, to - from_, kernel="thin_plate_spline", degree=1
@@ -95,13 +97,13 @@ def _homogeneous(points: Points) -> Float64[np.ndarray, "n 3"]:
 
 
 def _basis(corners: Points) -> Float64[np.ndarray, "3 3"]:
-    """Map the axes and (1, 1, 1), in homogeneous coordinates, to four corners."""
+    """The matrix that maps the axes and (1, 1, 1), in homogeneous coordinates, to four corners."""
     columns = _homogeneous(corners).T
     return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], columns[:, 3]))
 
 
 def _similarity(from_: Points, to: Points) -> Displacement:
-    """Turn, scale and move so that two points arrive, in complex numbers."""
+    """Turn, scale and move so that two points arrive; (x, y) is computed as x + iy."""
     (start, other), (goal, far) = from_ @ [1, 1j], to @ [1, 1j]
     factor = (far - goal) / (other - start)
 

@@ -1,9 +1,9 @@
-"""The motions that there are, by name.
+"""All motions by name.
 
-Adding one is adding a function here. Its keyword parameters are the words: a `float` is a number,
-anything else a list of points; a default makes a word optional, and `cx` and `cy` always are: left
-open, they are the middle of what moves. It refuses values out of their range with a ValueError,
-and returns what displaces an object's points.
+To add one, add a function to the table. Its keyword parameters become the words: those annotated
+`float` are numbers, others lists of points. A default makes a word optional; `cx` and `cy` always
+are, and are by default the centre of what moves. The function raises ValueError for values out of
+range, and returns a `Displacement`.
 """
 
 from collections.abc import Callable

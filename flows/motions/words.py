@@ -1,4 +1,4 @@
-"""From words to motions, with every value checked."""
+"""Parse motions from words, with every value checked."""
 
 import inspect
 from typing import NamedTuple
@@ -7,22 +7,22 @@ from flows import wording
 from flows.motions.registry import MOTIONS
 from flows.motions.types import Displacement, Points
 
-_CENTRE = ("cx", "cy")  # optional in words: the middle of what moves
+_CENTRE = ("cx", "cy")  # optional in words; by default the centre of what moves
 
 
 class Step(NamedTuple):
-    """One motion.
+    """One step of a motion.
 
     Attributes:
         name: a key of `MOTIONS`.
-        parameters: its words' values; `cx` and `cy` may be missing.
+        parameters: the arguments of its function; `cx` and `cy` may be missing.
     """
 
     name: str
     parameters: dict[str, float | Points]
 
     def about(self, cx: float, cy: float) -> Displacement:
-        """Build the motion; (cx, cy) is its centre where the words leave it open.
+        """Build the step's displacement; (cx, cy) is its centre if the words leave it open.
 
         Raises:
             ValueError: a value is out of its range.
@@ -39,11 +39,11 @@ class Motion(NamedTuple):
 
 
 def parse(text: str) -> Motion:
-    """Read a motion from words, with every parameter checked.
+    """Parse a motion from words, with every parameter checked.
 
     Raises:
-        ValueError: an unknown motion or parameter, one that is missing, given twice, no finite
-            number, no point or outside its range. One line that says what is known.
+        ValueError: a motion or parameter is unknown; a parameter is missing, given twice, not a
+            finite number or point, or out of range. The message, one line, lists what is known.
     """
     parts = [part.strip() for part in text.split(";")]
     if not any(parts):
@@ -75,7 +75,7 @@ def _step(text: str) -> Step:
         if not _is_optional(name, parameter) and parameter not in parameters:
             raise ValueError(f"motion {text!r}: {key} is missing; {usage}")
     step = Step(name, parameters)
-    try:  # so that a number out of its range is refused here and not in an edit
+    try:  # refuse numbers out of range here, and not only in an edit
         step.about(0.0, 0.0)
     except ValueError as error:
         raise ValueError(f"motion {text!r}: {error}") from error
@@ -96,7 +96,7 @@ def _is_optional(name: str, parameter: str) -> bool:
 
 
 def _word(parameter: str) -> str:
-    return parameter.rstrip("_")  # `from` cannot be a parameter's name in Python
+    return parameter.rstrip("_")  # `from` is a keyword, so the parameter is `from_`
 
 
 def _usage(name: str | None = None) -> str:
