@@ -1,4 +1,4 @@
-"""The photo without its moving object: its background goes on where the object has left."""
+"""Fill in the photo's background where the moving object has left."""
 
 from typing import NamedTuple
 
@@ -11,16 +11,16 @@ from mg_jax.models.patch.completion import complete
 from mg_jax.models.patch.matting import SEEN, Matte, stained
 from mg_jax.models.patch.motion import LayeredMotion
 
-# As a share of the picture's size: so far behind where the object lands the background goes on.
+# How far the background is filled behind the object's new place, as a share of the picture's size.
 _BEHIND = 1 / 64
 
 
 class Background(NamedTuple):
-    """What is behind the moving object."""
+    """The photo's background, filled in behind the moving object."""
 
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]; where nothing moves, the photo
-    left: Bool[np.ndarray, "H W"]  # where the object has left, and a rim of where it lands
-    hidden: Bool[np.ndarray, "H W"]  # where it was and is: what is behind it is not known
+    left: Bool[np.ndarray, "H W"]  # filled in: what the object left, and a rim of where it lands
+    hidden: Bool[np.ndarray, "H W"]  # not filled in: where the object was and still covers it
 
 
 def behind(
@@ -30,10 +30,10 @@ def behind(
     shape: tuple[int, int],
     drawn: np.random.Generator | None = None,
 ) -> Background:
-    """The background of what moves; the photo in [-1, 1].
+    """Fill in the background behind what moves; the photo is in [-1, 1].
 
-    `shape` is of the grid in whose cells it is found: coarse ones are found sooner. The likeliest
-    one, or one that is `drawn`.
+    `shape` is the grid (rows, columns) on whose cells it is searched: the coarser, the faster.
+    Returns the likeliest background, or, with a generator `drawn`, one at random.
     """
     size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
     gone = stained(photo, motion.moving) | (cut.opacity > SEEN)
@@ -48,10 +48,10 @@ def continued(
     shape: tuple[int, int],
     drawn: np.random.Generator | None = None,
 ) -> Background:
-    """The known part of a picture in [-1, 1], gone on into what is unknown of it and wanted.
+    """Fill the unknown and wanted part of a picture in [-1, 1] by continuing its known part.
 
-    Cells of the grid of `shape` are copied from the known part, their pixels with them. What is
-    unknown and not wanted is not continued, but like what is nearest.
+    Cells of a grid with `shape` are copied from the known part, together with their pixels.
+    Unknown parts that are not wanted are just copied from the nearest known cells.
     """
     known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)

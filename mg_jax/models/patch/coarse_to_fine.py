@@ -1,10 +1,10 @@
 """A patch edit from photo and flow to full size: guided sampling on a coarse grid, then copying.
 
-Sampling starts from pure noise. In the first level, where the estimate is the mean of all patches,
-colours alone guide it, along the target flow; then the paper's energy, by a flow network that
-starts at the target flow; the last levels run free. What came out is matched with the photo's
-patches, on the coarse grid and on one twice as fine, and the full-size picture is copied from the
-photo by these matches.
+Sampling starts from pure noise. In the first sixteenth of the levels, where the estimate is the
+mean of all patches, only the colour loss along the target flow guides it; then the paper's energy,
+by a flow network whose updates start at the target flow; the last levels have no guidance. The
+result is matched with patches of the photo, on the coarse grid and on one twice as fine, and the
+full-size picture is copied from the photo by these matches.
 """
 
 import functools
@@ -32,11 +32,11 @@ from mg_jax.sample import Phase, Phases
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
 _SNAPS = 6
-REACH = (2, 3)  # of the patch votes in the coarse and the fine stage
+REACH = (2, 3)  # radius, in cells, of the patches that vote in the coarse and the fine stage
 
 
 class _Segment(NamedTuple):
-    """Levels that one program runs."""
+    """Levels that one compiled program runs."""
 
     energy: Energy
     recursions: int
@@ -44,7 +44,7 @@ class _Segment(NamedTuple):
 
 
 class _Task(NamedTuple):
-    """A stage that is being prepared, and the program of each level, which is being compiled."""
+    """A stage being prepared in the background, and each level's program, being compiled."""
 
     ready: Future[tuple[Prepared, Problem]]
     programs: list[Future[Callable[..., tuple[State, Info]]]]
@@ -60,9 +60,9 @@ def edit(
     ramp: Float[np.ndarray, " levels"],
     energy: Energy | None = None,
 ) -> Phases[Edited]:
-    """Edit `region`, outside which pictures are the photo; one picture a key.
+    """Edit the photo inside `region`; returns one picture per key.
 
-    `ramp` has a value for each level. `energy` guides all guided levels in the place of ours.
+    `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels.
     """
     coarse, *finer = stages(settings)
     pictures = seen(photo, motion, settings)
@@ -84,7 +84,7 @@ def edit(
         found = ready(coarse, network.params, guiding.features(network))
         return found, guiding.repeated(found.problem, keys.shape[0])
 
-    # While the device samples, the fine grid is prepared, and programs are compiled.
+    # While the device samples, a thread prepares the fine grid and compiles programs.
     with parallel.beside() as helper:
         task = _task(helper, sampled, _segments(coarse, settings, network, energy), settings, keys)
         fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
@@ -112,20 +112,20 @@ def edit(
 def seen(
     photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, settings: PatchSettings
 ) -> tuple[View, ...]:
-    """What an edit takes its patches from; the first view is the photo, the last the moved one."""
+    """The views that patches are taken from; the first is the photo, the last the moved photo."""
     shape = grid_shape(fine(settings), *photo.shape[:2])
     return views.views(images.to_float(photo), motion, shape)
 
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:
-    """A picture at the noise of the stage's first level, brought to its grid if it is smaller."""
+    """Noise a picture to the stage's first level, after enlarging it to the stage's grid."""
     alpha = ready.schedule.alpha[0]
     image = larger(ready, image)
     return jnp.sqrt(alpha) * image + jnp.sqrt(1 - alpha) * noise.start(keys, image.shape)
 
 
 def larger(ready: Prepared, image: Float[Array, "b h w 3"]) -> Float[Array, "b H W 3"]:
-    """A picture brought to a stage's grid, of which its own is a part in whole numbers."""
+    """Enlarge a picture to a stage's grid, by a whole number along each side."""
     sides = zip(image.shape[1:3], ready.problem.edit.source.shape[1:3], strict=True)
     down, across = (magnifier(small, large // small) for small, large in sides)
     return magnify((down, across), image)
@@ -151,7 +151,7 @@ def _task(
     settings: PatchSettings,
     keys: Key[Array, " b"],
 ) -> _Task:
-    """Ask for a stage's preparation, then for the compilation of its programs."""
+    """Start to prepare a stage and to compile its programs in the background."""
     prepared = helper.submit(ready)
 
     def compiled(segment: _Segment) -> Callable[..., tuple[State, Info]]:
@@ -173,7 +173,7 @@ def _task(
     return _Task(prepared, programs)
 
 
-# Programs are made once a process and kept: jax compiles each once for a shape of its arguments.
+# Cached, since JAX compiles anew for every new function object.
 
 
 @functools.cache
@@ -196,7 +196,7 @@ def _program(
 def snapped(
     ready: Prepared, z: Latent, reach: int
 ) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
-    """The end of a stage: its picture of coherent patches, and the matches that made it."""
+    """Finish a stage: return the picture made of coherent patches, and the matches that made it."""
     z = jnp.where(ready.problem.edit.keep, ready.problem.edit.source, z)
     params = ready.problem.params.denoiser
 

@@ -1,9 +1,9 @@
-"""A hole in a picture, filled by continuing what is around it.
+"""Fill a hole in a picture by continuing what is around it.
 
-Photos repeat themselves by few offsets: the most frequent ones between similar patches. Each
-missing cell takes one of them, so that it fits to the known cells around and neighbours with
-different offsets meet where it shows least (He & Sun 2012, "Statistics of Patch Offsets for Image
-Completion").
+Photos repeat themselves at few offsets: the most frequent ones between similar patches. Each
+missing cell is copied from one of these offsets, chosen so that it fits the known cells around, and
+that seams between neighbours with different offsets show least (He & Sun 2012, "Statistics of Patch
+Offsets for Image Completion").
 """
 
 from typing import NamedTuple
@@ -18,25 +18,25 @@ from flows import nearest
 from mg_jax.models.patch.labelling import labels
 from mg_jax.models.patch.toning import copied, tones
 
-_RADIUS = 3  # of the patches compared
-_COMPONENTS = 24
-_NEIGHBOURS = 60  # similar patches looked at; the first of them that is far counts
-_FAR = 1 / 15  # of the picture's size: nearer patches are alike because they overlap
+_RADIUS = 3  # of the patches compared, cells
+_COMPONENTS = 24  # principal components of the patches
+_NEIGHBOURS = 60  # similar patches looked at; the first that is far enough counts
+_FAR = 1 / 15  # least distance, as a share of the picture's size: nearer patches overlap
 _MOST = 60  # offsets
 _BLUR = 1.4  # of the votes for offsets, cells
-_APART = 7  # cells: offsets that are peaks of their own
-_UNKNOWN = 1e3  # cost of copying what is not known: beyond any sum of colour differences
-_NEAR = 2.0  # cells: deviation of the blur in which what is beside a hole is seen
-_CHANCE = 0.05  # mean of what an offset costs more by chance, a cell
-_BESIDE = 0.3  # weight of a difference to what is beside the hole
-_EDGE = 2.0  # weight of a hole's edge, whose other side cannot give way
+_APART = 7  # window in which an offset must be the largest peak, cells
+_UNKNOWN = 1e3  # cost of copying an unknown cell: larger than any sum of colour differences
+_NEAR = 2.0  # deviation of the blur that shows what is beside a hole, cells
+_CHANCE = 0.05  # mean of the random extra cost of an offset, per cell
+_BESIDE = 0.3  # weight of a colour difference to what is beside the hole
+_EDGE = 2.0  # weight of a seam at the hole's edge, where the other side is fixed
 
 
 class Filling(NamedTuple):
-    """What each cell outside the known ones becomes."""
+    """The known cell that each cell is copied from, and a colour correction."""
 
     offset: Int[np.ndarray, "h w 2"]  # (rows, columns) from here to the cell that is copied
-    tone: Float[np.ndarray, "h w 3"]  # added to it, so that no seam shows
+    tone: Float[np.ndarray, "h w 3"]  # added to the copy, so that no seam shows
 
 
 def complete(
@@ -47,12 +47,12 @@ def complete(
 ) -> Filling:
     """Continue the known cells into a hole; the picture is in [-1, 1].
 
-    The best way, or with `drawn` one that is drawn: some offsets cost more than others by chance
-    (perturb and MAP, Papandreou & Yuille 2011).
+    Finds the best filling, or, with a generator `drawn`, a random one: offsets then have random
+    extra costs (perturb and MAP, Papandreou & Yuille 2011).
 
     Only known cells are copied; known cells copy themselves. A hole wider than the offsets is
-    filled from its rim inwards: what has been filled counts as known. Cells that are neither known
-    nor of the hole, and those that no offset serves, copy the nearest known cell.
+    filled from its rim inwards: filled cells count as known then. Cells that are neither known nor
+    in the hole, and those that no offset reaches, copy the nearest known cell.
     """
     there = nearest.place(known) - np.indices(known.shape)
     offset = np.moveaxis(there, 0, -1).astype(np.int64)
@@ -82,7 +82,7 @@ def dominant(
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
 ) -> Int[np.ndarray, "n 2"]:
-    """The most frequent offsets between similar known patches round a hole, at most 60."""
+    """The most frequent offsets between similar known patches around a hole, at most 60."""
     height, width = known.shape
     side = 2 * _RADIUS + 1
     whole = ndimage.binary_erosion(known, np.ones((side, side)), border_value=0)
@@ -92,7 +92,7 @@ def dominant(
     corners = tuple((places - _RADIUS).T)
     patches = sliding_window_view(picture, (side, side), axis=(0, 1))[corners]
     features = _compressed(patches.reshape(len(places), -1))
-    asked = slice(None, None, 2)  # every other patch tells as much
+    asked = slice(None, None, 2)  # every other patch is enough
     _, alike = cKDTree(features).query(features[asked], min(len(places), _NEIGHBOURS), eps=1.0)
     steps = places[alike] - places[asked, None]
     far = np.linalg.norm(steps, axis=-1) >= _FAR * np.sqrt(height * width)
@@ -112,7 +112,7 @@ def _choice(
     offsets: Int[np.ndarray, "o 2"],
     drawn: np.random.Generator | None,
 ) -> Int[np.ndarray, " n"]:
-    """Which offset each cell takes."""
+    """Choose each cell's offset, as an index into `offsets`."""
     colors, there = copied(picture, known, cells[:, None] + offsets)
     cost = np.where(there, 0.0, _UNKNOWN)
     beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
@@ -139,7 +139,7 @@ def _choice(
 def _smooth(
     picture: Float[np.ndarray, "h w 3"], known: Bool[np.ndarray, "h w"]
 ) -> Float[np.ndarray, "h w 3"]:
-    """Mean of the known cells round each cell."""
+    """Mean of the known cells around each cell."""
     share = ndimage.gaussian_filter(known.astype(np.float64), _NEAR)[..., None]
     seen = np.where(known[..., None], picture, 0).astype(np.float64)
     return np.asarray(ndimage.gaussian_filter(seen, (_NEAR, _NEAR, 0)) / np.maximum(share, 1e-9))
@@ -153,7 +153,7 @@ def _compressed(patches: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:
 
 
 def _around(hole: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The hole's bounding box, three times as large."""
+    """Mask of the hole's bounding box, enlarged three times along each side."""
     spans = []
     for axis in (0, 1):
         inside = np.nonzero(hole.any(axis=1 - axis))[0]

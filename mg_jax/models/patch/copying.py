@@ -1,4 +1,4 @@
-"""From a field of matched patches to the full-size picture: copying, not upsampling."""
+"""Make the full-size picture from matched patches, by copying instead of upsampling."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
@@ -12,12 +12,12 @@ def copy(
     region: Bool[np.ndarray, "H W"],
     matches: Int[np.ndarray, "h w 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Picture whose region is copied from `pictures` as `matches` say; the rest is `photo`'s.
+    """Copy `region` from `pictures` as `matches` say; the rest is `photo`'s.
 
-    `matches` holds, for each cell of a coarse grid over the picture, which picture its patch comes
-    from, and that patch's row and column in the same grid. A pixel is the bilinear mean of what
-    those of the four nearest cells that have some of the region would copy there, each by its own
-    whole-pixel offset: where they agree, and inside an object they do, it is a copy.
+    `matches` holds, for each cell of a coarse grid over the picture, the index of the picture that
+    its patch comes from, and that patch's row and column in the same grid. Each of the four cells
+    nearest to a pixel, if it touches the region, proposes the pixel at its own whole-pixel offset;
+    the result is their bilinear mean. Where they agree, as inside an object, it is an exact copy.
     """
     height, width = region.shape
     rows, columns = matches.shape[:2]
@@ -43,7 +43,7 @@ def copy(
 def _neighbours(
     pixel: Int[np.ndarray, " n"], scale: float, cells: int
 ) -> list[tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]]:
-    """The two cells nearest to each pixel along an axis, with their bilinear shares."""
+    """The two cells nearest to each pixel along an axis, with their bilinear weights."""
     position = (pixel + 0.5) / scale - 0.5
     low = np.floor(position).astype(np.int64)
     high_share = (position - low).astype(np.float32)

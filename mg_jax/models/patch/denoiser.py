@@ -6,13 +6,13 @@ that patch, over all patches P_j(s) of the photo s with pixel s(j) at their cent
     logit_ij = ( √ᾱ · P_i(z)·P_j(s) − ½ ᾱ |P_j(s)|² ) / (1 − ᾱ) + log p_i(j)
     x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
 
-The patches are those of the photo at rest, of its ground and of what moves (`views`), and p_i(j) is
-the prior of an edit. What rests lies near its home h_j: log p = −|h_j − i|² / 2σ² − l_i, less
-likely where something lands (l_i). What moves may lie anywhere: log p = −log N − a_i, N its
-patches, less likely the farther (a_i) from where any lands. Which of them lies where, the guidance
-says.
+The patches are those of the photo at rest, of its filled-in background and of what moves (see
+`views`), and p_i(j) is the prior of an edit. What rests stays near its own place h_j:
+log p = −|h_j − i|² / 2σ² − l_i, less likely where something lands (l_i). What moves may lie
+anywhere: log p = −log N − a_i with N its number of patches, less likely the farther (a_i) from
+where anything lands. Which of them lies where is left to the guidance.
 
-Only pixels of the edit region are asked, in tiles; all others are the photo's own.
+Only the pixels of the edit region are computed, in tiles; all others are the photo's own.
 """
 
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from mg_jax.types import Latent, Schedule
 
 
 class PatchParams(NamedTuple):
-    """The denoiser's "weights": one edit's patches, and where they are asked for."""
+    """The denoiser's "weights": one edit's patches, and the pixels that they are used for."""
 
     filters: Float[Array, "radii side side 3 d"]
     response: Float[Array, "radii d"]
@@ -40,14 +40,14 @@ class PatchParams(NamedTuple):
     source: Float[Array, "h w 3"]
     pixels: Int[Array, "tiles q 2"]  # (row, column) of the region; rows past the end are padding
     candidates: Candidates  # patches that each tile of pixels is compared with
-    nearness: Float[Array, " k"]  # 1/σ², σ: how far from home it may lie, grid pixels; 0: anywhere
-    prior: Float[Array, " k"]  # log-probability of each patch, wherever it lies
-    away: Float[Array, "tiles q"]  # log-probability that what moves loses there
-    lands: Float[Array, "tiles q"]  # and that what rests loses
+    nearness: Float[Array, " k"]  # 1/σ², σ: deviation from its home in grid pixels; 0: anywhere
+    prior: Float[Array, " k"]  # log-probability of each patch, independent of its place
+    away: Float[Array, "tiles q"]  # subtracted there from the log-probability of what moves
+    lands: Float[Array, "tiles q"]  # and from that of what rests
 
 
 def denoise(params: PatchParams, z: Latent, level: Schedule, _prompt: Any) -> Latent:
-    """ε of the patch denoiser; a `Denoiser`."""
+    """Predict the noise ε by the patch denoiser; a `Denoiser`."""
     estimate = clean_estimate(params, z, level)
     return (z - jnp.sqrt(level.alpha) * estimate) / jnp.sqrt(1.0 - level.alpha)
 
@@ -96,7 +96,7 @@ def logits(
 def _queries(
     params: PatchParams, z: Float[Array, "h w 3"], level: Schedule
 ) -> Float[Array, "tiles q D"]:
-    """Noisy patches in the library's coordinates, then the factors of `_keys`' last columns."""
+    """Noisy patches as library coordinates, then the factors of the last columns of `_keys`."""
     radius = params.radius[level.position]
     filters = params.filters[radius]
     reach = filters.shape[0] // 2
@@ -122,7 +122,7 @@ def _queries(
 
 
 def _keys(params: PatchParams, level: Schedule) -> Float[Array, "k D"]:
-    """Patches, half their square norm, then the prior: of the patch, of its kind, of its place."""
+    """Patches, half their squared norm, then the prior's terms: by patch, by kind, by place."""
     radius = params.radius[level.position]
     keys = params.keys[radius]
     nearness = params.nearness[:, None]

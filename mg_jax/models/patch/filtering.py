@@ -16,7 +16,7 @@ def responses(
 ) -> Float[Array, "h w d"]:
     """Response of every filter at every position where it fits, h = H − side + 1.
 
-    Differentiable in the picture alone: the filters are taken for constants.
+    Differentiable with respect to the picture only: the filters count as constants.
     """
     return jax.lax.conv_general_dilated(
         padded[None],

@@ -1,9 +1,10 @@
-"""Where the moving part hangs together with what rests, the motion fades out like an elastic sheet.
+"""Let the motion fade out at joints, where the moving part is connected with what rests.
 
-A mask's border runs along an object's rim, or through one thing: a face in its mane. At a rim the
-colours change, and nothing outside follows. A part that looks like what is round it hangs together
-with that: along its border lies an elastic sheet (a membrane, Laplace's equation), which moves with
-the part on its inner side and rests on its outer one.
+A mask's border runs along an object's rim, or through one thing, as between a face and its mane. At
+a rim the colours change, and nothing outside follows. A part that looks like its surroundings is
+taken to be connected with them: along its border the motion is that of an elastic membrane
+(Laplace's equation, called the sheet below), which moves with the part on its inner side and rests
+on its outer side.
 """
 
 import numpy as np
@@ -15,29 +16,29 @@ from flows import nearest
 from flows.masks import solid
 from mg_jax import images
 
-_CELL = 4  # pixels a side: the sheet is found on a coarse grid
-_SMALL = 100  # cells a side of a smaller picture, whose own cells are smaller
-_OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width on either side of the border, of the jump there
-_FARTHEST = 0.2  # of the picture's size
-_CORE = 0.5  # of a part's depth: deeper the sheet does not reach, there the part is held
-_DEEP = 1 / 32  # of the picture's size: so deep inside a part its colours are its own
-_EDGE = 0.3  # a difference of colours, in [-1, 1]: more is an edge
-_ALONG = 1.5  # cells: deviation along the border in which the most count
-_FEW = 0.3  # a part of whose border less than this hangs together is an object of its own
-_SHORT = 0.8  # of a part's inner radius: it moves by no more on the mean
-_LEAST = 0.5  # cells: jumps below are no tear
-_STILL = 0.5  # pixels: less of the sheet's motion is none
-_NOISE = 0.15  # of the longest motion: shorter ones of an estimated flow may be noise
-_GROUND = 0.05  # a picture of which less than this share rests has no ground
+_CELL = 4  # side of the coarse grid's cells, on which the sheet is solved, in pixels
+_SMALL = 100  # least cells along a picture's mean side; cells of small pictures are smaller
+_OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width outside and inside the border, over the jump there
+_FARTHEST = 0.2  # largest jump that counts for it, as a share of the picture's size
+_CORE = 0.5  # share of a part's depth that the sheet may reach; the core moves as the flow says
+_DEEP = 1 / 32  # depth, as a share of the picture's size, at which a part shows its own colours
+_EDGE = 0.3  # a larger difference of colours in [-1, 1] is an edge
+_ALONG = 1.5  # deviation, in cells along the border, of the blur for a majority vote
+_FEW = 0.3  # least connected share of a part's border; with less it is an object of its own
+_SHORT = 0.8  # largest mean motion of a connected part, over its inner radius
+_LEAST = 0.5  # cells; smaller jumps of the motion do not matter
+_STILL = 0.5  # pixels; the sheet's smaller motions are set to 0
+_NOISE = 0.15  # share of the longest motion, below which an estimated flow may be noise
+_GROUND = 0.05  # least share of a picture at rest for it to have a background
 
 
 def faded(
     photo: Float[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"]
 ) -> Float32[np.ndarray, "H W 2"]:
-    """The flow, gone on into what rests where that hangs together with what moves.
+    """Extend the flow into resting parts that are connected with moving ones, fading to 0.
 
-    `photo` is in [-1, 1]. Objects of their own move as the flow says. An estimated flow, which
-    rests nowhere, rests where it is no more than noise.
+    `photo` is in [-1, 1]. Separate objects move as the flow says. An estimated flow, which is
+    nowhere exactly 0, is set to 0 where it is only noise.
     """
     flow = _settled(flow)
     moving = solid(flow)
@@ -71,27 +72,27 @@ def faded(
         axis=-1,
     )
     large[np.linalg.norm(large, axis=-1) < _STILL] = 0
-    # Between the sheet's cells and those that are held the sheet is interpolated, too.
+    # The sheet is also interpolated between its own cells and the core's.
     between = ndimage.binary_dilation(held & band, np.ones((3, 3)))
     inner = moving & ~_enlarged(between, moving.shape)
     return np.where(inner[..., None], flow, large).astype(np.float32)
 
 
 def _core(held: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
-    """How far from its border the core of each part begins: it moves, however far that is."""
+    """Distance from its border at which each part's core begins, in cells; 0 outside the parts."""
     parts, count = ndimage.label(held)
     deepest = ndimage.maximum(nearest.distance(~held), parts, np.arange(1, count + 1))
     return np.asarray(np.append(0.0, _CORE * np.asarray(deepest))[parts])
 
 
 def _enlarged(cells: Bool[np.ndarray, "h w"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
-    """The pixels of cells."""
+    """Enlarge a mask of cells to pixels."""
     rows, columns = (np.arange(n) * m // n for n, m in zip(shape, cells.shape, strict=True))
     return np.asarray(cells[rows[:, None], columns[None]])
 
 
 def _settled(flow: Float[np.ndarray, "H W 2"]) -> Float32[np.ndarray, "H W 2"]:
-    """An estimated flow of something that moves before a ground, 0 on the ground."""
+    """Set an estimated flow to 0 on the background, if there is one; other flows are unchanged."""
     flow = flow.astype(np.float32)
     length = np.linalg.norm(flow, axis=-1)
     slow = length < _NOISE * np.quantile(length, 0.99)
@@ -108,7 +109,7 @@ def _joined(
     held: Bool[np.ndarray, "h w"],
     motion: Float[np.ndarray, "h w 2"],
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the resting cells beside parts that look like what is round them; motion in cells."""
+    """Mark the resting cells that border on connected parts; `motion` is in cells."""
     size = float(np.sqrt(held.size))
     smooth = ndimage.gaussian_filter(photo, (1, 1, 0))
     depth, away = nearest.distance(~held), nearest.distance(held)
@@ -117,7 +118,7 @@ def _joined(
     parts, count = ndimage.label(held)
     part = nearest.value(parts, held)
 
-    # Deep on both sides, as masks are loose.
+    # Colours are compared at some depth on both sides, as masks are imprecise.
     inner = (depth >= _DEEP * size) & (depth < _DEEP * size + 2)
     outer = (away >= _DEEP * size / 2) & (away < _DEEP * size / 2 + 2)
     if not (inner.any() and outer.any()):
@@ -127,7 +128,7 @@ def _joined(
     seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
     whole = np.bincount(part[ring], jump[ring], count + 1)
     share = np.bincount(part[seen], jump[seen], count + 1) / np.maximum(whole, 1e-9)
-    # What goes farther than it reaches is no part of what stays.
+    # A part that moves farther than its own radius is not connected.
     radius = np.asarray(ndimage.maximum(depth, parts, np.arange(count + 1)))
     near = whole <= _SHORT * radius * np.bincount(part[ring], None, count + 1)
     return np.asarray(ring & (jump > _LEAST) & ((share > _FEW) & near)[part])
@@ -138,7 +139,7 @@ def _sheet(
     held: Bool[np.ndarray, "h w"],
     band: Bool[np.ndarray, "h w"],
 ) -> Float[np.ndarray, "h w 2"]:
-    """The sheet's displacement at every cell."""
+    """Solve for the sheet in `band`; elsewhere the motion where `held`, and 0."""
     index = np.full(held.shape, -1)
     cells = np.argwhere(band)
     index[tuple(cells.T)] = np.arange(len(cells))

@@ -1,9 +1,9 @@
-"""Labels for the cells of a picture, so that neighbours meet where it shows least.
+"""Label a picture's cells by graph cuts, so that seams between labels show least.
 
 A cell has a cost for each label, and a pair of neighbours with different labels one for the seam
-between them: the distance, at both cells, of the colours that the two labels give. Found by
-expansion moves (Boykov, Veksler & Zabih 2001): for one label at a time, which cells had better take
-it, a minimal cut.
+between them: the distance, at both cells, of the colours that the two labels give. Solved by
+expansion moves (Boykov, Veksler & Zabih 2001): for one label at a time, a minimal cut finds the
+cells that should switch to it.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 _SWEEPS = 2
-_CHANGE = 0.02  # of label between neighbours, however alike the colours
-_UNITS = 1000.0  # a cut's weights are integers
+_CHANGE = 0.02  # cost of two labels between neighbours, even with equal colours
+_UNITS = 1000.0  # factor with which a cut's weights are rounded to integers
 
 
 def labels(
@@ -21,9 +21,9 @@ def labels(
     colors: Float[np.ndarray, "n labels 3"],
     pairs: Int[np.ndarray, "p 2"],
 ) -> Int[np.ndarray, " n"]:
-    """A label for each cell; `pairs` are neighbours. Costs and colours in the same units.
+    """Choose a label for each cell; `pairs` are neighbours. Costs and colours have the same units.
 
-    Starts from each cell's cheapest label and never gets worse.
+    Starts from each cell's cheapest label; no move increases the total cost.
     """
     everyone = np.arange(len(cost))
     first, second = pairs.T
@@ -52,7 +52,7 @@ def energy(
     pairs: Int[np.ndarray, "p 2"],
     chosen: Int[np.ndarray, " n"],
 ) -> float:
-    """What a labelling costs: its labels and its seams."""
+    """Total cost of a labelling: labels and seams."""
     seams = _seams(colors, pairs, chosen[pairs[:, 0]], chosen[pairs[:, 1]])
     return float(cost[np.arange(len(cost)), chosen].sum() + seams.sum())
 
@@ -62,7 +62,7 @@ def cut(
     pairs: Int[np.ndarray, "p 2"],
     weight: Float[np.ndarray, " p"],
 ) -> Bool[np.ndarray, " n"]:
-    """The x in {0, 1} of least Σ price·x + Σ weight·(1 − x_first)·x_second, weights at least 0."""
+    """Minimise Σ price·x + Σ weight·(1 − x_first)·x_second over x in {0, 1}; weights ≥ 0."""
     count = len(price)
     everyone = np.arange(count)
     source, sink = np.full(count, count), np.full(count, count + 1)
@@ -86,6 +86,6 @@ def _seams(
     one: Int[np.ndarray, " p"],
     other: Int[np.ndarray, " p"],
 ) -> Float[np.ndarray, " p"]:
-    """What it costs that the cells of each pair have these two labels."""
+    """Cost of the seam in each pair, if its cells have the labels `one` and `other`."""
     apart = [np.linalg.norm(colors[cell, one] - colors[cell, other], axis=-1) for cell in pairs.T]
     return np.where(one == other, 0.0, sum(apart) + _CHANGE)

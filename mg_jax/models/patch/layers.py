@@ -1,9 +1,9 @@
-"""Layers: what moves, each part for itself, carried along the flow and laid over the ground.
+"""Split what moves into layers, and warp each forward along the flow.
 
-Each pixel lands as the parallelogram that the flow's slope makes of it (forward splatting). Within
-a layer the flow may fold; what moves farther is nearer and lies on top (softmax splatting, Niklaus
-& Liu 2020), and what the fold has turned over is not seen. A layer that the frame cuts off goes on,
-mirrored, where the motion brings its cut inside.
+Each pixel lands as the parallelogram that the flow's Jacobian makes of it (forward splatting).
+Within a layer the flow may fold: what moves farther is taken to be nearer and lies on top (softmax
+splatting, Niklaus & Liu 2020), and parts that the fold has turned over are not visible. A layer
+that the frame cuts off is continued, mirrored at the frame, where the motion brings the cut inside.
 """
 
 from collections.abc import Iterator
@@ -17,29 +17,29 @@ from flows import nearest
 from flows.masks import TEAR
 from mg_jax.models.patch.matting import SEEN, Matte
 
-# Splatting spreads an edge over a pixel: shares of a pixel covered where it begins and ends.
+# Splatting blurs an edge over a pixel; covered shares from the first to the second become 0 to 1.
 _EDGE = 0.25, 0.75
-_NEARER = 2.0  # pixels: what moves so much farther counts e times as much
-_SMOOTH = 0.8  # pixels: deviation of the blur that takes the steps from an enlarged outline
-_ENLARGED = 1.5  # layers magnified by more have their outline smoothed
-_SHRUNK = 0.8  # layers made smaller than this are averaged, not sampled
-_FLAT = 0.1  # a pixel that lands on less of one says nothing of what is beside it
-_AT_ONCE = 1 << 19  # points
-_FARTHEST = 0.125  # of the picture's size: so far beyond the frame a layer goes on
+_NEARER = 2.0  # pixels; what moves farther by this has e times the weight
+_SMOOTH = 0.8  # deviation of the blur that smooths the steps of an enlarged outline, pixels
+_ENLARGED = 1.5  # outlines of layers magnified by more are smoothed
+_SHRUNK = 0.8  # colours of layers scaled by less are averaged instead of sampled
+_FLAT = 0.1  # smallest area, in pixels, that a pixel must land on for its Jacobian to be inverted
+_AT_ONCE = 1 << 19  # points splatted at once
+_FARTHEST = 0.125  # how far a layer is continued beyond the frame, as a share of the picture's size
 
 
 class Landed(NamedTuple):
     """A layer after its motion."""
 
-    covered: Float[np.ndarray, "H W"]  # share of each pixel
-    origin: Float[np.ndarray, "H W 2"]  # (x, y) before; where nothing lands, that of the nearest
-    color: Float[np.ndarray, "H W 3"]  # where it covers any
+    covered: Float[np.ndarray, "H W"]  # share of each pixel that the layer covers
+    origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo; where nothing lands, the nearest's
+    color: Float[np.ndarray, "H W 3"]  # where it covers anything
 
 
 def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
-    """Which layer each pixel belongs to, 0 the ground; later layers lie on top.
+    """Label each pixel with its layer, 0 for the background; higher ones lie on top.
 
-    Parts that hang together are layers. On top is the larger: it is what the picture is about.
+    Connected parts are layers. Larger ones lie on top, since they are the picture's subject.
     """
     parts, count = ndimage.label(moving, np.ones((3, 3)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
@@ -51,9 +51,10 @@ def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
 def landed(
     cut: Matte, flow: Float[np.ndarray, "H W 2"], order: Int[np.ndarray, "H W"]
 ) -> Iterator[Landed]:
-    """Every layer after its motion, the lowest first; what goes on beyond the frame is below it.
+    """Yield every layer after its motion, the lowest first.
 
-    What is seen of a layer beside its mask moves as its nearest pixel, and that one's slope, say.
+    Before a layer that the frame cuts off comes its continuation. Pixels outside a layer's mask
+    that show it (hair, soft rims) move with the mask's nearest pixel, by its flow and Jacobian.
     """
     moving = order > 0
     change = slopes(flow, moving)
@@ -69,9 +70,10 @@ def landed(
 def slopes(
     flow: Float[np.ndarray, "H W 2"], moving: Bool[np.ndarray, "H W"]
 ) -> Float[np.ndarray, "2 H W 2 2"]:
-    """The flow's derivatives by x and y, to the neighbours before and to those behind.
+    """The flow's derivatives by x and y, as backward and as forward differences.
 
-    Between neighbours that both move and hang together; where one does not, the other side's.
+    Only between neighbours that both move and are not torn apart; where that fails on one side, the
+    other side's difference is used, and 0 where it fails on both.
     """
     change = np.zeros((2, *moving.shape, 2, 2))
     for column, axis in enumerate((1, 0)):
@@ -95,12 +97,12 @@ def _land(
     wide: Bool[np.ndarray, "H W"],
     change: Float[np.ndarray, "2 H W 2 2"],
 ) -> Landed:
-    """Carry a layer, and what is seen of it beside its mask: `wide` has both."""
+    """Warp a layer forward; `wide` is its mask with the pixels beside it that show it."""
     jacobian = change[:, layer].mean(axis=0) + np.eye(2)
     scale = float(np.sqrt(np.median(np.abs(np.linalg.det(jacobian)))))
     shrunk = float(np.median(_singular(jacobian)[1])) < _SHRUNK
     enlarged = scale > _ENLARGED
-    if enlarged:  # its smooth outline lies between its pixels, on either side of the mask's
+    if enlarged:  # the smoothed outline may lie outside the mask
         wide = ndimage.binary_dilation(wide, np.ones((3, 3)))
     beside = wide & ~layer
     place = nearest.place(layer)[:, beside]
@@ -110,7 +112,7 @@ def _land(
     flow[beside] = flow[tuple(place)] + np.einsum(
         "nij,jn->ni", change[:, beside].mean(axis=0), back
     )
-    opacity = nearest.value(cut.opacity, wide)  # beyond its own edges it is read as at them
+    opacity = nearest.value(cut.opacity, wide)  # outside, that of the nearest pixel
     slope = change.mean(axis=0) + np.eye(2)
     rows, columns = np.nonzero(wide)
     moved, change = flow[wide], change[:, wide]
@@ -120,7 +122,7 @@ def _land(
     nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
     sums = _Sums(layer.shape, 8 if shrunk else 4)
     premultiplied = np.dstack([opacity[..., None] * cut.color, opacity]) if shrunk else None
-    # Points so dense that the most stretched pixels leave no hole, and four a pixel at least.
+    # Points dense enough to leave no holes in the most stretched pixels; at least four per pixel.
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
     dense = np.exp2(np.ceil(np.log2(np.clip(longest, 2, TEAR)))).astype(int)
     for fine in np.unique(dense):
@@ -149,14 +151,14 @@ def _land(
     covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     hit = covered > 0
     origin = nearest.value(_centred(mean[..., :2], mean[..., 2:4], slope, wide), hit)
-    # Points at the frame's pixels reach beyond their middles.
+    # Points in the outermost pixels may lie outside their centres.
     origin = np.clip(origin, 0, np.array(layer.shape[::-1]) - 1)
     if shrunk:
         color = mean[..., 4:7] / np.maximum(mean[..., 7:], 1e-6)
         return Landed(covered * mean[..., 7], origin.astype(np.float32), color)
     if not enlarged:
         return _colored(cut.color, opacity, covered, origin)
-    # An edge is as sharp as it was.
+    # Make the edge as sharp as it was before.
     soft = ndimage.gaussian_filter(np.where(wide, cut.opacity, 0), _SMOOTH)
     soft = _at(soft[..., None], origin, hit)[..., 0]
     soft = np.clip((soft - 0.5) * 2 * scale + 0.5, 0, 1)
@@ -169,7 +171,7 @@ def _colored(
     covered: Float[np.ndarray, "H W"],
     origin: Float[np.ndarray, "H W 2"],
 ) -> Landed:
-    """A layer that takes colour and opacity from its origins."""
+    """Make a landed layer whose colour and opacity are sampled at its origins."""
     there = covered > 0
     opacity = _at(opacity[..., None], origin, there)[..., 0]
     return Landed(covered * opacity, origin.astype(np.float32), _at(color, origin, there))
@@ -180,7 +182,7 @@ def _at(
     origin: Float[np.ndarray, "H W 2"],
     there: Bool[np.ndarray, "H W"],
 ) -> Float[np.ndarray, "H W c"]:
-    """The picture at the origins of the pixels of `there`; 0 elsewhere."""
+    """Sample a picture at the origins of the pixels of `there`; 0 elsewhere."""
     out = np.zeros((*there.shape, picture.shape[-1]), np.float32)
     out[there] = _read(picture, *origin[there].T)
     return out
@@ -192,10 +194,11 @@ def _centred(
     slope: Float[np.ndarray, "H W 2 2"],
     layer: Bool[np.ndarray, "H W"],
 ) -> Float[np.ndarray, "H W 2"]:
-    """What lands on each pixel's middle, where what was averaged has landed beside it.
+    """Correct each origin to the point that lands exactly on the pixel's centre.
 
-    The weights lean to what moves farther, and at an edge half of the neighbours is missing. Where
-    that middle is of nothing in the layer the average stays.
+    The averaged origins are biased: weights prefer what moves farther, and at an edge half of the
+    neighbours is missing. `goal` is where the average lands. Where the corrected point lies outside
+    the layer, the average is kept.
     """
     last = np.array(origin.shape[1::-1]) - 1
     column, row = np.moveaxis(np.clip(np.rint(origin), 0, last).astype(np.int64), -1, 0)
@@ -212,7 +215,7 @@ def _centred(
 def _beyond(
     cut: Matte, flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]
 ) -> Landed | None:
-    """What a layer that the frame cuts off goes on as, mirrored at the frame; None if not cut."""
+    """Continue a layer that the frame cuts off by mirroring it there; None if it is not cut."""
     height, width = layer.shape
     most = int(_FARTHEST * np.sqrt(layer.size))
     inward = {
@@ -251,7 +254,7 @@ def _beyond(
 
 
 class _Sums:
-    """What lands on each pixel: how much of it, and weighted sums of values."""
+    """Accumulates what lands on each pixel: the covered share, and weighted sums of values."""
 
     def __init__(self, shape: tuple[int, ...], channels: int) -> None:
         self.shape, self.channels = shape, channels
@@ -267,7 +270,7 @@ class _Sums:
         weight: Float[np.ndarray, " n"],
         values: list[Float[np.ndarray, " n"]],
     ) -> None:
-        """Drop points, each on the four pixels round it."""
+        """Splat points, each onto the four pixels around it."""
         height, width = self.shape
         flat = self.weight.reshape(-1)
         for dy in (0, 1):
@@ -291,7 +294,7 @@ class _Sums:
 def _read(
     picture: Float[np.ndarray, "H W c"], x: Float[np.ndarray, "*n"], y: Float[np.ndarray, "*n"]
 ) -> Float[np.ndarray, "*n c"]:
-    """The picture between its pixels, bilinear, its edge beyond."""
+    """Sample a picture bilinearly; outside it, the nearest edge pixel."""
     return np.stack(
         [
             ndimage.map_coordinates(channel, [y, x], order=1, mode="nearest")
@@ -304,7 +307,7 @@ def _read(
 def _singular(
     matrix: Float[np.ndarray, "n 2 2"],
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """How much longer a matrix makes a vector at most, and at least: its singular values."""
+    """The larger and the smaller singular value of 2x2 matrices."""
     square = np.square(matrix).sum(axis=(-2, -1))
     rest = np.sqrt(np.maximum(np.square(square) - 4 * np.square(np.linalg.det(matrix)), 0))
     return np.sqrt((square + rest) / 2), np.sqrt(np.maximum(square - rest, 0) / 2)

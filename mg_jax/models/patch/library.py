@@ -1,8 +1,8 @@
 """The training set of the patch denoiser: every patch of a few pictures, compressed.
 
-A patch is the (2r+1)² pixels around a position, reflected at the border. Patches of one radius are
-kept by their coordinates on their leading principal components, so that one program serves all
-radii: the components are filters of the largest size, zero outside their radius.
+A patch is the (2r+1)² pixels around a position, reflected at the border. Patches of each radius are
+stored as coordinates on their leading principal components. The components are filters of the
+largest size, zero outside their radius, so that one compiled program serves all radii.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 _OVERSAMPLING = 8
 _POWER_ITERATIONS = 2
-_UNLIKELY = 1e9  # half norm of padding: it never wins a share of the mean
+_UNLIKELY = 1e9  # half norm of padding, which makes its softmax weight 0
 
 
 class Library(NamedTuple):
@@ -35,9 +35,9 @@ def build(
     capacity: int,
     rng: np.random.Generator,
 ) -> Library:
-    """Library of the patches at the chosen positions of each picture, padded to `capacity`.
+    """Build the library of the patches at the chosen positions, padded to `capacity` patches.
 
-    Pictures are in [-1, 1]. Radii whose patches have at most `components` numbers lose nothing.
+    Pictures are in [-1, 1]. Patches with at most `components` numbers are stored exactly.
 
     Raises:
         ValueError: more positions chosen than `capacity`, or none.
@@ -95,7 +95,7 @@ def _principal(
 
 
 def _orthonormal(columns: Float[np.ndarray, "D d"]) -> Float[np.ndarray, "D d"]:
-    """Nearly orthonormal columns of the same span, by Cholesky's factor; twice, fully so.
+    """Orthonormalise columns by a Cholesky factorisation; nearly, and fully if applied twice.
 
     LAPACK's QR waits for all its threads at each column: measured 20 times slower than this on
     cores that other programs use, too.

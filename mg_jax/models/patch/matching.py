@@ -1,8 +1,8 @@
-"""Snapping an estimate to real patches: the last step of the patch denoiser's trajectory.
+"""Snap an estimate to real patches: the last step of the patch denoiser's trajectory.
 
-As noise vanishes the posterior mean becomes the nearest patch. Letting every pixel of that patch
-vote, not its centre alone, and repeating, is expectation maximisation of patch coherence
-(Wexler, Shechtman & Irani 2007); it removes what the mean of many patches has smoothed.
+As noise vanishes, the posterior mean becomes the nearest patch. Letting every pixel of that patch
+vote, not only its centre, and repeating this, is expectation maximisation of patch coherence
+(Wexler, Shechtman & Irani 2007); it removes the blur that the mean of many patches has caused.
 """
 
 import jax
@@ -12,14 +12,14 @@ from jaxtyping import Array, Bool, Float, Int
 from mg_jax.models.patch.denoiser import PatchParams, logits, nearest
 from mg_jax.types import Schedule
 
-# Patches compete as if the estimate carried this little noise (ᾱ): near ties go to the one whose
-# home is near.
+# ᾱ of the little noise that the estimate is taken to have: near ties go to the nearer home.
 _ALPHA = 0.9
-_SLACK = 2  # cells: a match so near home is at home
-# So much likelier must another patch be than the one at home: they differ by a fifth a value.
+_SLACK = 2  # cells; a match within this distance of home is moved home
+# By how much another patch's logit must exceed that of the one at home: a difference of a fifth in
+# every value.
 _LIKELIER = 28.0
-_ROUND = 1 / 16  # of the picture's size: so far round a cell is looked how many have arrived
-_MOST = 0.5  # of what lands there: if more has arrived, the cell goes where it belongs
+_ROUND = 1 / 16  # radius in which arrived cells are counted, as a share of the picture's size
+_MOST = 0.5  # if more than this share of what lands there has arrived, a cell is moved home
 
 
 def match(
@@ -29,12 +29,19 @@ def match(
     image: Float[Array, "h w 3"],
     radius: Int[Array, ""],
 ) -> Int[Array, "h w 3"]:
-    """Picture, row and column of the likeliest patch for each pixel; outside the region itself.
+    """Match each pixel of the region with its likeliest patch: picture, row and column of it.
 
-    `places` says that of each key, `home` which key lies at a place; `radius` is the position in
-    the schedule of the radius to use. A patch at home is taken if it is nearly as likely, or if
-    the likeliest lies within two cells of it: that is where the motion wants it, as well as the
-    sampler could tell. So is one of what moves if most of that has arrived round it.
+    Pixels outside the region match themselves. The patch at home, i.e. at the pixel's own place in
+    one of the pictures, is preferred if it is nearly as likely, or if the likeliest one lies within
+    two cells of it: then the sampler has brought the content to where the motion wants it. It is
+    also taken for moving content if most of that has arrived around it.
+
+    Args:
+        params: the denoiser's.
+        places: picture, row and column of each key.
+        home: the key at each place of each picture.
+        image: the estimate, in [-1, 1].
+        radius: position in the schedule whose patch radius is used.
     """
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
@@ -64,9 +71,10 @@ def _coherent(
     best: Int[Array, "tiles q"],
     shape: tuple[int, int],
 ) -> Int[Array, "tiles q"]:
-    """The matches, but for cells astray among such as have arrived; `moved` is what belongs there.
+    """Correct single wrong matches where most moving content around has arrived at its target.
 
-    What has arrived nowhere near, because guidance did not bring it, stays as it was sampled.
+    `moved` is the moved picture's patch that belongs there. Where content has not arrived around,
+    because guidance did not bring it, matches stay as they were sampled.
     """
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     lands = params.lands > 0.5 * jnp.max(params.lands)
@@ -85,10 +93,10 @@ def vote(
     region: Bool[Array, "h w"],
     reach: int,
 ) -> Float[Array, "h w 3"]:
-    """Mean of what the matches of the region's pixels at most `reach` away would copy here.
+    """Average, at each pixel, what the matches of the pixels at most `reach` away would copy here.
 
-    Beyond the picture, matches go on with the offset that they have at its edge. NaN where the
-    region is farther.
+    Only pixels of the region vote; the result is NaN where none is within reach. Beyond the
+    picture, matches continue with the offset at its edge.
     """
     _, height, width, _ = pictures.shape
     rows, columns = _indices(height, width)
@@ -123,7 +131,7 @@ def snap(
     iterations: int,
     reach: int,
 ) -> tuple[Float[Array, "h w 3"], Int[Array, "h w 3"]]:
-    """`image` with its region made of coherent patches, and the matches that made it."""
+    """Replace the region by coherent patches, in `iterations` rounds; return the matches, too."""
     region = jnp.zeros(image.shape[:2], bool)
     region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
 

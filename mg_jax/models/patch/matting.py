@@ -1,11 +1,11 @@
-"""How much of each pixel is the moving object: the opacity of its rim.
+"""Matting: the opacity of the moving object in its rim, and its own colour there.
 
 A mask drawn by hand has some background at its rim, and hair and shadow lie outside it. Near the
 mask's outline a pixel is a mixture α·F + (1−α)·B of the object's colour F and the background's B.
 In a small window F and B lie on lines in colour space, so that α is affine in the colours; the
-opacity that is so in every window, as well as can be, solves a sparse linear system (Levin,
-Lischinski & Weiss 2008, "A Closed-Form Solution to Natural Image Matting"). F is then read from the
-opaque neighbours (Forte 2021, "Approximate Fast Foreground Colour Estimation").
+least-squares fit of that in all windows is a sparse linear system (Levin, Lischinski & Weiss 2008,
+"A Closed-Form Solution to Natural Image Matting"). F is then estimated from the opaque neighbours
+(Forte 2021, "Approximate Fast Foreground Colour Estimation").
 """
 
 from typing import NamedTuple
@@ -18,21 +18,21 @@ from scipy.sparse.linalg import splu
 from flows import nearest
 
 SEEN = 0.1
-"""A pixel that is less opaque shows nothing of the object."""
+"""Least opacity of a pixel that shows the object."""
 
-# Shares of the picture's size.
-_INSIDE = 1 / 64  # deeper inside the mask all is object
-_OUTSIDE = 1 / 128  # farther outside nothing is
-_SHORT = 1 / 128  # what moves by less has no rim of its own: its mask is taken as it is
-_VARIES = 1e-5  # variance of a window's colours, in [0, 1], that is noise
-_MASK = 1e-2  # weight of the mask's own word, beside a window's
-_BLURS = 1 / 12, 1 / 85  # of the means from which colours are read
-_EDGE = 1 / 128  # so far outside the mask the object's edge may show
-_ROUND = 1 / 64  # deviation of the window that shows how the background varies
-_FARTHER = 1 / 32  # so far outside the mask is looked for comparison
-_UNLIKE = 2.0, 0.1  # of the background is what differs by less: deviations, and in [-1, 1]
-_TINGED = 0.7, 0.07  # the same of the mean of many pixels
-_FEW = 1e-3  # of a window: too little to compare with
+# Lengths are shares of the picture's size.
+_INSIDE = 1 / 64  # depth inside the mask from which everything is object
+_OUTSIDE = 1 / 128  # distance outside the mask from which nothing is
+_SHORT = 1 / 128  # where motions are shorter, the mask is taken as it is
+_VARIES = 1e-5  # variance of a window's colours, in [0, 1], that counts as noise
+_MASK = 1e-2  # weight of the mask itself, against 1 for a window
+_BLURS = 1 / 12, 1 / 85  # widths of the windows that colours are averaged in
+_EDGE = 1 / 128  # distance outside the mask up to which the object may show
+_ROUND = 1 / 64  # deviation of the window in which the background's variation is measured
+_FARTHER = 1 / 32  # distance outside the mask up to which colours serve for comparison
+_UNLIKE = 2.0, 0.1  # difference from which a pixel is no background: deviations, plus in [-1, 1]
+_TINGED = 0.7, 0.07  # the same for the mean of many pixels
+_FEW = 1e-3  # least share of a window to compare with
 
 
 class Matte(NamedTuple):
@@ -47,11 +47,10 @@ def matte(
     flow: Float[np.ndarray, "H W 2"],
     moving: Bool[np.ndarray, "H W"],
 ) -> Matte:
-    """Opacity and colour of what moves; the photo in [-1, 1].
+    """Estimate opacity and colour of what moves; the photo is in [-1, 1].
 
-    Where the motion is short (at a joint, or where it begins) there is no rim, and thin parts do
-    not say what colour they have: there opacity is the mask's, as it is where the object and its
-    background look alike.
+    Opacity is just the mask where the motion is short (at a joint, or where it begins), in thin
+    parts, whose own colour is not known, and where object and background look alike.
     """
     size = float(np.sqrt(moving.size))
     opacity = moving.astype(np.float32)
@@ -71,7 +70,7 @@ def _solved(
     mask: Float[np.ndarray, "H W"],
     rim: Bool[np.ndarray, "H W"],
 ) -> Float[np.ndarray, " n"]:
-    """Opacity of the rim's pixels: the matting Laplacian's, the mask given outside the rim."""
+    """Solve the matting Laplacian for the rim's opacity; outside the rim the mask is given."""
     height, width = rim.shape
     if min(height, width) < 3:
         return np.asarray(mask[rim])
@@ -104,7 +103,7 @@ def _color(
     rim: Bool[np.ndarray, "H W"],
     size: float,
 ) -> Float[np.ndarray, "H W 3"]:
-    """The object's own colour in its rim, without the background's share; the photo elsewhere."""
+    """Estimate the object's own colour in its rim, without the background; the photo elsewhere."""
     share = opacity[..., None].astype(np.float64)
     own = behind = photo.astype(np.float64)
     for width in _BLURS:
@@ -122,11 +121,11 @@ def _color(
 def stained(
     photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-    """Mark a moving object and the pixels round it that show some of it; the photo in [-1, 1].
+    """Mark a moving object and the pixels around it that show some of it; photo in [-1, 1].
 
-    The mask's neighbours, and what touches them, is near the mask, and differs from the background
-    by more than that varies there; or all near the mask, where it has another colour in the mean
-    than what is farther: its light, its shadow, its blur.
+    These are the mask's direct neighbours and, connected with them and near the mask, pixels that
+    differ from the background by more than it varies there, or all pixels in areas whose mean
+    colour differs from that farther away: the object's light, shadow or blur.
     """
     size = float(np.sqrt(moving.size))
     away = nearest.distance(moving)
@@ -145,7 +144,7 @@ def _spread(
 ) -> tuple[Float[np.ndarray, "H W 3"], Float[np.ndarray, "H W"]]:
     """Mean colour of the pixels of `where` around each pixel, and their deviation from it.
 
-    The deviation is infinite where there are none: anything may be there.
+    The deviation is infinite where there are too few of them to compare with.
     """
     share = ndimage.gaussian_filter(where.astype(np.float64), width)[..., None]
     seen = np.where(where[..., None], photo, 0).astype(np.float64)

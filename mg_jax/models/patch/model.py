@@ -16,11 +16,11 @@ class Patch:
     reads = frozenset({"order", "settings", "energy"})
 
     def check(self, request: Request) -> None:
-        """Read the flow network: nothing else can be wrong."""
+        """Load the flow network; nothing else can fail. Raises ValueError if it cannot be read."""
         networks.flow_network(request.flow_model)
 
     def edit(self, request: Request) -> Phases[Edited]:
-        """One walk on the coarse grid; the fine one is matched in the end."""
+        """Sample on the coarse grid, as one phase, then match on the fine grid."""
         assert isinstance(request.settings, PatchSettings)
         motion = understood(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask

@@ -1,4 +1,4 @@
-"""What a flow asks of a photo: the motion that is carried out, and what lies on top."""
+"""The motion that is carried out for a flow: faded out at joints, and split into layers."""
 
 from typing import NamedTuple
 
@@ -12,16 +12,16 @@ from mg_jax.models.patch import joints, layers
 
 
 class LayeredMotion(NamedTuple):
-    """A motion of a photo's pixels as it is carried out, and what lies on top."""
+    """A motion of a photo's pixels as it is carried out, with its layers."""
 
-    flow: Float32[np.ndarray, "H W 2"]  # with what follows at joints
-    moving: Bool[np.ndarray, "H W"]  # what moves, and what rests in its middle
+    flow: Float32[np.ndarray, "H W 2"]  # pixels; continued where joints follow
+    moving: Bool[np.ndarray, "H W"]  # what moves, and what rests in its middle (`masks.solid`)
     landed: Bool[np.ndarray, "H W"]  # where it lands
-    order: Int[np.ndarray, "H W"]  # layer of each pixel, 0 the ground; later ones lie on top
+    order: Int[np.ndarray, "H W"]  # layer of each pixel, 0 the background; higher ones lie on top
 
     @property
     def region(self) -> Bool[np.ndarray, "H W"]:
-        """Where an edit may change the picture."""
+        """Where an edit may change the picture by default: a margin around the motion."""
         reach = masks.margin(self.flow)
         return np.asarray(nearest.distance(self.moving | self.landed) <= reach)
 
@@ -31,11 +31,14 @@ def understood(
     asked: Motion,
     order: Int[np.ndarray, "H W"] | None = None,
 ) -> LayeredMotion:
-    """The motion that is asked for; `order` says which layers lie on top, where it is known."""
+    """Derive the motion that is carried out from the one that is `asked` for.
+
+    `order` labels the layers, higher ones on top; if not known, it is found by `layers.order`.
+    """
     carried = Motion(joints.faded(images.to_float(photo), asked.flow))
     moving = carried.solid
     if order is None or not order.any():
         order = layers.order(moving)
-    else:  # what follows at a joint belongs to what it follows
+    else:  # pixels that follow at a joint belong to the nearest layer
         order = np.where(moving, nearest.value(order, order > 0), 0)
     return LayeredMotion(carried.flow, moving, carried.destination, order)

@@ -1,7 +1,7 @@
-"""Posterior mean over a finite set: one attention layer in which a tile has its own candidates.
+"""Posterior mean over a finite set: an attention layer in which each tile has its own keys.
 
-A tile is a few queries that share the keys they are compared with. Tiles go through one at a time,
-forward and backward; the backward pass makes a tile's weights anew.
+A tile is a group of queries that are compared with the same keys. Tiles are processed one at a
+time, forward and backward; the backward pass recomputes a tile's weights.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 FEW = 512
-"""Most tiles, where nothing lands, are compared with no more keys."""
+"""Number of keys that is enough for most tiles: those where nothing lands."""
 
 
 class Candidates(NamedTuple):
     """The keys that each tile of queries is compared with."""
 
     keys: Int[Array, "tiles n"]  # their indices
-    tiles: Int[Array, ""]  # so many tiles, the first ones, are in use
-    few: Bool[Array, " tiles"]  # whether the first 512 keys are all that a tile has
+    tiles: Int[Array, ""]  # number of tiles in use, the first ones
+    few: Bool[Array, " tiles"]  # whether a tile has no keys beyond the first 512
 
 
 @jax.custom_vjp
@@ -32,7 +32,7 @@ def posterior_mean(
 ) -> Float[Array, "b tiles q c"]:
     """Σ_j softmax_j(query · key_j) · value_j over the tile's candidates j; 0 in unused tiles.
 
-    Differentiable in the queries alone: the gradient takes keys and values for constants.
+    Differentiable with respect to the queries only: keys and values count as constants.
     """
 
     def tile(chosen: Int[Array, " n"], queries: Float[Array, "b q d"]) -> Float[Array, "b q c"]:
@@ -83,7 +83,10 @@ def by_tile(
     columns: int,
     *arrays: Float[Array, "b tiles q _"],
 ) -> Float[Array, "b tiles q c"]:
-    """Apply `of_tile` to each used tile's candidates and parts of `arrays`, giving `columns`."""
+    """Apply `of_tile` to each used tile: its keys' indices and its part of `arrays`.
+
+    `columns` is the size of the result's last axis; the result is 0 in unused tiles.
+    """
 
     def step(i: Int[Array, ""], out: Array) -> Array:
         def part(keys: Int[Array, " n"]) -> Array:

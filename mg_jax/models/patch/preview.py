@@ -1,4 +1,4 @@
-"""The motion carried out at once: layers moved over a continued ground, without diffusion."""
+"""Preview of a motion: layers moved over a filled-in background, without diffusion."""
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -13,17 +13,17 @@ from mg_jax.sample import Phases
 
 
 class Preview:
-    """The patch model's picture of the motion, as a `Model` that walks no levels."""
+    """The preview as a `Model` that walks no noise levels."""
 
     name = "preview"
     settings = PatchSettings()
     reads = frozenset({"order"})
 
     def check(self, _request: Request) -> None:
-        """Nothing can be wrong that is not known."""
+        """Accept every request: all that matters has been checked before."""
 
     def edit(self, request: Request) -> Phases[Edited]:
-        """The same picture for each sample."""
+        """Return the same picture for each sample, without any phase."""
         motion = understood(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask
         picture = preview(request.image, motion, region)
@@ -35,7 +35,7 @@ class Preview:
 def preview(
     photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, region: Bool[np.ndarray, "H W"]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """The motion carried out at once, as layers over a continued ground."""
+    """Move the photo's layers over its filled-in background, inside `region`."""
     shape = grid_shape(fine(PatchSettings()), *photo.shape[:2])
     picture = views.preview(images.to_float(photo), motion, shape)
     return np.where(region[..., None], images.to_uint8(picture), photo)

@@ -1,4 +1,4 @@
-"""What may be set of a patch edit; the defaults are one setting for all photos."""
+"""Settings of a patch edit; one set of defaults serves all photos."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, NamedTuple
@@ -9,7 +9,7 @@ from mg_jax.settings import Help
 
 @dataclass(frozen=True)
 class PatchSettings(settings.Settings):
-    """Strengths as in the paper, size and levels of the coarse-to-fine run."""
+    """Strengths of the paper's guidance, size and levels of the coarse-to-fine run."""
 
     size: int = 512  # grids are size/8 and size/4
     steps: int = 16
@@ -37,12 +37,12 @@ class PatchSettings(settings.Settings):
 class Stage(NamedTuple):
     """One grid of the coarse-to-fine run."""
 
-    grid: int  # side of a square with the grid's area
-    zoom: int  # the energy sees the grid magnified so many times
+    grid: int  # side of a square with the grid's area, cells
+    zoom: int  # factor by which the grid is magnified for the energy
     levels: int
-    start: int  # time of the first level
-    blurred: int  # first levels, without any content: colour loss by the target flow alone
-    free: int  # last levels, without guidance, where patches snap to real ones
+    start: int  # time of the first level, of 1000
+    blurred: int  # number of first levels, without content yet: colour loss by the target flow only
+    free: int  # number of last levels, without guidance, where patches snap to real ones
     recursions: int  # of the guided levels
 
 
@@ -67,5 +67,5 @@ def fine(settings: PatchSettings) -> Stage:
 
 
 def stages(settings: PatchSettings) -> tuple[Stage, ...]:
-    """What an edit with these settings runs."""
+    """The stages that an edit with these settings runs."""
     return (coarse(settings), fine(settings))[: settings.stages]

@@ -1,4 +1,4 @@
-"""One stage's problem: everything about photo and motion, as arrays of the stage's grid."""
+"""Prepare one stage: photo, motion and patches as arrays on the stage's grid."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,19 +19,19 @@ from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
 from mg_jax.models.patch.views import View
 from mg_jax.types import Edit, Params, Problem, Schedule, Strengths
 
-_SHARES = 8  # a grid's sides are multiples of its size's eighth: like photos share programs
+_SHARES = 8  # sides are multiples of grid / 8, so that similar photos share compiled programs
 _COMPONENTS = 64
 _RADII = (1, 2, 3, 4, 6, 8, 10)
 _RADIUS_PER_NOISE = 6.0  # patch radius on a 64 px grid where signal and noise are equal
 _MATCHING_RADIUS = 3
-_HOME = 0.15  # deviation of what rests from where it lies, in cells of a 64 x 64 grid
-_REACH = 4  # deviations: no patch with a home beyond is asked
-# What moves may lie anywhere, less likely so far (cells of a 64 x 64 grid) from where any lands.
+_HOME = 0.15  # deviation of what rests from its own place, in cells of a 64 x 64 grid
+_REACH = 4  # deviations; patches with a home farther away are not compared
+# Deviation of what moves from where anything lands, in cells of a 64 x 64 grid.
 _AWAY = 1.0
-_LANDS = 16.0  # log-probability that what rests loses where something lands
-_DRAWN = 3.0  # log-probability that a ground drawn by chance loses
-_NEVER = 12.0  # log-probability so low that patches need not be asked
-_MOST = 4096  # patches of what moves that a tile is compared with: the nearest
+_LANDS = 16.0  # subtracted from the log-probability of what rests, where something lands
+_DRAWN = 3.0  # subtracted from the log-probability of a randomly drawn background
+_NEVER = 12.0  # if so much is subtracted, patches are not compared
+_MOST = 4096  # moving patches that a tile is compared with, the nearest ones
 
 
 class Prepared(NamedTuple):
@@ -40,13 +40,13 @@ class Prepared(NamedTuple):
     problem: Problem  # of one sample
     schedule: Schedule
     matching: Int[Array, ""]  # position of the matching radius in `PatchParams.radius`
-    pictures: Float[Array, "v h w 3"]
+    pictures: Float[Array, "v h w 3"]  # the views on the stage's grid
     places: Int[Array, "k 3"]  # view, row and column of each key
-    home: Int[Array, "v h w"]  # which key lies there
+    home: Int[Array, "v h w"]  # the key at each place; a padding key where there is none
 
 
 def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of the stage's grid for a picture, nearly in its proportions."""
+    """Rows and columns of the stage's grid, with about the picture's aspect ratio."""
     aspect = (height / width) ** 0.5
     unit = stage.grid // _SHARES
 
@@ -69,8 +69,8 @@ def prepare(
 ) -> Prepared:
     """Bring photo, motion, edit region and views to the stage's grid.
 
-    `photo` and the views' pictures are in [-1, 1]; `features_of` is the flow network's view of
-    the source.
+    `photo` and the views' pictures are in [-1, 1]; `features_of` computes the flow network's
+    features of the source.
     """
     height, width = region.shape
     shape = grid_shape(stage, height, width)
@@ -100,7 +100,7 @@ def prepare(
 
 
 def magnifier(length: int, zoom: int) -> Float[Array, "long length"]:
-    """Matrix of bilinear magnification of a side, its pixel centres half a pixel in."""
+    """Matrix that magnifies a side bilinearly, pixel areas aligned."""
     position = np.clip((np.arange(length * zoom) + 0.5) / zoom - 0.5, 0, length - 1)
     matrix = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(length)[None]))
     return jnp.asarray(matrix, jnp.float32)
@@ -146,7 +146,7 @@ def _denoiser(
     placed, free = np.nonzero(~moves)[0], np.nonzero(moves)[0]
     near = [placed[n] for n in candidates(parts, home[placed], _REACH * _HOME * cell)]
     if len(free):
-        # Where nothing rests there is nothing else to ask.
+        # If nothing rests, there are no other patches to compare with.
         reached = [not len(placed) or away[tuple(part.T)].min() < _NEVER for part in parts]
         near = [
             np.concatenate([n, free[f]]) if r else n
@@ -171,7 +171,7 @@ def _denoiser(
         pixels=jnp.asarray(tiled(np.moveaxis(np.indices(shape), 0, -1), max(shape)), jnp.int32),
         candidates=Candidates(
             jnp.asarray(
-                # What pads a tile's candidates is what pads the patches: never likely.
+                # A tile's candidates are padded with a padding patch, whose weight is 0.
                 _padded(np.stack([_padded(n, width, count) for n in near]), room, count),
                 jnp.int32,
             ),
@@ -194,7 +194,7 @@ def _denoiser(
 
 
 def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " positions"]:
-    """Patch radius of each level: large while there is much noise; last, that of the matching."""
+    """Patch radius of each level, large while there is much noise; then the matching radius."""
     wanted = _RADIUS_PER_NOISE * np.sqrt((1 - alpha) / alpha) * grid / 64
     steps = np.array(_RADII)
     closest = steps[np.abs(wanted[:, None] - steps[None]).argmin(axis=1)]

@@ -1,8 +1,8 @@
-"""Tiles of an edit region, and the patches near enough to home to be asked there.
+"""Tiles of an edit region, and the patches that each tile is compared with.
 
-The prior on where a patch comes from falls with the distance of its home; beyond a few deviations
-nothing is left of it. So a tile's queries are compared with the patches whose homes are near: not
-all pairs are made, but a share that does not grow with the picture.
+The prior of a patch falls with the distance from its home, and is negligible beyond a few
+deviations. So a tile's queries are compared with the patches whose homes are near: their number
+does not grow with the picture.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
 _SIDE = 8  # cells of a tile
-_FEWEST = 64  # patches that every tile has, however far their homes
-_BUCKET = 512  # candidates are counted in these, and large numbers in powers of two of them: like
-# edits share programs
+_FEWEST = 64  # least patches of a tile, however far their homes
+_BUCKET = 512  # numbers of candidates are rounded up to multiples of this, large ones to coarser
+# steps, so that similar edits share compiled programs
 
 
 def tiles(inside: Bool[np.ndarray, "h w"]) -> list[Int[np.ndarray, "_ 2"]]:
-    """(row, column) of the region's cells, tile by tile; tiles without any are left out."""
+    """(row, column) of the region's cells, tile by tile; empty tiles are left out."""
     cells = np.argwhere(inside)
     name = cells // _SIDE @ np.array([inside.shape[1], 1])
     order = np.argsort(name, kind="stable")
@@ -25,7 +25,7 @@ def tiles(inside: Bool[np.ndarray, "h w"]) -> list[Int[np.ndarray, "_ 2"]]:
 
 
 def slots(shape: tuple[int, int]) -> tuple[int, int]:
-    """How many tiles a grid can have, and queries a tile."""
+    """The largest number of tiles of a grid, and of queries in a tile."""
     rows, columns = (-(-length // _SIDE) for length in shape)
     return rows * columns, _SIDE * _SIDE
 
@@ -33,7 +33,7 @@ def slots(shape: tuple[int, int]) -> tuple[int, int]:
 def candidates(
     parts: list[Int[np.ndarray, "_ 2"]], homes: Float[np.ndarray, "k 2"], reach: float
 ) -> list[Int[np.ndarray, " _"]]:
-    """Each tile's keys: all at home within `reach` cells of it, and the nearest in any case."""
+    """Each tile's keys: all with a home within `reach` cells, and at least the nearest 64."""
     if not len(homes):
         return [np.zeros(0, np.int64)] * len(parts)
     middle = _middles(parts)
@@ -61,7 +61,7 @@ def _middles(parts: list[Int[np.ndarray, "_ 2"]]) -> Float[np.ndarray, "tiles 2"
 
 
 def bucket(counts: list[int]) -> int:
-    """Room for so many candidates a tile."""
+    """Padded number of candidates per tile, for tiles with these `counts`."""
     buckets = -(-max(counts) // _BUCKET)
     step = max(1, 1 << max(0, (buckets - 1).bit_length() - 2))
     return -(-buckets // step) * step * _BUCKET

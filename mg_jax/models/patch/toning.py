@@ -1,7 +1,8 @@
-"""Tones under which pieces copied from elsewhere join without a seam (Pérez, Gangnet & Blake 2003).
+"""Poisson blending of pieces copied from elsewhere (Pérez, Gangnet & Blake 2003).
 
-The discrete Poisson equation over the copied cells: inside a piece the copy's own gradients hold,
-across a seam the mean of what both pieces would continue with, and the known cells are given.
+Solves the discrete Poisson equation over the copied cells: inside a piece it keeps the copy's own
+gradients, across a seam the mean of the gradients with which both pieces would continue; the known
+cells are fixed.
 """
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 _STEPS = np.array([[0, 1], [1, 0], [0, -1], [-1, 0]])
-_STILL = 1e-6  # keeps cells that touch nothing known as they are
+_STILL = 1e-6  # regularisation: cells that touch no known cell keep their tone
 
 
 def tones(
@@ -19,7 +20,7 @@ def tones(
     cells: Int[np.ndarray, "n 2"],
     offset: Int[np.ndarray, "h w 2"],
 ) -> Float[np.ndarray, "n 3"]:
-    """What to add to each of `cells`, copied from the known cells at their `offset`."""
+    """Colours to add to each of `cells`, copied from the known cells at their `offset`."""
     count = len(cells)
     index = np.full(known.shape, -1)
     index[tuple(cells.T)] = np.arange(count)
@@ -38,7 +39,7 @@ def tones(
         value, _ = copied(picture, known, beside + theirs)
         on, on_known = copied(picture, known, beside + own)
         back, back_known = copied(picture, known, cells + theirs)
-        back_known &= ~given  # the hole itself
+        back_known &= ~given  # only between two copied cells
         continued = on_known[:, None] * (copy - on) + back_known[:, None] * (back - value)
         gradient = continued / np.maximum(1, on_known.astype(int) + back_known)[:, None]
         linked = np.nonzero(given & on_known | joined)[0]
@@ -58,7 +59,7 @@ def copied(
     known: Bool[np.ndarray, "h w"],
     places: Int[np.ndarray, "*n 2"],
 ) -> tuple[Float[np.ndarray, "*n 3"], Bool[np.ndarray, "*n"]]:
-    """Colours at places, the picture's edge beyond it, and which of them are known cells."""
+    """Colours at places, clamped to the picture, and whether each place is a known cell."""
     clipped = np.clip(places, 0, np.array(known.shape) - 1)
     at = (clipped[..., 0], clipped[..., 1])
     return picture[at], (clipped == places).all(axis=-1) & known[at]

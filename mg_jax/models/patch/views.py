@@ -1,8 +1,8 @@
-"""Pictures that the patch model takes its patches from.
+"""Views: the pictures that the patch model takes its patches from.
 
-The photo where it rests; the ground, which is the photo with its background continued behind what
-moves; and the photo with its object moved along the flow: an object's rim before its new background
-exists nowhere in the photo, nor do patches of a turned object.
+The photo where it rests; the ground, which is the photo with its background filled in behind what
+moves; and the photo with its object moved along the flow. The last is needed since patches of an
+object's rim in front of its new background, or of a turned object, exist nowhere in the photo.
 """
 
 from typing import NamedTuple
@@ -16,29 +16,29 @@ from mg_jax.models.patch.background import behind, continued
 from mg_jax.models.patch.matting import Matte, matte
 from mg_jax.models.patch.motion import LayeredMotion
 
-# So far round what the motion changes patches of that may be taken; a share of the picture's size.
+# Margin around what the motion changes, in which patches are taken: share of the picture's size.
 _ROUND = 0.03
-_OTHERS = 2  # grounds that are drawn
-_GROUND = 0.05  # a picture of which less than this share rests moves as a whole
+_OTHERS = 2  # grounds that are drawn at random
+_GROUND = 0.05  # if less than this share of a picture rests, it moves as a whole
 
 
 class View(NamedTuple):
-    """A picture, and which of its patches count."""
+    """A picture, and which of its patches are used."""
 
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]
-    chosen: Bool[np.ndarray, "H W"]  # patches may be taken here
-    placed: bool  # its patches are known to belong where they lie
-    drawn: bool = False  # by chance, one of several ways: less likely than the others
+    chosen: Bool[np.ndarray, "H W"]  # centres of the patches that are used
+    placed: bool  # its patches belong where they lie; others may be used anywhere
+    drawn: bool = False  # a random alternative, whose patches are less likely
 
 
 def views(
     photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
 ) -> tuple[View, ...]:
-    """The photo at rest, its ground in several ways, and with its layers moved, in this order.
+    """The photo at rest, several possible grounds, and the photo with its layers moved, in order.
 
-    The photo is in [-1, 1], `shape` is of the grid in whose cells the ground is continued. Which
-    ground is behind what moves, the photo leaves open: the first is the likeliest, the others are
-    drawn, and each place of the edit takes one of them.
+    The photo is in [-1, 1]; `shape` is the grid on whose cells the ground is filled in. The ground
+    behind what moves is not known: the first is the likeliest, the others are drawn at random, and
+    each place of the edit uses one of them. If almost nothing rests, there is no ground.
     """
     size = float(np.sqrt(motion.moving.size))
     rest = View(photo, ~motion.moving, True)
@@ -70,14 +70,14 @@ def preview(
 
 
 def _rests(motion: LayeredMotion) -> bool:
-    """Whether enough rests to be the ground of what moves."""
+    """Whether enough of the picture rests for it to have a ground."""
     return bool(motion.moving.mean() <= 1 - _GROUND)
 
 
 def _moved(
     photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
 ) -> Float[np.ndarray, "H W 3"]:
-    """The whole picture moved; what lands goes on where nothing does."""
+    """The photo moved as a whole; places where nothing lands are filled from what does."""
     moved, covered = composed(cut, motion, photo)
     return continued(nearest.value(moved, covered), ~covered, ~covered, shape).picture
 
@@ -85,7 +85,7 @@ def _moved(
 def composed(
     cut: Matte, motion: LayeredMotion, ground: Float[np.ndarray, "H W 3"]
 ) -> tuple[Float[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
-    """The layers laid over the ground, and where any lies."""
+    """The moved layers over the ground, in [-1, 1], and the mask of what they cover."""
     picture, covered = ground, np.zeros_like(motion.moving)
     for layer in layers.landed(cut, motion.flow, motion.order):
         picture = picture + layer.covered[..., None] * (layer.color - picture)
