@@ -1,1 +1,1 @@
-"""Models that the sampler can steer, the reading of prompts, and a judge of pictures by texts."""
+"""Diffusion models that can be guided, text encoders for prompts, and CLIP for scores."""

@@ -1,4 +1,4 @@
-"""Models by name: a new one is a line here."""
+"""Models by name; to add one, add a line here."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ NAMED: dict[str, Model] = {PATCH: Patch(), PREVIEW: Preview()}
 
 
 def find(model: str | Path | StableDiffusion | Model) -> Model:
-    """The model of a name; of any other, Stable Diffusion's weights at that place or hub id.
+    """Return the model of a name; any other text is a path or hub id of Stable Diffusion.
 
-    Nothing is read yet. What is a model already is returned as it is.
+    Weights are not read yet. A `Model` is returned as it is.
 
     Raises:
-        ValueError: none of these.
+        ValueError: `model` is none of these.
     """
     if isinstance(model, str | Path):
         return NAMED.get(str(model)) or GuidedStableDiffusion(str(model))

@@ -1,1 +1,1 @@
-"""What networks of several kinds are built of, and how they are computed."""
+"""Layers that several networks share: attention, transformers, normalisation, recomputation."""

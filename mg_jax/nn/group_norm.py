@@ -9,7 +9,7 @@ from flows.nn.precision import widened
 
 
 class GroupNorm(nnx.Module):
-    """Groups of channels to zero mean and unit variance; in at least float32."""
+    """Normalise groups of channels to zero mean and unit variance; in at least float32."""
 
     def __init__(self, channels: int, groups: int, epsilon: float):
         self.scale = nnx.Param(jnp.ones(channels))
@@ -23,7 +23,7 @@ class GroupNorm(nnx.Module):
         count = h * w * c // self.groups
 
         def average(values: Float[Array, "b h w c"]) -> Float[Array, "b 1 1 c"]:
-            # Over the picture first: with an axis of groups the gradient takes twice the time.
+            # Sum over the picture first: with an axis for groups the gradient takes twice as long.
             sums = values.sum((1, 2)).reshape(b, self.groups, -1).sum(-1)
             return jnp.repeat(sums / count, c // self.groups, axis=1)[:, None, None]
 

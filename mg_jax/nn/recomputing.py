@@ -1,4 +1,4 @@
-"""What a network computes again for its gradient, instead of keeping it."""
+"""Recompute a network's blocks for the gradient, instead of keeping their activations."""
 
 import functools
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 Remat = Literal["nothing", "blocks"]
-"""What is computed again for the gradient: nothing, or each block from its input."""
+"""What is recomputed for the gradient: nothing, or each block from its input."""
 
 Block = Callable[..., Float[Array, "..."]]
 
 
 def block_call(remat: Remat, block: nnx.Module) -> Block:
-    """Return a block to be called as it is, or computed again when its gradient is asked."""
+    """Return a function that applies a block, recomputed for the gradient if `remat` says so."""
     match remat:
         case "nothing":
             return block
@@ -24,10 +24,11 @@ def block_call(remat: Remat, block: nnx.Module) -> Block:
 
 
 def recomputed(block: nnx.Module) -> Block:
-    """Return a block that keeps nothing but its parameters and inputs for its gradient.
+    """Return a function that applies a block and keeps only its inputs for the gradient.
 
-    It is `jax.checkpoint`, but the block waits for the slope that it is computed again for. On CPU
-    XLA drops JAX's barriers: blocks were computed again long before, half the step's memory.
+    Like `jax.checkpoint`, but the recomputation depends on the gradient that it is needed for. On
+    CPU, XLA drops JAX's barriers: blocks were recomputed long before that, and their activations
+    took half the step's memory.
     """
     graph, params = nnx.split(block)
 
@@ -40,7 +41,7 @@ def recomputed(block: nnx.Module) -> Block:
 
     def backward(saved: tuple[Any, ...], slope: Array) -> tuple[Any, ...]:
         params, first, *rest = saved
-        # Nothing is added, but XLA does not know: the slope might not be finite.
+        # Adds 0, but XLA cannot remove it, as the gradient might not be finite.
         first = first + 0 * slope[(0,) * slope.ndim].astype(first.dtype)
         _, pull = jax.vjp(apply, params, first, *rest)
         slopes: tuple[Any, ...] = pull(slope)

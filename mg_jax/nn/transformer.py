@@ -1,4 +1,4 @@
-"""The transformer in both of CLIP's encoders (Radford et al. 2021), of texts and of pictures.
+"""The transformer of CLIP's text and vision encoders (Radford et al. 2021).
 
 Parameters are named as in transformers' checkpoints.
 """
@@ -17,7 +17,7 @@ Attend = Callable[
     [Float[Array, "b n heads d"], Float[Array, "b n heads d"], Float[Array, "b n heads d"]],
     Float[Array, "b n heads d"],
 ]
-"""Query, key and value to the mean of the values that each query sees."""
+"""Attention: (query, key, value) -> weighted mean of the values for each query."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def activate(
 
 
 def norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer norm in float32; the variance in two passes, as E[x²] − E[x]² cancels."""
+    """Layer norm in float32; the variance in two passes, as E[x²] − E[x]² loses digits."""
     return nnx.LayerNorm(width, epsilon=1e-5, dtype=jnp.float32, use_fast_variance=False, rngs=rngs)
 
 
@@ -78,13 +78,13 @@ class MLP(nnx.Module):
         self.activation = config.activation
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:
-        """Transform each token by itself."""
+        """Transform each token separately."""
         out: Array = self.fc2(activate(self.fc1(x), self.activation))
         return out
 
 
 class Layer(nnx.Module):
-    """Attention, then MLP, each on normalised tokens and added to what came in, in float32."""
+    """Attention, then MLP, each on normalised tokens and added to its input in float32."""
 
     def __init__(
         self, config: TransformerConfig, attend: Attend, *, dtype: DTypeLike, rngs: nnx.Rngs

@@ -1,4 +1,4 @@
-"""CLIP's architecture as data, and what it expects of pictures and texts."""
+"""CLIP's architecture as data, and how pictures and texts are prepared for it."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ Colour = tuple[float, float, float]
 class VisionConfig(TransformerConfig):
     """The vision transformer."""
 
-    patch: int  # pixels a side of what one token sees
-    size: int = 224  # pixels a side of the picture
+    patch: int  # side of a token's patch, pixels
+    size: int = 224  # side of the picture, pixels
 
     @property
     def tokens(self) -> int:
-        """One for each patch, and one for the whole picture."""
+        """Number of tokens: one for each patch, and one for the whole picture."""
         return (self.size // self.patch) ** 2 + 1
 
 
@@ -29,6 +29,6 @@ class Config:
     text: TextConfig
     vision: VisionConfig
     width: int  # of the embeddings that are compared
-    end: int | None  # the token whose state stands for the text; None: the one of the largest id
-    mean: Colour = (0.48145466, 0.4578275, 0.40821073)  # of pixels in [0, 1], which are normalised
+    end: int | None  # id of the token whose state represents the text; None: the largest id
+    mean: Colour = (0.48145466, 0.4578275, 0.40821073)  # normalises pixels in [0, 1]
     std: Colour = (0.26862954, 0.26130258, 0.27577711)

@@ -1,6 +1,6 @@
-"""The JSON files of a CLIP folder, read to our configuration and checked.
+"""Read and check the JSON files of a CLIP folder.
 
-What is left out has the value that transformers gives it.
+Missing keys have the defaults of transformers.
 """
 
 import json
@@ -29,15 +29,15 @@ _PREPARING: dict[str, tuple[Any, ...]] = {
     "resample": (3,),  # bicubic
     "rescale_factor": (1 / 255,),
 }
-# transformers' name, before version 4.31, for the end of the text, whatever its id was; it took the
-# token of the largest id instead.
+# The id that transformers before version 4.31 wrote for the end of a text, whatever the real id; it
+# did not read it, but took the token with the largest id.
 _FORMER_END = 2
 
 
 def read(folder: Path) -> Config:
-    """The configuration that a folder describes by config.json and preprocessor_config.json.
+    """Read a folder's configuration from config.json and preprocessor_config.json.
 
-    transformers 5 may write the latter as a part of processor_config.json; without any, pictures
+    transformers 5 may write the latter as a part of processor_config.json; without either, pictures
     are prepared as OpenAI's CLIP expects them. Raises ValueError, one line with all that is wrong
     in a file, when it is missing or broken, or describes what our networks cannot do.
     """
@@ -59,7 +59,7 @@ def read(folder: Path) -> Config:
 
 
 def _part(file: Path, outer: Description, key: str) -> dict[str, Any]:
-    """One encoder's description; transformers lets a former name of it overrule the present."""
+    """Return one encoder's description; an older key takes precedence, as in transformers."""
     former = outer.given.get(f"{key}_dict")
     part = outer.given.get(key) if former is None else former
     if part is None:
@@ -91,7 +91,7 @@ def _vision(given: Description) -> VisionConfig:
 
 
 def _preparing(folder: Path, side: int) -> tuple[Colour, Colour]:
-    """Mean and standard deviation of colours; all else must be as we do it."""
+    """Return the colours' mean and standard deviation; check that the rest is as `prepare` does."""
     file, whole = folder / "preprocessor_config.json", folder / "processor_config.json"
     if file.exists():
         content = read_json(file)

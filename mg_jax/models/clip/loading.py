@@ -1,4 +1,4 @@
-"""The door: CLIP from a folder in which transformers keeps a CLIPModel."""
+"""Load CLIP from a folder of a transformers CLIPModel."""
 
 import re
 from pathlib import Path
@@ -15,20 +15,20 @@ from mg_jax.models.clip.scoring import Clip
 from mg_jax.models.text import tokenizer
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-"""Names of weight files; the first that is there is read."""
+"""Names of weight files; the first that exists is read."""
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight"}
 _UNUSED = re.compile(r"logit_scale|(text|vision)_model\.embeddings\.position_ids")
-_TOLD = 5  # faults; a file of another model has hundreds
+_TOLD = 5  # most mismatches in a message; a file of another model has hundreds
 
 
 def load(folder: str | Path) -> Clip:
-    """Load CLIP with a vision transformer, in float32: ViT-B/32 to ViT-bigG/14 and their like.
+    """Load a CLIP with a vision transformer, ViT-B/32 to ViT-bigG/14 and similar, in float32.
 
-    The folder holds config.json, the weights (model.safetensors, or pytorch_model.bin, of which
-    only arrays are read, by torch), the tokenizer (vocab.json and merges.txt, or tokenizer.json)
-    and preprocessor_config.json. Raises ValueError, one line that names the file, when one is
-    missing, unreadable, incomplete, or of another model.
+    The folder holds config.json, the weights (model.safetensors, or pytorch_model.bin, which needs
+    torch and is read without running pickled code), the tokenizer (vocab.json and merges.txt, or
+    tokenizer.json) and, optionally, preprocessor_config.json. Raises ValueError, one line that
+    names the file, when one is missing, unreadable, incomplete, or of another model.
     """
     place = Path(folder)
     if not (place / "config.json").is_file():
@@ -46,13 +46,13 @@ def load(folder: str | Path) -> Clip:
 
 
 def names(path: str) -> tuple[str, ...]:
-    """Name the array of a parameter in transformers' CLIPModel."""
+    """Return the name that a parameter's array has in transformers' CLIPModel."""
     module, _, leaf = path.rpartition(".")
     return (f"{module}.{_LEAVES.get(leaf, leaf)}",)
 
 
 def _fill(place: Path, config: Config) -> Params:
-    """Read every parameter from its array: each array has a place, each parameter an array."""
+    """Read all parameters; every array must have a place, and every parameter an array."""
     files = _weight_files(place)
     part = Part(_arrays(files), names)
     _, wanted = structure(config)
@@ -74,6 +74,6 @@ def _weight_files(place: Path) -> list[Path]:
 
 
 def _arrays(files: list[Path]) -> dict[str, Stored]:
-    """All arrays but those of no use."""
+    """List all arrays that are needed."""
     found = arrays.read_all(files)
     return {name: one for name, one in found.items() if not _UNUSED.fullmatch(name)}

@@ -1,4 +1,4 @@
-"""The two encoders and what brings their states to one space."""
+"""CLIP's two encoders, and their projections to a common space."""
 
 import functools
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from mg_jax.models.text.encoder import TextEncoder
 
 
 class Network(nnx.Module):
-    """Pictures and texts to vectors of unit length; the cosine between two is their product."""
+    """Embed pictures and texts as vectors of unit length; their inner product is the cosine."""
 
     def __init__(self, config: Config, *, rngs: nnx.Rngs):
         text, vision = config.text, config.vision
@@ -27,7 +27,7 @@ class Network(nnx.Module):
         self.end = config.end
 
     def embed_image(self, pixels: Float[Array, "b s s 3"]) -> Float[Array, "b d"]:
-        """Embed pictures as `preparing.prepare` gives them."""
+        """Embed pictures as `preparing.prepare` returns them."""
         return _unit(self.visual_projection(self.vision_model(pixels)))
 
     def embed_text(self, tokens: Int[Array, "b n"]) -> Float[Array, "b d"]:
@@ -47,7 +47,7 @@ class Programs(NamedTuple):
 
 @functools.cache
 def structure(config: Config) -> tuple[nnx.GraphDef[Network], Params]:
-    """A network apart from its parameters, which are shapes without values."""
+    """Return a network's graph and its parameters as shapes without values."""
     split: tuple[nnx.GraphDef[Network], Params] = nnx.split(
         nnx.eval_shape(lambda: Network(config, rngs=nnx.Rngs(0)))
     )
@@ -56,9 +56,9 @@ def structure(config: Config) -> tuple[nnx.GraphDef[Network], Params]:
 
 @functools.cache
 def programs(config: Config) -> Programs:
-    """The functions of an architecture, once for each.
+    """Return an architecture's compiled functions, cached.
 
-    In full float32 on every device: a score must not depend on where it was computed.
+    In full float32 on every device: a score must not depend on the device.
     """
     graph, _ = structure(config)
 

@@ -1,4 +1,4 @@
-"""Photos to what CLIP's vision transformer was trained on."""
+"""Prepare photos for CLIP's vision transformer, as in its training."""
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -10,7 +10,7 @@ from mg_jax.models.clip.config import Config
 def prepare(
     image: UInt8[np.ndarray, "h w 3"], config: Config
 ) -> Float32[np.ndarray, "{config.vision.size} {config.vision.size} 3"]:
-    """Shrink or enlarge the shorter side to CLIP's, cut out the middle, normalise the colours."""
+    """Resize so that the shorter side fits, crop the middle square, normalise the colours."""
     side, shorter = config.vision.size, min(image.shape[:2])
     height, width = (side * length // shorter for length in image.shape[:2])
     top, left = (height - side) // 2, (width - side) // 2

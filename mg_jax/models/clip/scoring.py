@@ -23,10 +23,10 @@ class Clip:
 
 
 def similarity(clip: Clip, image: UInt8[np.ndarray, "h w 3"], text: str) -> float:
-    """Cosine between a picture's and a text's embedding, in [−1, 1]; float32.
+    """Cosine between a picture's and a text's embedding, in [−1, 1]; computed in float32.
 
-    Of a picture that is no square CLIP sees the middle. What of the text exceeds 75 tokens is left
-    out, with a warning. Raises ValueError when the text is no Unicode.
+    Only the middle square of a picture is used. A text is cut to 75 tokens, with a warning. Raises
+    ValueError when the text is not valid Unicode.
     """
     cosine = np.vdot(embed_image(clip, image), embed_text(clip, text))
     return float(np.clip(cosine, -1, 1))

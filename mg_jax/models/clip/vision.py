@@ -1,7 +1,7 @@
-"""CLIP's vision transformer: a picture to the state of the token that sees all of it.
+"""CLIP's vision transformer: from a picture to the state of its class token.
 
-Parameters are named as in transformers' checkpoints, less the leading `vision_model.`; there the
-first norm is indeed called `pre_layrnorm`.
+Parameters are named as in transformers' checkpoints, without the leading `vision_model.`; the
+first norm is really called `pre_layrnorm` there.
 """
 
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from mg_jax.nn.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):
-    """What each patch shows plus where it stands, after a token for the whole picture."""
+    """Embeddings of the class token and all patches, plus their position embeddings."""
 
     def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
         window = (config.patch, config.patch)
@@ -25,7 +25,7 @@ class Embeddings(nnx.Module):
         self.position_embedding = nnx.Embed(config.tokens, config.width, rngs=rngs)
 
     def __call__(self, pixels: Float[Array, "b s s 3"]) -> Float[Array, "b n d"]:
-        """Cut into patches, row by row."""
+        """Return the class token, then the patches row by row."""
         patches: Array = self.patch_embedding(pixels)
         b, *_, d = patches.shape
         whole = jnp.broadcast_to(self.class_embedding.get_value(), (b, 1, d))
@@ -35,7 +35,7 @@ class Embeddings(nnx.Module):
 
 
 class VisionEncoder(nnx.Module):
-    """Pictures to one state each; float32."""
+    """Encode each picture as one state; float32."""
 
     def __init__(self, config: VisionConfig, *, rngs: nnx.Rngs):
         self.embeddings = Embeddings(config, rngs=rngs)
@@ -44,7 +44,7 @@ class VisionEncoder(nnx.Module):
         self.post_layernorm = norm(config.width, rngs=rngs)
 
     def __call__(self, pixels: Float[Array, "b s s 3"]) -> Float[Array, "b d"]:
-        """Last state of the first token, normalised. `s` is `config.size`, pixels as prepared."""
+        """Return the class token's last state, normalised; pixels as `preparing.prepare` gives."""
         tokens = self.encoder(self.pre_layrnorm(self.embeddings(pixels)))
         state: Array = self.post_layernorm(tokens[:, 0])
         return state

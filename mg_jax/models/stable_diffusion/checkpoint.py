@@ -1,4 +1,4 @@
-"""A checkpoint of any kind, and the strict way from it to the parameters of our networks."""
+"""Fill our networks' parameters, strictly, from a checkpoint of any kind."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,23 +29,23 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was found; no array has been read yet."""
+    """The content of a checkpoint; no array has been read yet."""
 
-    kind: str  # in words
+    kind: str  # in words, for messages
     config: Config
     unet: Part
     vae: Part
     text: Part
-    unused: Mapping[str, int]  # known arrays that are no parameters: how many of each sort
+    unused: Mapping[str, int]  # number of known arrays that are not needed, by sort
     files: tuple[Path, ...]  # of weights
-    tokenizer: Path | None  # folder
-    assumed: bool = False  # the prediction was, as nothing told it
+    tokenizer: Path | None  # its folder
+    assumed: bool = False  # True if the prediction type is not stated and was assumed
 
 
 @cache
 def shapes(config: Config) -> Weights:
     """The networks' parameters without their values: `jax.ShapeDtypeStruct`s."""
-    # Apart from each other: the time of one trace grows with the square of its length.
+    # Traced separately: the time of a trace grows with the square of its length.
     return Weights(
         _shapes(lambda rngs: UNet(config.unet, dtype=jnp.float32, rngs=rngs)),
         _shapes(lambda rngs: VAE(config.vae, dtype=jnp.float32, rngs=rngs)),
@@ -60,10 +60,10 @@ def _shapes(build: Callable[[nnx.Rngs], nnx.Module]) -> Params:
 def fill(
     checkpoint: Checkpoint, *, dtype: DTypeLike, sharding: jax.sharding.Sharding | None = None
 ) -> Weights:
-    """Read every parameter from its array, one at a time, as `dtype` and to where it belongs.
+    """Read all parameters as `dtype`, one array at a time, placed with `sharding`.
 
-    Raises one ValueError that lists every array without a place, every parameter without an array,
-    every wrong shape or type, before any array is read; and one for values that are not finite.
+    Raises, before any array is read, one ValueError that lists every unknown array, every missing
+    parameter, every wrong shape or type; later one for values that are not finite.
     """
     wanted = shapes(checkpoint.config)
     given = (checkpoint.unet, checkpoint.vae, checkpoint.text)

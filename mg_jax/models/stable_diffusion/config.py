@@ -1,4 +1,4 @@
-"""Architectures as data: Stable Diffusion 1.x, 2.x, and a tiny one of the same classes."""
+"""Architectures as data: Stable Diffusion 1.x, 2.x, and a tiny one for tests."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ Prediction = Literal["epsilon", "v_prediction"]
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """The denoiser: levels of the latent grid, each half as wide as the one before."""
+    """The denoiser's UNet; each level's grid is half as wide as that of the level before."""
 
     channels: tuple[int, ...]  # of each level
     heads: tuple[int, ...]  # attention heads of each level
@@ -23,7 +23,7 @@ class UNetConfig:
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """The autoencoder between images and latents, an eighth as wide with four levels."""
+    """The autoencoder between images and latents; with four levels latents are 1/8 as wide."""
 
     channels: tuple[int, ...]
     latent: int = 4
@@ -33,13 +33,13 @@ class VAEConfig:
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one latent."""
+        """Image pixels along a side of one latent."""
         return 1 << (len(self.channels) - 1)
 
 
 @dataclass(frozen=True)
 class Config:
-    """A whole Stable Diffusion."""
+    """A complete Stable Diffusion."""
 
     unet: UNetConfig
     vae: VAEConfig
@@ -58,8 +58,8 @@ V1 = Config(
     prediction="epsilon",
 )
 
-# 2.x ends its text encoder before the last of OpenCLIP's 24 layers. The -base models predict
-# epsilon, the 768-pixel ones v.
+# 2.x leaves out the last of OpenCLIP's 24 text layers. The -base models predict epsilon, the
+# 768-pixel ones v.
 V2 = Config(
     UNetConfig(_CHANNELS, heads=(5, 10, 20, 20), attention=_ATTENTION, context=1024),
     _VAE,

@@ -1,7 +1,7 @@
-"""Our own folder: parameters kept by Orbax, config.json, and the tokenizer's files.
+"""Stable Diffusion in our own folder: Orbax parameters, config.json and the tokenizer's files.
 
 `config.json` holds the configuration, the format's version, and where the weights are from. The
-folder is restored without torch, without conversion, straight to the devices.
+folder is restored directly to the devices, without torch and without conversion.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ _TOKENIZER_FILES = (
 
 
 def is_one(path: Path) -> bool:
-    """Whether `write` made this folder; its config.json may be damaged since."""
+    """Whether `write` made this folder, even if its config.json has been damaged since."""
     if (path / _CONFIG).is_file() and (path / _PARAMETERS).is_dir():
         return True
     try:
@@ -51,10 +51,10 @@ def is_one(path: Path) -> bool:
 
 
 def write(path: Path, found: Checkpoint, params: Weights) -> None:
-    """Keep parameters in a new folder; it appears whole or not at all.
+    """Write parameters to a new folder, which appears whole or not at all.
 
-    `found` is the checkpoint that they were read from. Raises ValueError when there is something of
-    this name, the disk has no room, or it cannot be written.
+    `found` is the checkpoint that they were read from. Raises ValueError when the path exists
+    already, the disk has too little room, or the folder cannot be written.
     """
     check_new(path)
     arrays = _flat(params)
@@ -84,7 +84,7 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
 
 
 def check_new(path: Path) -> None:
-    """Raise ValueError when there is something of this name already."""
+    """Raise ValueError if the path exists already."""
     if path.exists() or path.is_symlink():
         raise ValueError(f"{path}: exists already; expected the name of a new folder")
 
@@ -92,7 +92,7 @@ def check_new(path: Path) -> None:
 def read(
     path: Path, *, dtype: DTypeLike, sharding: jax.sharding.Sharding | None = None
 ) -> tuple[Config, Weights, Path | None]:
-    """Configuration, parameters as `dtype`, and the tokenizer's folder if there is one.
+    """Read the configuration, parameters as `dtype`, and the tokenizer's folder if there is one.
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
@@ -119,7 +119,7 @@ def read(
 
 
 def _flat(params: Weights) -> dict[str, Any]:
-    """All parameters by network and path."""
+    """All parameters in one dictionary, by network and path."""
     return {
         f"{network}.{path}": variable.get_value()
         for network, part in zip(params._fields, params, strict=True)
@@ -128,7 +128,7 @@ def _flat(params: Weights) -> dict[str, Any]:
 
 
 def _nested(empty: Weights, values: Mapping[str, Float[Array, "..."]]) -> Weights:
-    """The same, the other way round."""
+    """Undo `_flat`: put the values into the structure of `empty`."""
 
     def part(network: str, params: Params) -> Params:
         pairs = zip(nnx.to_flat_state(params), parts.paths(params), strict=True)

@@ -1,7 +1,6 @@
-"""The JSON files of a diffusers folder, read to our configurations and checked.
+"""Read and check the JSON files of a diffusers folder.
 
-Whatever our networks and the sampler take for granted must stand there; what is left out has the
-value that diffusers gives it.
+What our networks and the sampler assume is checked; missing keys have the defaults of diffusers.
 """
 
 from dataclasses import replace
@@ -12,7 +11,7 @@ from mg_jax.checkpoints.descriptions import Description, read_json, shown
 from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
 from mg_jax.models.text.description import text_config
 
-# Latent channels besides the four that are denoised, by what they are for.
+# What UNets with other numbers of input channels than the four of the latent are for.
 OTHER_INPUTS = {
     9: "an inpainting UNet",
     8: "an InstructPix2Pix UNet",
@@ -31,7 +30,7 @@ _FOREIGN = {
     "StableDiffusionUpscale": "for upscaling",
 }
 
-_UNET: dict[str, tuple[Any, ...]] = {  # what diffusers takes where nothing stands, all we can do
+_UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what else we support
     "center_input_sample": (False,),
     "flip_sin_to_cos": (True,),
     "freq_shift": (0,),
@@ -91,7 +90,7 @@ _HEADS = "num_attention_heads"
 
 
 def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
-    """The configuration that a diffusers folder describes; `prediction` overrides its own.
+    """Read the configuration of a diffusers folder; `prediction` overrides the folder's.
 
     Raises ValueError, with all that is wrong in any file, when it is no Stable Diffusion 1.x or
     2.x, or differs from them in what our networks or the sampler cannot do.
@@ -135,7 +134,7 @@ def check_pipeline(path: Path) -> None:
 
 
 def unet(given: Description) -> UNetConfig:
-    """Read a UNet2DConditionModel's."""
+    """Read the description of a UNet2DConditionModel; mismatches are recorded in it."""
     given.expect(_UNET)
     given.faults += [
         f"{key} is {count} ({OTHER_INPUTS.get(count, 'another latent')}); expected 4"
@@ -148,7 +147,7 @@ def unet(given: Description) -> UNetConfig:
     upward = given.blocks("up_block_types", _UP, [*reversed(attention)], levels)
     if upward != attention[::-1]:
         given.faults.append("up_block_types do not mirror down_block_types; expected so")
-    # diffusers calls the number of heads the dimension of a head, and has kept to it.
+    # diffusers stores the number of heads under the name of a head's dimension.
     key = "attention_head_dim" if given.given.get("num_attention_heads") is None else _HEADS
     config = UNetConfig(
         channels,
@@ -164,7 +163,7 @@ def unet(given: Description) -> UNetConfig:
 
 
 def vae(given: Description) -> VAEConfig:
-    """Read an AutoencoderKL's."""
+    """Read the description of an AutoencoderKL; mismatches are recorded in it."""
     given.expect(_VAE)
     channels = given.wholes("block_out_channels", [64])
     given.blocks("down_block_types", {"DownEncoderBlock2D": True}, [True], len(channels))
@@ -184,7 +183,10 @@ def vae(given: Description) -> VAEConfig:
 
 
 def scheduler(given: Description) -> Prediction:
-    """Read a scheduler's: what the UNet predicts, under the noise levels of our sampler."""
+    """Read what the UNet predicts from a scheduler's description.
+
+    Noise levels other than our sampler's are recorded as mismatches.
+    """
     missing = [key for key in _NOISE if key not in given.given]
     given.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
     given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)

@@ -1,4 +1,4 @@
-"""Stable Diffusion in a folder, as diffusers keeps it."""
+"""Read Stable Diffusion from a folder in the layout of diffusers."""
 
 import re
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ def read(
 ) -> Checkpoint:
     """Find out what a folder holds; its arrays are read later.
 
-    Of several precisions the one that suits `dtype` is taken: see `choose`. Raises ValueError, one
-    line, when a file is missing or unreadable, or it is another model than 1.x or 2.x.
+    If there are weights of several precisions, `dtype` decides: see `choose`. Raises ValueError,
+    one line, when a file is missing or unreadable, or the model is not 1.x or 2.x.
     """
     config = descriptions.read_folder(folder, prediction)
     files: list[Path] = []
@@ -69,10 +69,10 @@ def weight_files(folder: Path, dtype: DTypeLike) -> list[Path]:
 
 
 def choose(network: str, names: Iterable[str], dtype: DTypeLike) -> str | None:
-    """The best of a folder's weight files, or of their indices; None when there are none.
+    """Choose one of a folder's weight files or of their indices; None when there are none.
 
-    safetensors before .bin; full precision before fp16 where parameters are kept in float32, else
-    fp16 first. .bin is read by torch, arrays only.
+    safetensors is preferred to .bin (which is read by torch, arrays only); full precision to fp16
+    if parameters are kept in float32, otherwise fp16.
     """
     there, stem = set(names), STEMS[network]
     variants = ("", ".fp16") if jnp.dtype(dtype).itemsize > 2 else (".fp16", "")

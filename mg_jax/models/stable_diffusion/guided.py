@@ -1,4 +1,4 @@
-"""An edit with Stable Diffusion, from photo and flow to full size: the paper's algorithm."""
+"""The paper's algorithm: edit with Stable Diffusion, from photo and flow to full size."""
 
 import functools
 import math
@@ -35,7 +35,7 @@ from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.sample import Phase, Phases
 from mg_jax.types import Denoiser, Edit, Energy, Info, Latent, Params, Problem, State, Strengths
 
-_FEATHER = 1 / 128  # seam of decoded picture and photo, as a share of the picture's size
+_FEATHER = 1 / 128  # width of the blend from photo to edit, as a share of the picture's size
 
 
 def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) -> Phases[Edited]:
@@ -44,8 +44,7 @@ def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) ->
     Outside the edit region pictures are the photo, unless `settings.finish` says otherwise.
 
     Raises:
-        ValueError: something to be repeated that is of another shape than the run's; it begins
-            "replay: ".
+        ValueError: an array of `replay` does not fit the run; the message begins "replay: ".
     """
     photo, keys, settings = request.image, request.keys, settings_of(request)
     replay = request.replay or Replay()
@@ -107,13 +106,13 @@ def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) ->
 
 
 def settings_of(request: Request) -> StableDiffusionSettings:
-    """The request's settings, which are this model's."""
+    """Return the request's settings, which must be this model's."""
     assert isinstance(request.settings, StableDiffusionSettings)
     return request.settings
 
 
 def region_of(request: Request, replay: Replay) -> Bool[np.ndarray, "H W"]:
-    """Where the picture may change: outside what is kept, else round the motion."""
+    """Where the picture may change: outside the keep mask, by default around the motion."""
     if replay.keep is not None:
         return ~in_pixels(replay.keep, request.image.shape[:2])
     if request.keep_mask is not None:
@@ -134,7 +133,7 @@ def _plan(
     skipped: int,
     energy: Energy | None,
 ) -> list[_Way]:
-    """How each level is run, if the first ones are skipped; however few, one is guided."""
+    """Decide how each level is run, if the first ones are skipped; at least one run is guided."""
     guided = _Way(energy or guiding.energy(flow_network, settings.oracle_flow), settings.recursions)
     first, last = (
         round(share * settings.steps) for share in (settings.guided_from, settings.guided_until)
@@ -155,7 +154,7 @@ def problem_of(
     net: Networks,
     replay: Replay,
 ) -> Problem:
-    """The problem of one sample, but for its prompt."""
+    """The problem of one sample, without its prompt."""
     seen = inputs.work_picture(photo, settings)
     grid = (seen.shape[1] // model.config.vae.factor, seen.shape[2] // model.config.vae.factor)
     if replay.trajectory is None:
@@ -187,7 +186,7 @@ def pasted(
     region: Bool[np.ndarray, "H W"],
     picture: UInt8[np.ndarray, "H W 3"],
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """The photo with the picture in the region, its rim blended inwards."""
+    """Paste the picture into the photo inside the region, blended along the region's inner rim."""
     depth = nearest.distance(~region)
     share = np.clip(depth / (_FEATHER * np.sqrt(region.size) + 1), 0, 1)[..., None]
     mixed = photo + share * (picture.astype(np.float32) - photo)
@@ -214,7 +213,7 @@ def _with_null_text(prompt: Prompt, replay: Replay) -> Prompt:
 def _start(
     grid: tuple[int, ...], keys: Key[Array, " b"], replay: Replay, model: StableDiffusion
 ) -> Latent:
-    """The latent to start from; else the trajectory's noisiest; else noise."""
+    """The replay's latent to start from, else its trajectory's noisiest one, else noise."""
     start = replay.start
     if start is None and replay.trajectory is not None:
         start = replay.trajectory[0]
@@ -232,7 +231,7 @@ def _warm(
     keys: Key[Array, " b"],
     alpha: float,
 ) -> Latent:
-    """The photo moved, its holes filled, noised to the level of `alpha`."""
+    """Warp the photo forward, fill its holes, encode it, and add noise to the level of `alpha`."""
     moved = fill(*warping.forward(photo, motion))
     clean = inputs.encoded(inputs.work_picture(moved, settings), model, net)
     shape = (keys.size, *clean.shape[1:])
@@ -251,7 +250,7 @@ def _program(
     null_text: bool,
     replayed: bool,
 ) -> Callable[..., tuple[State, Info]]:
-    """One program for each way of sampling, made once a process."""
+    """Make the jitted program of one way of sampling; cached."""
     denoise: Denoiser = classifier_free(net.denoise)
     if null_text:
         denoise = inversion.per_level(denoise)

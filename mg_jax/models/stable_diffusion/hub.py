@@ -24,9 +24,9 @@ def download(name: str, dtype: DTypeLike) -> Path:
     """Return the local copy of a model of the hub, downloaded if it is not there yet.
 
     Only the configuration, the tokenizer and, in safetensors, the weights of one precision are
-    downloaded: the one that suits `dtype`, see `folder.choose`. Without a network a copy that was
-    downloaded before serves. Raises ValueError, one line, when there is no such model, it must be
-    asked for, is in another layout, or cannot be reached.
+    downloaded: the one that suits `dtype`, see `folder.choose`. Without a network, a copy that was
+    downloaded before is used. Raises ValueError, one line, when there is no such model, access to
+    it must be requested, it is in another layout, or the hub cannot be reached.
     """
     from huggingface_hub import HfApi, errors, snapshot_download
 
@@ -57,7 +57,7 @@ def download(name: str, dtype: DTypeLike) -> Path:
 
 
 def wanted(name: str, names: list[str], dtype: DTypeLike) -> list[str]:
-    """Patterns of the files to download, of all `names` that a model has.
+    """Patterns of the files to download, given the `names` of all files of a model.
 
     Raises ValueError, one line, when it is not in the layout of diffusers, or has no safetensors.
     """

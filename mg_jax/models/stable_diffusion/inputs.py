@@ -1,4 +1,4 @@
-"""What a photo and a prompt are to the networks."""
+"""Convert photos and prompts to the networks' inputs, and latents back to pictures."""
 
 import functools
 
@@ -14,14 +14,14 @@ from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt
 from mg_jax.types import Latent
 
-_MULTIPLE = 64  # of the work picture's sides: latents are 8 pixels wide, and halved three times
+_MULTIPLE = 64  # sides are multiples of it: latents are 8 pixels wide, and halved three times
 
-# A function is compiled once a process for a shape of its arguments.
+# Cached, since JAX compiles anew for every new function object.
 compiled = functools.cache(parallel.jit_lean)
 
 
 def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
-    """Height and width to work at: multiples of 64, nearly of the photo's form and size² pixels."""
+    """Working height and width: multiples of 64, about size² pixels in the photo's proportions."""
     height, width = shape
     aspect = (height / width) ** 0.5
 
@@ -34,26 +34,26 @@ def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
 def work_picture(
     photo: UInt8[np.ndarray, "H W 3"], settings: StableDiffusionSettings
 ) -> Float[Array, "1 h w 3"]:
-    """The photo at the size worked at, in [-1, 1]."""
+    """The photo at the working size, in [-1, 1]."""
     height, width = work_shape(photo.shape[:2], settings.size)
     return jnp.asarray(images.to_float(images.resize(photo, height, width)))[None]
 
 
 def encoded(picture: Float[Array, "1 H W 3"], model: StableDiffusion, net: Networks) -> Latent:
-    """The picture's latent."""
+    """Encode a picture in [-1, 1] as a latent."""
     latent: Latent = compiled(net.encode)(model.weights.vae, picture)
     return latent
 
 
 def decoded(latent: Latent, model: StableDiffusion, net: Networks) -> UInt8[np.ndarray, "b H W 3"]:
-    """The pictures of latents."""
+    """Decode latents to pictures, 0 to 255."""
     return images.to_uint8(compiled(net.decode)(model.weights.vae, latent))
 
 
 def prompt_of(
     text: str, samples: int, scale: float, model: StableDiffusion, net: Networks
 ) -> Prompt:
-    """The prompt of all samples; the unconditional one is the empty text."""
+    """Embed a prompt for all samples; the unconditional one is the empty text."""
     tokens = jnp.asarray(model.tokenizer.encode(["", text]))
     unconditional, conditional = (
         jnp.repeat(one[None], samples, axis=0)

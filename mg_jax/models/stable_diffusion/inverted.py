@@ -1,4 +1,4 @@
-"""A photo's trajectory through the noise levels of Stable Diffusion, and the way back."""
+"""Invert a photo with Stable Diffusion to a trajectory of latents, and reconstruct it."""
 
 import functools
 from collections.abc import Callable
@@ -22,10 +22,10 @@ _LEARNING_RATE = 0.01  # of null-text optimisation, as in the paper
 
 
 class _Followed(NamedTuple):
-    """How far null-text optimisation is."""
+    """The state of null-text optimisation."""
 
     latent: Array
-    embeddings: tuple[Array, ...]  # a level each, noisiest first
+    embeddings: tuple[Array, ...]  # one for each level done, noisiest first
 
 
 def trajectory_of(
@@ -38,11 +38,11 @@ def trajectory_of(
 ) -> Phases[Trajectory]:
     """Invert a photo along `settings.steps` levels, with the prompt, without guidance.
 
-    `name` is the model's, to be kept with the trajectory. With null-text optimisation, a second
+    `name` is the model's, to be stored with the trajectory. With null-text optimisation, a second
     phase, the trajectory gets an unconditional embedding for each level, for `settings.cfg_scale`.
 
     Raises:
-        ValueError: results that are not finite.
+        ValueError: the result is not finite.
     """
     rows = schedule.ddim(settings.steps)
     words = prompt_of(prompt, 1, settings.cfg_scale, model, net)
@@ -83,9 +83,10 @@ def trajectory_of(
 def reconstructed(
     trajectory: Trajectory, model: StableDiffusion, net: Networks
 ) -> Phases[UInt8[np.ndarray, "h w 3"]]:
-    """The picture that the trajectory's noise leads back to, at the work picture's size.
+    """Reconstruct the picture from a trajectory's noisiest latent, at the working size.
 
-    With the prompt alone, or with guidance if there are unconditional embeddings for it.
+    Samples with the prompt alone, or with classifier-free guidance if the trajectory has
+    unconditional embeddings for it.
     """
     origin, levels = trajectory.origin, len(trajectory.t)
     words = prompt_of(origin.prompt, 1, origin.cfg_scale, model, net)
@@ -109,7 +110,7 @@ def round_trip(
     net: Networks,
     settings: StableDiffusionSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """What the autoencoder alone makes of the photo: no inversion can do better."""
+    """Encode and decode the photo, without inversion: no inversion can do better."""
     clean = encoded(work_picture(photo, settings), model, net)
     return np.asarray(decoded(clean, model, net)[0])
 
@@ -117,11 +118,11 @@ def round_trip(
 def _decoded_first(
     model: StableDiffusion, net: Networks
 ) -> Callable[[tuple[Any, ...], Info | None], UInt8[np.ndarray, "b h w 3"]]:
-    """What a phase's state shows: its first field is the latent."""
+    """Return the function that shows a phase's state, whose first field is the latent."""
     return lambda state, _info: decoded(state[0], model, net)
 
 
-# Made once for each network and kept, so that each compiles once for a shape of its arguments.
+# Cached, since JAX compiles anew for every new function object.
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The layers that the UNet and the autoencoder share. Names follow the published weights'."""
+"""Layers shared by the UNet and the autoencoder, named as in the published weights."""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ from mg_jax.nn.group_norm import GroupNorm
 
 
 class Residual(nnx.Module):
-    """Two normalised 3×3 convolutions, and the input added: what `Resnet`s have in common."""
+    """Base of the residual blocks: two normalised 3×3 convolutions, added to the input."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Resnet(Residual):
 
 
 class TimedResnet(Residual):
-    """Residual block of the UNet: the time's embedding is added between the convolutions."""
+    """Residual block of the UNet: the time embedding is added between the convolutions."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Upsample(nnx.Module):
 
 
 def doubled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    """Each pixel as four. By broadcasting: its gradient is a sum, not a scatter."""
+    """Double the size by repeating pixels; by broadcasting, so that the gradient is a sum."""
     b, h, w, c = x.shape
     y = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
     return y.reshape(b, 2 * h, 2 * w, c)

@@ -1,8 +1,8 @@
-"""What published checkpoints call our parameters.
+"""Layouts: the names of our parameters in published checkpoints.
 
-A layout leads from a parameter's path to the names that its array may have in a file. Our paths
-follow diffusers; the original files name the same modules by their place in a list of blocks
-(CompVis' latent-diffusion) and the text encoder of 2.x as OpenCLIP does.
+A layout maps a parameter's path to the names that its array may have in a file. Our paths follow
+diffusers; the original files name the same modules by their place in a list of blocks (CompVis'
+latent-diffusion), and the text encoder of 2.x as OpenCLIP does.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from mg_jax.checkpoints.parts import Layout
 from mg_jax.models.stable_diffusion.config import UNetConfig, VAEConfig
 from mg_jax.models.text.config import TextConfig
 
-# What the rows of OpenCLIP's fused projections are, in their order.
+# The parts of OpenCLIP's fused projections, in the order of their rows.
 FUSED = ("q_proj", "k_proj", "v_proj")
 
 _LEAVES = {"kernel": "weight", "scale": "weight", "embedding": "weight", "bias": "bias"}
@@ -24,42 +24,42 @@ _FORMERLY = ((".to_q", ".query"), (".to_k", ".key"), (".to_v", ".value"), (".to_
 
 
 def diffusers_unet(path: str) -> tuple[str, ...]:
-    """Name an array of diffusers' UNet2DConditionModel."""
+    """Return an array's name in diffusers' UNet2DConditionModel."""
     module, leaf = _split(path)
     return (f"{_replaced(module, _LISTED)}.{leaf}",)
 
 
 def diffusers_vae(path: str) -> tuple[str, ...]:
-    """Name an array of diffusers' AutoencoderKL; its attention was renamed in version 0.15."""
+    """Return an array's names in diffusers' AutoencoderKL; 0.15 renamed its attention."""
     module, leaf = _split(path)
     return tuple(f"{_replaced(module, renamed)}.{leaf}" for renamed in (_LISTED, _FORMERLY))
 
 
 def transformers_text(path: str) -> tuple[str, ...]:
-    """Name an array of transformers' CLIPTextModel; long with a prefix, in version 5 without."""
+    """Return an array's names in transformers' CLIPTextModel; version 5 has no prefix."""
     module, leaf = _split(path)
     return (f"{module}.{leaf}", f"text_model.{module}.{leaf}")
 
 
 def original_unet(config: UNetConfig) -> Layout:
-    """The UNet of an original file: `model.diffusion_model`."""
+    """Layout of the UNet in an original file: `model.diffusion_model`."""
     return _by_table("model.diffusion_model.", dict(_unet(config)))
 
 
 def original_vae(config: VAEConfig) -> Layout:
-    """The autoencoder of an original file: `first_stage_model`."""
+    """Layout of the autoencoder in an original file: `first_stage_model`."""
     return _by_table("first_stage_model.", dict(_vae(config)))
 
 
 def original_clip(path: str) -> tuple[str, ...]:
-    """The text encoder of an original 1.x file: transformers', less or with its prefix."""
+    """Return a text encoder array's names in an original 1.x file: transformers', prefixed."""
     return tuple(f"cond_stage_model.transformer.{name}" for name in transformers_text(path))
 
 
 def original_open_clip(config: TextConfig) -> Layout:
-    """The text encoder of an original 2.x file: OpenCLIP's.
+    """Layout of the text encoder in an original 2.x file: OpenCLIP's.
 
-    Names of rows of a fused projection end in what they are: `in_proj_weight.q_proj`.
+    The parts of a fused projection have their own ending: `in_proj_weight.q_proj`.
     """
     prefix, table = "cond_stage_model.model.", dict(_open_clip(config))
 
@@ -87,7 +87,7 @@ def _replaced(module: str, pairs: tuple[tuple[str, str], ...]) -> str:
 
 
 def _by_table(prefix: str, table: dict[str, str]) -> Layout:
-    """Name a module by its nearest ancestor in the table, what is below as in diffusers."""
+    """Layout that names a module by its nearest ancestor in the table; below that as diffusers."""
 
     def names(path: str) -> tuple[str, ...]:
         module, leaf = _split(path)

@@ -1,4 +1,4 @@
-"""The door: Stable Diffusion from a folder, a file, the hub, or what was converted before."""
+"""Load Stable Diffusion from a folder, a file, the hub, or our own converted folder."""
 
 import re
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from mg_jax.models.text import tokenizer
 from mg_jax.models.text.config import TextConfig
 from mg_jax.models.text.tokenizer import Tokenizer
 
-_CLIP = 49408  # tokens
+_CLIP = 49408  # tokens of CLIP's vocabulary
 _SUFFIXES = (".safetensors", *arrays.PICKLES)
 _EXPECTED = (
     "a diffusers folder, a .safetensors or .ckpt file, a folder by convert_weights, or a hub id"
@@ -42,11 +42,11 @@ def load(
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x, parameters as `dtype` on the devices of `sharding`.
 
-    `source` is a folder as diffusers keeps it; an original single file, .safetensors or .ckpt; a
-    folder by `experiments.convert_weights`; or a hub id, which is downloaded once. `prediction`
-    overrides what the source says of the UNet's output; a single 2.x file says nothing, and v is
-    assumed. By default parameters go to the first device. Raises ValueError that names the file,
-    when there is none, it is unreadable, incomplete, or another model.
+    `source` is a diffusers folder; an original single file, .safetensors or .ckpt; a folder by
+    `experiments.convert_weights`; or a hub id, which is downloaded once. `prediction` overrides
+    what the source says about the UNet's output; for a single 2.x file, which says nothing, v is
+    assumed. By default parameters go to the first device. Raises ValueError, which names the file,
+    when it is missing, unreadable, incomplete, or another model.
     """
     place = find(source, dtype)
     if converted.is_one(place):
@@ -57,7 +57,7 @@ def load(
 
 
 def find(source: str | Path, dtype: DTypeLike = jnp.float32) -> Path:
-    """Return the file or folder that a source stands for, downloaded if it is a hub id.
+    """Return the file or folder of a source; a hub id is downloaded first.
 
     Raises ValueError, one line, when there is none.
     """
@@ -90,7 +90,7 @@ def take(
     dtype: DTypeLike = jnp.float32,
     sharding: jax.sharding.Sharding | None = None,
 ) -> StableDiffusion:
-    """Read what `inspect` found. Raises ValueError that lists all that does not fit."""
+    """Read the checkpoint that `inspect` found. Raises ValueError that lists all mismatches."""
     files = ", ".join(map(str, found.files))
     words = read_tokenizer(found.tokenizer, found.config.text, files)
     try:
@@ -101,10 +101,11 @@ def take(
 
 
 def read_tokenizer(words: Path | None, text: TextConfig, weights: str) -> Tokenizer:
-    """Read a tokenizer's folder; where there is none, CLIP's own, padded as 1.x or 2.x does.
+    """Read a tokenizer from its folder, or make CLIP's own if `words` is None.
 
-    Raises ValueError, one line that names a file of the tokenizer, or `weights` where there is
-    none, when it is broken or the text encoder has another number of tokens.
+    CLIP's pads as Stable Diffusion 1.x or 2.x does, by the text encoder's activation. Raises
+    ValueError, one line that names the tokenizer's file, or else `weights`, when the tokenizer is
+    broken or the text encoder has another number of tokens.
     """
     if words is not None:
         return tokenizer.read(words, text.vocabulary)

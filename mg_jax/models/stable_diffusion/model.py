@@ -16,8 +16,8 @@ class GuidedStableDiffusion:
     """Stable Diffusion 1.x or 2.x, guided as in the paper.
 
     `name` is a diffusers folder, an original .safetensors or .ckpt, a folder by
-    `experiments.convert_weights`, or a hub id, read when it is needed; or, with `loaded` weights,
-    what it is called.
+    `experiments.convert_weights`, or a hub id, which is read when it is needed. With `loaded`
+    weights it is only the name in metrics and messages.
     """
 
     settings = StableDiffusionSettings()
@@ -28,16 +28,16 @@ class GuidedStableDiffusion:
         self._loaded = loaded
 
     def check(self, request: Request) -> None:
-        """Read the weights and the flow network.
+        """Load the weights and the flow network.
 
         Raises:
-            ValueError: one of them cannot be read; it names the file.
+            ValueError: one of them cannot be read; the message names the file.
         """
         self._flow_network(request)
         self._weights(request)
 
     def edit(self, request: Request) -> Phases[Edited]:
-        """Inversion and null-text optimisation as the settings say, then guided sampling."""
+        """Invert the photo (and optimise null texts) if the settings say so, then sample."""
         return (
             yield from guided.edit(request, self._flow_network(request), self._weights(request))
         )
@@ -53,10 +53,10 @@ class GuidedStableDiffusion:
 
 @functools.lru_cache(maxsize=1)
 def read(source: str, dtype: str) -> StableDiffusion:
-    """The weights of a name, parameters as `dtype`; the last ones are kept.
+    """Load the weights of a source, parameters as `dtype`; the latest ones are cached.
 
     Raises:
-        ValueError: as `loading.load`, after "model: ".
+        ValueError: as for `loading.load`; the message begins "model: ".
     """
     try:
         return loading.load(source, dtype=dtype)

@@ -1,4 +1,4 @@
-"""The networks as pure functions of their parameters: what the sampler composes."""
+"""The networks as pure functions of their parameters, for the sampler."""
 
 import functools
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from mg_jax.types import Decoder, Denoiser, Image, Latent, Schedule
 
 
 class Networks(NamedTuple):
-    """Functions of (parameters, …), not jitted; all give float32, or float64 if built so."""
+    """Functions of (parameters, …), not jitted; results are float32, or float64 if built so."""
 
-    denoise: Denoiser  # the prompt is text embeddings, one a sample
+    denoise: Denoiser  # its prompt is text embeddings, one per sample
     decode: Decoder
     encode: Callable[[Any, Image], Latent]
     embed: Callable[[Any, Int[Array, "b n"]], Float[Array, "b n d"]]
@@ -27,9 +27,9 @@ class Networks(NamedTuple):
 
 @functools.cache
 def build(config: Config, dtype: str, remat: Remat) -> Networks:
-    """Networks of an architecture, computing in `dtype`; `remat` says what gradients recompute.
+    """Build an architecture's networks, computing in `dtype`; `remat`: what gradients recompute.
 
-    The same functions for the same arguments, so that what is jitted of them compiles once.
+    Cached: the same arguments give the same functions, so that jitted ones compile only once.
     """
 
     def graph(network: Callable[[], nnx.Module]) -> nnx.GraphDef[Any]:

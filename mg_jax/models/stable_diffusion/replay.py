@@ -1,4 +1,4 @@
-"""What a run with Stable Diffusion may repeat of another, and whether it fits."""
+"""Parts of another run that a run with Stable Diffusion may repeat, and their check."""
 
 from typing import NamedTuple
 
@@ -11,12 +11,12 @@ from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
 
 class Replay(NamedTuple):
-    """What is repeated of another run, that this one would find or draw; at the size worked at."""
+    """Arrays of another run, used instead of computing or drawing them; at the working size."""
 
     start: Float32[np.ndarray, "h w c"] | None = None  # the latent that sampling starts from
     trajectory: Float32[np.ndarray, "levels h w c"] | None = None  # the source's, noisiest first
     unconditional: Float32[np.ndarray, "levels n d"] | None = None  # by null-text optimisation
-    keep: Bool[np.ndarray, "h w _"] | None = None  # latents where the source is kept
+    keep: Bool[np.ndarray, "h w _"] | None = None  # True at latents where the source is kept
     recording: Float32[np.ndarray, "steps draws b h w c"] | None = None  # all noise, to replay
 
 
@@ -28,10 +28,11 @@ def check(
     settings: StableDiffusionSettings,
     model: StableDiffusion,
 ) -> None:
-    """Refuse what does not fit the run: `evaluations` of its levels, pictures of `shape`.
+    """Check that a replay fits a run with so many `evaluations` on pictures of `shape` (h, w).
 
     Raises:
-        ValueError: an array of another shape, or a start besides a warm one; it begins "replay: ".
+        ValueError: an array has another shape, or there are a start and a warm start; the message
+            begins "replay: ".
     """
     factor = model.config.vae.factor
     grid = (shape[0] // factor, shape[1] // factor)
@@ -62,7 +63,7 @@ def check(
 
 
 def in_pixels(keep: Bool[np.ndarray, "h w _"], shape: tuple[int, ...]) -> Bool[np.ndarray, "H W"]:
-    """A mask of latents as one of a picture of `shape`, (H, W): True where every channel is."""
+    """Enlarge a mask of latents to a picture of `shape` (H, W): True where all channels are."""
     rows, columns = (
         np.arange(size) * count // size for size, count in zip(shape, keep.shape[:2], strict=True)
     )

@@ -1,7 +1,7 @@
-"""What may be set of an edit with Stable Diffusion; the defaults are the paper's.
+"""Settings of an edit with Stable Diffusion; the defaults are the paper's.
 
-What else there is: `reference()`, the PyTorch code in every detail, and `fast()`, which spares time
-at a cost.
+Two other presets: `reference()`, the PyTorch code in every detail, and `fast()`, which saves time
+at some cost in quality.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 from mg_jax import settings
 from mg_jax.settings import Help
 
-_SHARES = {"warm_start": 0.9, "guided_from": 0.9, "guided_until": 1.0}  # the largest of each
+_SHARES = {"warm_start": 0.9, "guided_from": 0.9, "guided_until": 1.0}  # the largest values
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class StableDiffusionSettings(settings.Settings):
         str,
         Help("Paste the picture into the photo, kept outside the region, or leave it as decoded."),
     ] = "pasted"
-    # What spares time, at some cost:
+    # Options that save time, at some cost in quality or memory:
     warm_start: Annotated[
         float, Help("Share of the levels left out: begins with the photo moved and noised.")
     ] = 0.0
@@ -99,10 +99,11 @@ class StableDiffusionSettings(settings.Settings):
 
 
 def reference() -> StableDiffusionSettings:
-    """The PyTorch reference in every detail: the paper's settings, and what its code does besides.
+    """Return the settings that reproduce the PyTorch reference, beyond what the paper says.
 
-    Replay latents (its cached ones) take the noised source's place. Its occlusion mask alone is not
-    repeated: in normalised coordinates, whose rounding masks a few pixels more.
+    To repeat its cached latents, pass them as `Replay`; they replace the noised source. Only its
+    occlusion mask is not reproduced: computed in normalised coordinates, it masks a few more pixels
+    by rounding errors.
     """
     return StableDiffusionSettings(
         source="noised",
@@ -114,10 +115,10 @@ def reference() -> StableDiffusionSettings:
 
 
 def fast() -> StableDiffusionSettings:
-    """A fiftieth of the paper's work: fewer levels and recursions, cheaper and rarer gradients.
+    """Return settings for a fiftieth of the paper's work.
 
-    80 gradients through decoder and flow network alone take the place of 5000 through the denoiser,
-    too.
+    Fewer levels and recursions, fewer and cheaper gradients: 80, through decoder and flow network
+    only, instead of 5000 that also go through the denoiser.
     """
     return StableDiffusionSettings(
         steps=50,

@@ -1,6 +1,6 @@
-"""Stable Diffusion in one file, as CompVis and Stability AI published it.
+"""Read Stable Diffusion from one file, as CompVis and Stability AI published it.
 
-Such a file says nothing of itself: the configuration is read from its arrays' names and shapes.
+Such a file has no description: the configuration is derived from its arrays' names and shapes.
 """
 
 import re
@@ -58,7 +58,7 @@ _SCHEDULE = (
     "logvar",
     "lvlb_weights",
 )
-# What stands in such files and is no parameter of ours.
+# Arrays in such files that are no parameters of our networks.
 _UNUSED = {
     "moving averages of the UNet": re.compile(r"model_ema\..*"),
     "noise levels": re.compile("|".join(_SCHEDULE)),
@@ -73,15 +73,16 @@ _UNUSED = {
 _GROUPS = 32  # of group normalisation, in every published file
 _HEADS_OF_1 = 8  # of the UNet of 1.x on each level
 _HEAD = 64  # width of all other heads
-_STEPS_OF_2_BASE = 875_000  # how long 2-base was trained: alone of 2.x, it predicts the noise
+_STEPS_OF_2_BASE = 875_000  # training steps stored in 2-base, by which it is recognised
 
 
 def read(path: Path, prediction: Prediction | None = None) -> Checkpoint:
     """Find out what a file holds; its arrays are read later.
 
-    Nothing in a 2.x file says whether the UNet predicts the noise (the 512-pixel base models) or v;
-    v is assumed unless `prediction` says otherwise, or the file how long it was trained. Raises
-    ValueError, one line, when the file cannot be read or holds another model.
+    A 2.x file does not say whether the UNet predicts the noise (the 512-pixel base models) or v; v
+    is assumed unless `prediction` says otherwise, or the number of training steps in the file is
+    that of 2-base. Raises ValueError, one line, when the file cannot be read or holds another
+    model.
     """
     archive = arrays.read(path)
     given = archive.arrays
@@ -118,7 +119,7 @@ def read(path: Path, prediction: Prediction | None = None) -> Checkpoint:
     return Checkpoint(
         kind=f"original single file, {2 if second else 1}.x",
         config=replace(config, prediction=told or "v_prediction"),
-        # What belongs to no network is given to one, which will not know it.
+        # Arrays of no network go to the UNet, where they are reported as unknown.
         unet=part(
             lambda name: not name.startswith((_VAE, _TEXT)), layouts.original_unet(config.unet)
         ),
@@ -132,7 +133,7 @@ def read(path: Path, prediction: Prediction | None = None) -> Checkpoint:
 
 
 def _sort(given: Mapping[str, Stored]) -> tuple[dict[str, Stored], dict[str, int]]:
-    """Arrays of the networks and of nobody knows what; number of known others by their sort."""
+    """Separate the arrays that are not needed: return all others, and their number by sort."""
     kept, unused = {}, Counter[str]()
     for name, one in given.items():
         sort = next((sort for sort, pattern in _UNUSED.items() if pattern.fullmatch(name)), None)
@@ -144,7 +145,7 @@ def _sort(given: Mapping[str, Stored]) -> tuple[dict[str, Stored], dict[str, int
 
 
 def _unfused(name: str, stored: Stored) -> dict[str, Stored]:
-    """Part the rows of OpenCLIP's fused projections; all other arrays stay as they are."""
+    """Split OpenCLIP's fused projections by rows; all other arrays stay as they are."""
     rows = stored.shape[0] // 3 if stored.shape else 0
     if not name.endswith((".in_proj_weight", ".in_proj_bias")) or 3 * rows != stored.shape[0]:
         return {name: stored}
@@ -160,7 +161,7 @@ def _unfused(name: str, stored: Stored) -> dict[str, Stored]:
 
 
 def _config(given: Mapping[str, Stored]) -> Config:
-    """Read the sizes off the arrays' shapes. Raises KeyError with the name of a missing array."""
+    """Derive the sizes from the arrays' shapes. Raises KeyError with a missing array's name."""
     return Config(_unet(given), _vae(given), _text(given), prediction="epsilon")
 
 
@@ -226,7 +227,7 @@ def _text(given: Mapping[str, Stored]) -> TextConfig:
 
 
 def _count(given: Mapping[str, Stored], prefix: str, first: int = 0) -> int:
-    """How many in a row, from number `first`, have arrays."""
+    """Count the consecutive numbers, from `first` on, whose prefix has arrays."""
     number = first
     while any(name.startswith(prefix.format(number)) for name in given):
         number += 1

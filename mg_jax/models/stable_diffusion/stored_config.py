@@ -1,4 +1,4 @@
-"""A configuration as JSON keeps it, read back with every field checked."""
+"""Read a configuration from JSON, with every field checked."""
 
 import dataclasses
 import math
@@ -9,11 +9,11 @@ from mg_jax.models.stable_diffusion.config import Config
 
 
 def read(content: object) -> Config:
-    """The configuration whose `dataclasses.asdict` was written as JSON.
+    """Rebuild the configuration whose `dataclasses.asdict` was written as JSON.
 
     Raises:
-        ValueError: a field is missing, unknown, of another type, or does not go with the others.
-            One line that names it.
+        ValueError: a field is missing, unknown, of another type, or contradicts others. One line
+            that names it.
     """
     config: Config = _field(content, Config, "config")
     if faults := _disagreements(config):
@@ -22,7 +22,7 @@ def read(content: object) -> Config:
 
 
 def _field(value: Any, kind: Any, name: str) -> Any:
-    """A JSON value as a field's type; numbers are above 0 and finite, lists are tuples."""
+    """Convert a JSON value to a field's type; numbers must be positive and finite."""
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
         hints = get_type_hints(kind)
         if unknown := sorted(value.keys() - hints.keys()):
@@ -50,7 +50,7 @@ def _expected(kind: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value, not at length; null, too, is what is missing."""
+    """Format a value, cut to 80 characters; null counts as missing."""
     if value is None:
         return "missing"
     written = repr(value)
@@ -58,7 +58,7 @@ def _text(value: Any) -> str:
 
 
 def _disagreements(config: Config) -> list[str]:
-    """What does not go together: numbers of levels, heads and groups, the width of texts."""
+    """List contradictions: numbers of levels, heads and groups, and the width of texts."""
     noted = Description({})
     unet, vae, text = config.unet, config.vae, config.text
     noted.divides("unet.attention", unet.channels, (1,) * len(unet.attention))

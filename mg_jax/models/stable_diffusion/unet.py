@@ -1,4 +1,4 @@
-"""The UNet of Stable Diffusion 1.x and 2.x: noisy latent, time and text in, prediction out.
+"""The UNet of Stable Diffusion 1.x and 2.x: from noisy latent, time and text to a prediction.
 
 Module names are those of the published weights (in the layout of diffusers), so that conversion is
 a short list of rules.
@@ -58,8 +58,7 @@ class UNet(nnx.Module):
     ) -> Float[Array, "b h w c"]:
         """Predict for latents at time `t` in [0, 1000), each with its text embeddings.
 
-        Sides must be multiples of 2 to the number of levels less one. The result is at least
-        float32.
+        Sides must be multiples of 2^(number of levels − 1). The result is at least float32.
         """
         context = context.astype(self.conv_in.dtype)
         time = self.time_embedding(jnp.broadcast_to(t, z.shape[:1]))
@@ -82,7 +81,7 @@ class TimeEmbedding(nnx.Module):
         self.waves = waves
 
     def __call__(self, t: Float[Array, " b"]) -> Float[Array, "b c"]:
-        """Embed times; cosines first. Every user applies the SiLU, so it is applied here."""
+        """Embed times, cosines first; includes the SiLU that all users of the embedding apply."""
         half = self.waves // 2
         rates = jnp.exp(jnp.arange(half, dtype=t.dtype) * (-math.log(_LONGEST_PERIOD) / half))
         angles = t[:, None] * rates[None]
@@ -91,7 +90,7 @@ class TimeEmbedding(nnx.Module):
 
 
 class Attention(nnx.Module):
-    """Attention of the picture to itself or to the text."""
+    """Multi-head attention of the picture to itself or to the text."""
 
     def __init__(
         self, channels: int, context: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs
@@ -105,7 +104,7 @@ class Attention(nnx.Module):
     def __call__(
         self, x: Float[Array, "b n c"], context: Float[Array, "b m d"]
     ) -> Float[Array, "b n c"]:
-        """Let `x` ask and `context` answer."""
+        """Attend with queries from `x`, keys and values from `context`."""
 
         def split(y: Float[Array, "b m c"]) -> Float[Array, "b m heads e"]:
             return y.reshape(*y.shape[:2], self.heads, -1)
@@ -242,7 +241,7 @@ class Down(Level):
         time: Float[Array, "b t"],
         context: Float[Array, "b n d"],
     ) -> list[Float[Array, "b _h _w c2"]]:
-        """Return what each layer makes, for the way up; the last of it goes on downwards."""
+        """Return each layer's output, for the skips; the last one is the next level's input."""
         made = []
         for index in range(len(self.resnets)):
             x = self.layer(index, x, time, context)

@@ -32,18 +32,18 @@ class VAE(nnx.Module):
         self.scale = config.scale
 
     def encode(self, image: Float[Array, "b H W 3"]) -> Float[Array, "b h w c"]:
-        """Mean of the latents that an image may have; sides are multiples of `config.factor`."""
+        """Encode an image as the mean of its latents; sides are multiples of `config.factor`."""
         moments = self.quant_conv(self.encoder(image))
         mean, _ = jnp.split(widened(moments), 2, axis=-1)
         return mean * self.scale
 
     def decode(self, latent: Float[Array, "b h w c"]) -> Float[Array, "b H W 3"]:
-        """Image of a latent; not clamped. The result is at least float32."""
+        """Decode a latent to an image, not clipped to [-1, 1]. The result is at least float32."""
         return widened(self.decoder(self.post_quant_conv(latent / self.scale)))
 
 
 class Encoder(nnx.Module):
-    """Image to the mean and logarithm of the variance of its latent."""
+    """Encode an image as mean and log-variance of its latent."""
 
     def __init__(self, config: VAEConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
         first, last = config.channels[0], config.channels[-1]
@@ -64,7 +64,7 @@ class Encoder(nnx.Module):
 
 
 class Decoder(nnx.Module):
-    """Latent to image."""
+    """Decode a latent to an image."""
 
     def __init__(self, config: VAEConfig, *, dtype: DTypeLike, remat: Remat, rngs: nnx.Rngs):
         first, last = config.channels[0], config.channels[-1]
@@ -175,7 +175,7 @@ class Downsample(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
         """Convolve."""
-        # Two pixels more on each side make the second window of symmetric padding begin at 0.
+        # With one pixel more than the convolution's own padding, the second window begins at 0.
         x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         return self.conv(x)[:, 1:, 1:]
 

@@ -1,1 +1,1 @@
-"""Texts to what networks understand of them: CLIP's tokens and its encoder."""
+"""CLIP's tokenizer and text encoder."""

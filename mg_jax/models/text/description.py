@@ -1,4 +1,4 @@
-"""What transformers writes of a CLIPTextModel, read to our configuration and checked."""
+"""Read and check the description of a CLIPTextModel by transformers."""
 
 from typing import Any
 
@@ -13,7 +13,10 @@ _EXPECTED: dict[str, tuple[Any, ...]] = {
 
 
 def text_config(given: Description) -> TextConfig:
-    """Read a CLIPTextModel's; what is left out has the value that transformers gives it."""
+    """Read a CLIPTextModel's configuration; missing keys have the defaults of transformers.
+
+    Mismatches are recorded in `given`.
+    """
     given.expect(_EXPECTED)
     activation = given.given.get("hidden_act", "quick_gelu")
     if activation not in ("quick_gelu", "gelu"):

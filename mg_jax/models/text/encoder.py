@@ -1,7 +1,7 @@
 """CLIP's text encoder (Radford et al. 2021); Stable Diffusion is conditioned on its states.
 
-A transformer whose tokens see only those before them. Parameters are named as in transformers'
-checkpoints, less the leading `text_model.`.
+A transformer with causal attention. Parameters are named as in transformers' checkpoints, without
+the leading `text_model.`.
 """
 
 import jax
@@ -15,7 +15,7 @@ from mg_jax.nn.transformer import Encoder, norm
 
 
 class Embeddings(nnx.Module):
-    """What each token means plus where it stands."""
+    """Token embeddings plus position embeddings."""
 
     def __init__(self, config: TextConfig, *, rngs: nnx.Rngs):
         self.token_embedding = nnx.Embed(config.vocabulary, config.width, rngs=rngs)
@@ -28,7 +28,7 @@ class Embeddings(nnx.Module):
 
 
 class TextEncoder(nnx.Module):
-    """Tokens to a state for each; parameters in float32, linear layers in `dtype`."""
+    """Encode tokens as one state each; parameters in float32, linear layers in `dtype`."""
 
     def __init__(self, config: TextConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.embeddings = Embeddings(config, rngs=rngs)
@@ -55,7 +55,7 @@ def attend_before(
     key: Float[Array, "b n heads d"],
     value: Float[Array, "b n heads d"],
 ) -> Float[Array, "b n heads d"]:
-    """Attention of each token to itself and those before it; logits and softmax in float32."""
+    """Causal attention: to the token itself and those before; logits and softmax in float32."""
     n, d = query.shape[1], query.shape[-1]
     logits = jnp.einsum("bqhc,bkhc->bhqk", query, key, preferred_element_type=jnp.float32)
     seen = jnp.tri(n, dtype=bool)[None, None]

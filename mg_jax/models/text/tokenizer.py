@@ -1,9 +1,9 @@
-"""Prompts to CLIP's tokens, by a checkpoint's own vocabulary or the one that ships here.
+"""Convert prompts to CLIP's tokens, by a checkpoint's own vocabulary or the one that ships here.
 
-Stable Diffusion's pipelines take theirs from transformers, whose fast tokenizer (the only one since
-version 5) is followed to the token: NFC, white space folded, lower case. OpenAI's original also
-undoes HTML entities and lets ftfy mend the text (curly quotes, full-width letters); transformers'
-former slow tokenizer did the latter where ftfy was installed.
+The tokens are exactly those of transformers' fast tokenizer (the only one since version 5), which
+Stable Diffusion's pipelines use: NFC, white space folded, lower case. OpenAI's original also
+unescapes HTML entities and repairs the text by ftfy (curly quotes, full-width letters);
+transformers' former slow tokenizer did the latter where ftfy was installed.
 """
 
 import gzip
@@ -34,7 +34,7 @@ _WORDS = (
     r"<\|startoftext\|>|<\|endoftext\|>"
     r"|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 )
-_SHOWN = 200  # characters of what was left out
+_SHOWN = 200  # characters of a prompt's omitted end that a warning quotes
 
 Vocabulary = dict[str, int]
 Merges = list[tuple[str, str]]
@@ -42,7 +42,7 @@ Merges = list[tuple[str, str]]
 
 @dataclass(frozen=True, eq=False)
 class Tokenizer:
-    """Byte pair encoding, and the tokens that begin, end and fill up."""
+    """Byte pair encoding, and the ids of the tokens for begin, end and padding."""
 
     bpe: tokenizers.Tokenizer
     begin: int
@@ -50,10 +50,10 @@ class Tokenizer:
     pad: int
 
     def encode(self, texts: list[str]) -> Int32[np.ndarray, "b 77"]:
-        """Begin, tokens, end, padding for each text.
+        """Encode each text: the begin token, its tokens, the end token, padding.
 
-        What does not fit is left out, with a warning that quotes it. Raises ValueError when a text
-        is no Unicode, as arguments of a command are whose bytes are not UTF-8.
+        Tokens that do not fit are left out, with a warning that quotes them. Raises ValueError when
+        a text is not valid Unicode, as command line arguments whose bytes are not UTF-8.
         """
         ids = np.full((len(texts), LENGTH), self.pad, np.int32)
         for row, text in zip(ids, texts, strict=True):
@@ -80,7 +80,7 @@ class Tokenizer:
 
 
 def default(pad: Literal["<|endoftext|>", "!"]) -> Tokenizer:
-    """CLIP's own tokenizer, for checkpoints of a single file, which carry none.
+    """Build CLIP's own tokenizer, for single-file checkpoints, which have none.
 
     Stable Diffusion 1.x pads with "<|endoftext|>", 2.x with "!".
     """
@@ -115,7 +115,7 @@ def read(folder: Path, size: int) -> Tokenizer:
 
 
 def _read(folder: Path, size: int) -> Tokenizer:
-    """Read a folder; JSON of another form than expected raises what it happens to."""
+    """Read a folder; JSON of an unexpected form raises AttributeError, KeyError or TypeError."""
     file, whole = folder / "vocab.json", folder / "tokenizer.json"
     config, special = (
         _json(folder / name) if (folder / name).exists() else {}
@@ -133,7 +133,7 @@ def _read(folder: Path, size: int) -> Tokenizer:
             f"{file}: holds {len(words)} tokens; expected {size}, numbered from 0, as many as the"
             " text encoder embeds"
         )
-    if "added_tokens_decoder" in config:  # transformers since 4.34: it has the last word
+    if "added_tokens_decoder" in config:  # takes precedence, in transformers since 4.34
         added, special = list(config["added_tokens_decoder"].values()), {}
     return _build(words, merges, _special_tokens({**config, **special}, added), file)
 
@@ -160,7 +160,7 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _merges(lines: list[Any], file: Path) -> Merges:
-    """Pairs to merge, from "first second" or [first, second]; a line of a version is none."""
+    """Parse merges, "first second" or [first, second]; skips empty lines and the version line."""
     merges = []
     for line in lines:
         pair = line.split(" ") if isinstance(line, str) else line
@@ -173,7 +173,7 @@ def _merges(lines: list[Any], file: Path) -> Merges:
 
 
 def _special_tokens(named: dict[str, Any], added: list[dict[str, Any]]) -> dict[str, AddedToken]:
-    """Tokens by the role that `named` gives them; how they match is said there or in `added`."""
+    """The special tokens by role, from `named`; their matching flags are there or in `added`."""
     known = {token["content"]: token for token in added}
     tokens = {}
     for role, standard in _ROLES.items():
@@ -188,7 +188,7 @@ def _special_tokens(named: dict[str, Any], added: list[dict[str, Any]]) -> dict[
 def _build(
     words: Vocabulary, merges: Merges, special: dict[str, AddedToken], file: Path
 ) -> Tokenizer:
-    """Put a tokenizer together; `file` is where its vocabulary is from."""
+    """Assemble a tokenizer; `file`, which its vocabulary is from, is named in errors."""
     for role, token in special.items():
         if token.content not in words:
             raise ValueError(
@@ -205,7 +205,7 @@ def _build(
     bpe.pre_tokenizer = PreTokenizers(
         [Split(Regex(_WORDS), "removed", invert=True), ByteLevel(add_prefix_space=False)]
     )
-    # Of roles with the same token the last one, pad_token, decides how it matches.
+    # If roles share a token, the last one, pad_token, decides its matching flags.
     bpe.add_special_tokens(list({token.content: token for token in special.values()}.values()))
     begin, end, pad = (words[special[role].content] for role in _ROLES if role != "unk_token")
     return Tokenizer(bpe, begin, end, pad)

@@ -1,4 +1,4 @@
-"""Softmax attention, in the form that is fast where it runs."""
+"""Softmax attention, in the form that is fastest on the platform at hand."""
 
 from mg_jax.nn.attention.dispatch import attend
 

@@ -1,7 +1,7 @@
-"""Softmax attention whose memory grows with the sequence, not with its square.
+"""Softmax attention whose memory grows linearly with the sequence length.
 
-Keys are taken a block at a time: the running maximum, sum and mean of Rabe & Staats 2021 forward,
-and backward the weights made again from the kept logarithm of their sum (Dao et al. 2022). Logits
+Keys are processed in blocks: forward with the running maximum, sum and mean of Rabe & Staats 2021;
+backward the weights are recomputed from the stored logarithm of their sum (Dao et al. 2022). Logits
 are laid out [keys, queries], so that reductions run along rows of contiguous queries.
 """
 
@@ -20,9 +20,9 @@ def attend(
     value: Float[Array, "b m heads d"],
     block: int,
 ) -> Float[Array, "b n heads d"]:
-    """Attention with `block` keys at a time, or all of them where they are fewer.
+    """Attend with `block` keys at a time, or all if there are fewer.
 
-    No array of n · m numbers is kept for the gradient; b · heads · n · `block` are at work.
+    No array of n · m numbers is kept for the gradient; b · heads · n · `block` are in use at once.
     """
     scale = query.shape[-1] ** -0.5
     q, k, v = (jnp.swapaxes(x, 1, 2) for x in (query * scale, key, value))
@@ -117,7 +117,7 @@ def _logits(
 def _blocks(
     k: Float[Array, "b heads m d"], v: Float[Array, "b heads m d"], block: int
 ) -> tuple[Float[Array, "blocks b heads size d"], Float[Array, "blocks b heads size d"], Array]:
-    """Cut keys and values into blocks of one size; what fills the last one weighs nothing."""
+    """Cut keys and values into blocks of one size; padding in the last one has weight 0."""
     m = k.shape[2]
     size = min(block, m)
     count = -(-m // size)

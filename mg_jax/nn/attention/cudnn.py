@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_WIDEST = 128  # of a head; Hopper takes 256, but a program is not for one GPU alone
-_AMPERE = 8.0  # the oldest compute capability that has it
+_WIDEST = 128  # largest width of a head; Hopper takes 256, but programs must run on other GPUs, too
+_AMPERE = 8.0  # the oldest compute capability that supports it
 
 
 def suits(query: Float[Array, "b n heads d"], key: Float[Array, "b m heads d"]) -> bool:
-    """Whether cuDNN takes arrays of these shapes and dtype, and is there to take them."""
+    """Whether cuDNN is available and supports arrays of these shapes and dtype."""
     width = query.shape[-1]
     return (
         query.dtype in (jnp.bfloat16, jnp.float16)
@@ -27,13 +27,13 @@ def attend(
     key: Float[Array, "b m heads d"],
     value: Float[Array, "b m heads d"],
 ) -> Float[Array, "b n heads d"]:
-    """Attention by cuDNN's kernels; for arrays that it `suits`."""
+    """Attend by cuDNN's kernels; only for arrays that it `suits`."""
     return jax.nn.dot_product_attention(query, key, value, implementation="cudnn")
 
 
 @functools.cache
 def _found() -> bool:
-    """Whether JAX finds cuDNN, and every GPU in sight is new enough for its fused attention."""
+    """Whether JAX finds cuDNN, and every local GPU is new enough for its fused attention."""
     gpus = [device for device in jax.local_devices() if device.platform == "gpu"]
     if any(float(gpu.compute_capability) < _AMPERE for gpu in gpus):
         return False

@@ -1,8 +1,8 @@
-"""Softmax attention in the form that is fast where it runs.
+"""Choose the form of softmax attention that is fastest on the platform at hand.
 
-One traced program holds every platform's form, and lowering keeps the one of its platform, so that
-a program exported on another machine has the right one. What suits no fused kernel is done in
-blocks: float32, whose exactness is asked for, lengths and widths that the kernels do not take.
+One traced program holds the forms of all platforms, and lowering keeps that of its platform, so
+that a program exported on another machine has the right one. What the fused kernels do not support
+is computed in blocks: float32, whose precision must be kept, and other lengths and widths.
 """
 
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from jaxtyping import Array, Float
 
 from mg_jax.nn.attention import blocked, cudnn, tpu
 
-CPU_BLOCK = 128  # keys at a time: measured fastest of 64 to 4096
-_FUSED = 256  # queries and keys from which a fused kernel is worth its start
+CPU_BLOCK = 128  # keys at a time; measured fastest of 64 to 4096
+_FUSED = 256  # number of queries and keys from which a fused kernel is worth its overhead
 _AT_WORK = 2**26  # logits at once on accelerators: 256 MiB in float32
 
 
@@ -25,8 +25,8 @@ def attend(
 ) -> Float[Array, "b n heads d"]:
     """Mean of the values weighted by softmax(query · key / √d), head by head.
 
-    Products in the inputs' dtype, softmax and sums in at least float32; the result in the
-    inputs' dtype. No array of n · m numbers is kept for the gradient.
+    Products and result are in the inputs' dtype, softmax and sums in at least float32. No array of
+    n · m numbers is kept for the gradient.
     """
     b, n, heads, _ = query.shape
     m = key.shape[1]

@@ -5,13 +5,13 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-_LANES = 128  # a TPU's vector registers are so wide; lengths and wide heads come in multiples
-_LONGEST = 512  # queries and keys at a time
-_ROOM = 2**17  # numbers of one block of queries or keys, so that all fits in the fast memory
+_LANES = 128  # width of a TPU's vector registers; lengths and wide heads must be multiples of it
+_LONGEST = 512  # most queries or keys in a block
+_ROOM = 2**17  # most numbers in a block of queries or keys, so that all fit in the fast memory
 
 
 def suits(query: Float[Array, "b n heads d"], key: Float[Array, "b m heads d"]) -> bool:
-    """Whether the kernel takes arrays of these shapes and dtype."""
+    """Whether the kernel supports arrays of these shapes and dtype."""
     lengths = (query.shape[1], key.shape[1])
     return query.dtype == jnp.bfloat16 and all(length % _LANES == 0 for length in lengths)
 
@@ -21,7 +21,7 @@ def attend(
     key: Float[Array, "b m heads d"],
     value: Float[Array, "b m heads d"],
 ) -> Float[Array, "b n heads d"]:
-    """Attention by the kernel; for arrays that it `suits`."""
+    """Attend by the kernel; only for arrays that it `suits`."""
     from jax.experimental.pallas.ops.tpu import flash_attention as pallas  # slow to import
 
     width = query.shape[-1]
