@@ -1,4 +1,4 @@
-"""Pictures one after the other, as a film to look at and to keep."""
+"""Animations of pictures, shown in Jupyter or saved to a file."""
 
 import base64
 import io
@@ -14,14 +14,14 @@ from flows import files
 from mg_jax import images
 
 _FORMATS = {".gif": "GIF", ".webp": "WEBP"}
-_LAST = 5  # frames' time for the last one
+_LAST = 5  # the last frame is shown as long as this many others
 
 
 class Animation:
-    """A film of pictures of one size. Jupyter plays it."""
+    """An animation of pictures of one size, in an endless loop. Jupyter plays it."""
 
     def __init__(self, frames: Sequence[UInt8[np.ndarray, "h w 3"]], seconds: float):
-        """Show `frames` in so many `seconds`, the last of them for longer.
+        """Play all `frames` within `seconds`; the last is shown five times as long as the others.
 
         Raises:
             ValueError: no frame, or no time.
@@ -39,10 +39,10 @@ class Animation:
         return f"Animation({len(self.frames)} frames, {width}x{height}, {self.seconds:g} s)"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a .gif or .webp, whole or not at all.
+        """Write a .gif or .webp file, whole or not at all.
 
         Raises:
-            ValueError: another suffix.
+            ValueError: another suffix, or the file cannot be written.
         """
         suffix = Path(path).suffix.lower()
         if suffix not in _FORMATS:
@@ -68,5 +68,5 @@ class Animation:
 def of_one_size(
     pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], height: int, width: int
 ) -> list[UInt8[np.ndarray, "{height} {width} 3"]]:
-    """The pictures brought to one size."""
+    """Resize pictures to one size."""
     return [images.resize(picture, height, width) for picture in pictures]

@@ -1,4 +1,4 @@
-"""The door of notebooks and programs: a photo and a flow in, the edited photo out."""
+"""The public functions for notebooks and programs: from a photo and a flow to the edited photo."""
 
 import dataclasses
 import time
@@ -51,30 +51,37 @@ def edit(
     record: int = 0,
     progress: bool = True,
 ) -> Result:
-    """Edit a photo so that it has moved, against what it was, by a flow.
+    """Edit a photo so that its pixels move as a flow says.
 
-    `image` is uint8 [h, w, 3], of NumPy or JAX, a PIL picture or a file. `flow` says in pixels
-    (dx, dy) where each pixel goes: floats [h, w, 2], a file, or words as "rotate degrees=20" (see
-    `flows.motions`) with `mask`, what moves: bool [h, w], a picture, white there, a file, or words
-    as "click 300,220" (see `flows.selections`). `keep_mask`, given likewise, marks pixels that
-    must stay as they are; by default all but the motion's source and destination and a margin
-    round them. `order` numbers the pixels of several objects, 0 what rests: where two land on each
-    other, the one of the larger number lies on top (default: of parts that hang together, the
-    larger). Sample i draws the noise of seed `seed` + i. `ramp` multiplies the guidance
-    weight at each level (default: ones).
+    Arguments that look like a mistake cause an `EditWarning`. Compiled programs are kept on disk,
+    where JAX is set up to keep them, else in ~/.cache/mg_jax/programs.
 
-    `model` is "patch", "preview" (see `preview`; it reads no settings), or Stable Diffusion 1.x or
-    2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
-    `experiments.convert_weights`, a hub id, or loaded weights; or a `Model` of your own. `settings`
-    are the model's own: `PatchSettings`, `StableDiffusionSettings`; `prompt` and `replay` (start,
-    trajectory, latent mask or noise of another run, at the size worked at) are for the latter.
-
-    `flow_model` guides and judges: a name of `flows.networks.NAMES`, a file, or a network.
-    `energy` guides in the place of the paper's (`mg_jax.types.Energy`). `callback` is called with
-    each `Step`; what it raises stops the run. Of every `record`-th level the estimate is kept, for
-    `Result.animation`; 0 keeps none. `progress` shows a bar on a terminal or notebook. What may not
-    be meant is told as an `EditWarning`. Compiled programs are kept on disk, where JAX is set up to
-    keep them, else in ~/.cache/mg_jax/programs.
+    Args:
+        image: the photo: uint8 [h, w, 3] of NumPy or JAX, a PIL picture or a file.
+        flow: where each pixel goes, (dx, dy) in pixels: floats [h, w, 2], a file, or words like
+            "rotate degrees=20" (see `flows.motions`), which need `mask`.
+        prompt: describes the result; for Stable Diffusion only.
+        model: "patch", "preview" (see `preview`; it reads no settings), or Stable Diffusion 1.x
+            or 2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
+            `experiments.convert_weights`, a hub id, or loaded weights; or a `Model` of your own.
+        seed: sample i draws the noise of seed `seed` + i.
+        mask: what a flow in words moves: bool [h, w], a picture (white moves), a file, or words
+            like "click 300,220" (see `flows.selections`).
+        samples: how many results are drawn, 1 to 1000.
+        keep_mask: the pixels that must stay as they are, given like `mask`; by default all but the
+            motion's source and destination and a margin around them.
+        order: the object of each pixel, 1 and up, 0 at rest: where two land on each other, the one
+            with the larger number lies on top. By default the larger connected part does.
+        flow_model: the flow network that guides the edit and measures the result: one of
+            `flows.networks.NAMES`, a file, or a network.
+        settings: the model's own: `PatchSettings` or `StableDiffusionSettings`.
+        ramp: multiplies the guidance weight at each level; by default ones.
+        replay: start, trajectory, latent mask or noise of another run, at the working size; for
+            Stable Diffusion only.
+        energy: guides instead of the paper's energy (see `mg_jax.types.Energy`).
+        callback: called with each `Step`; an exception that it raises stops the run.
+        record: keep the estimate of every `record`-th level, for `Result.animation`; 0: of none.
+        progress: show a progress bar, if in a terminal or notebook.
 
     Raises:
         ValueError: one line that names the argument or file, what is wrong, what is expected.
@@ -108,7 +115,7 @@ def run(
     record: int = 0,
     progress: bool = True,
 ) -> Result:
-    """Carry a request out; `callback`, `record` and `progress` as for `edit`.
+    """Run a checked request; `callback`, `record` and `progress` as for `edit`.
 
     Raises:
         ValueError: `record` is below 0.
@@ -184,7 +191,7 @@ def request(
     replay: Replay | None = None,
     energy: Energy | None = None,
 ) -> Request:
-    """What `run` carries out, made of `edit`'s arguments and checked; networks are read.
+    """Check the arguments of `edit`, load the networks, and return the request for `run`.
 
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
@@ -249,7 +256,7 @@ def preview(
     *,
     mask: Anything | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The motion carried out at once: layers moved over a continued ground, without diffusion.
+    """Move the photo's layers over its filled-in background, without diffusion.
 
     For interactive use, and as the baseline "layered warp": no sampling, no flow network, nothing
     to compile. Arguments are those of `edit`.

@@ -1,4 +1,4 @@
-"""What people hand over, files, open pictures, words, arrays, as the arrays that an edit takes."""
+"""Convert an edit's arguments (files, open pictures, words, arrays) to NumPy arrays."""
 
 import os
 from pathlib import Path
@@ -12,21 +12,21 @@ from flows import files, motions, selections
 from mg_jax import checking, images
 
 Anything = str | os.PathLike[str] | Image.Image | np.ndarray | Array
-"""A file, words where they have a meaning, an open picture, or an array of NumPy or JAX."""
+"""A file, an open picture, an array of NumPy or JAX, or, for some arguments, words."""
 
 
 class Moved(NamedTuple):
-    """A motion as a field."""
+    """A motion as arrays."""
 
-    flow: Float[np.ndarray, "h w 2"]
-    order: Int[np.ndarray, "h w"] | None  # of layers; None where the motion does not say
+    flow: Float[np.ndarray, "h w 2"]  # pixels (dx, dy)
+    order: Int[np.ndarray, "h w"] | None  # as `flows.motions.order`; None if not known
 
 
 def image(given: Any) -> UInt8[np.ndarray, "h w 3"]:
-    """A photo: a file, a PIL picture, or uint8 [h, w, 3].
+    """Return a photo that is given as a file, a PIL picture, or uint8 [h, w, 3].
 
     Raises:
-        ValueError: it is none, or too small.
+        ValueError: it is none of these, or too small.
     """
     if isinstance(given, str | os.PathLike):
         pixels = images.read(given)
@@ -39,11 +39,11 @@ def image(given: Any) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def selection(name: str, given: Any, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """A part of a photo: words (see `flows.selections`), a file, a PIL picture, or bool [h, w].
+    """Return a mask given as words (see `flows.selections`), a file, a PIL picture or bool [h, w].
 
     Raises:
-        ValueError: it is none, of another size, or words or a file select nothing; what has no name
-            of its own is named `name`.
+        ValueError: it is none of these, or of another size than the photo, or words or a file
+            select nothing. The message begins with `name`, or with the words or file.
     """
     shape = (photo.shape[0], photo.shape[1])
     if isinstance(given, str) and selections.is_words(given):
@@ -63,16 +63,16 @@ def selection(name: str, given: Any, photo: UInt8[np.ndarray, "h w 3"]) -> Bool[
 
 
 def flow(given: Any, mask: Any, photo: UInt8[np.ndarray, "h w 3"]) -> Moved:
-    """A motion of a photo: floats [h, w, 2], a file, or words (see `flows.motions`) with a mask.
+    """Return a motion given as floats [h, w, 2], a file, or words (see `flows.motions`) and a mask.
 
     Raises:
-        ValueError: it is none of these, or no edit could use it; words without a mask, or another
-            motion with one.
+        ValueError: it is none of these, or `checking.flow` refuses it; words come without a mask,
+            or something else comes with one.
     """
     if isinstance(given, str) and Path(given).suffix.lower() not in files.SUFFIXES:
         if mask is None:
             raise ValueError("mask: none given; expected what moves, as the flow is in words")
-        motion = motions.parse(given)  # its faults first: a click takes seconds
+        motion = motions.parse(given)  # before the mask, which may take seconds to compute
         objects = [(motion, selections.something(selection("mask", mask, photo), "mask"))]
         moved = Moved(motions.together(objects), motions.order(objects))
     elif mask is not None:
@@ -86,7 +86,7 @@ def flow(given: Any, mask: Any, photo: UInt8[np.ndarray, "h w 3"]) -> Moved:
 
 
 def numbers(name: str, given: Any) -> Shaped[np.ndarray, "..."] | None:
-    """An array, or none; in NumPy.
+    """Convert an array of NumPy or JAX to NumPy; None stays None.
 
     Raises:
         ValueError: it is no array, or one that is being traced.
@@ -99,5 +99,5 @@ def _array(name: str, given: Any, expected: str) -> np.ndarray:
         raise ValueError(f"{name}: {type(given).__name__}; expected {expected}")
     try:
         return np.asarray(given)
-    except TypeError as error:  # jax.errors.TracerArrayConversionError is one
+    except TypeError as error:  # a jax.errors.TracerArrayConversionError
         raise ValueError(f"{name}: is traced by jax; expected it outside jax.jit") from error

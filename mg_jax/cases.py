@@ -1,9 +1,9 @@
-"""A case: a photo, the motion asked for, and what is known of the edit that should come out.
+"""A test case: a photo, the motion asked for, and what is known of the result.
 
 On disk a case is a folder: `source.png`, `flow.npz` (key `flow`) and, where known, `reference.png`
-(another program's result), `answer.png` (the true edited picture), `prompt.txt` (UTF-8). Where it
-is known which object a pixel is of, `flow.npz` has it, too (key `order`), and `mask_1.png`, … show
-it, one for each object, the later on top. Every fault is a `ValueError` of one line: FILE: what is
+(another program's result), `answer.png` (the true edited picture), `prompt.txt` (UTF-8). Where the
+object of each pixel is known, `flow.npz` has it, too (key `order`), and `mask_1.png`, … show it,
+one for each object, the later on top. Every error is a `ValueError` of one line: FILE: what is
 wrong; expected what.
 """
 
@@ -28,12 +28,12 @@ MASK = "mask_{}.png"
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A photo and a motion; its pictures and flow have one size."""
+    """A photo and a motion; all pictures, flow and order have one size."""
 
     name: str
     source: UInt8[np.ndarray, "h w 3"]
     flow: Float32[np.ndarray, "h w 2"]
-    # Of the same size, as `read` and `write` see to.
+    # Of the same size: `read` and `write` check it.
     reference: UInt8[np.ndarray, "_ _ 3"] | None  # another program's result
     answer: UInt8[np.ndarray, "_ _ 3"] | None  # the true edited picture
     prompt: str  # "" where there is none
@@ -41,7 +41,7 @@ class Case:
 
     @functools.cached_property
     def motion(self) -> Motion:
-        """The flow, and what follows from it."""
+        """The flow with its derived masks."""
         return Motion(self.flow)
 
 
@@ -55,7 +55,7 @@ def read(folder: Path) -> Case:
     flow = files.read(folder / FLOW)
     _check_size(folder / FLOW, flow, source)
     return Case(
-        folder.absolute().name,  # a link's own name, not that of what it leads to
+        folder.absolute().name,  # of a symbolic link its own name, not its target's
         source,
         flow,
         _picture(folder / REFERENCE, source),
@@ -118,7 +118,7 @@ def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | Non
 
 
 def _order(path: Path, source: np.ndarray) -> Int32[np.ndarray, "h w"] | None:
-    with np.load(path, allow_pickle=False) as archive:  # sound: its flow has been read
+    with np.load(path, allow_pickle=False) as archive:  # not broken: its flow has been read
         if "order" not in archive:
             return None
         order = archive["order"]
@@ -133,7 +133,7 @@ def _order(path: Path, source: np.ndarray) -> Int32[np.ndarray, "h w"] | None:
 def _write_layered(
     folder: Path, flow: Float32[np.ndarray, "h w 2"], order: Int32[np.ndarray, "h w"]
 ) -> None:
-    """Write the flow with its order, and for people, and for `--object_mask`, a mask an object."""
+    """Write flow and order, and one mask for each object, to view or for `--object_mask`."""
     np.savez_compressed(folder / FLOW, flow=flow, order=order)
     for layer in range(1, int(order.max()) + 1):
         white = np.where((order == layer)[..., None], np.uint8(255), np.uint8(0))

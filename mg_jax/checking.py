@@ -1,6 +1,6 @@
-"""What people give to an edit, and whether it can be used: one line on each fault.
+"""Check the arguments of an edit; each error is one line.
 
-Every line begins with the argument's name: ARGUMENT: what is wrong; expected what.
+It begins with the argument's name: ARGUMENT: what is wrong; expected what.
 """
 
 import numpy as np
@@ -29,11 +29,11 @@ def image(given: np.ndarray) -> None:
 
 
 def flow(given: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Check a flow of pictures of `shape`, (h, w): finite pixels (dx, dy), of floats [h, w, 2].
+    """Check a flow for a picture of `shape` (h, w): finite floats [h, w, 2], pixels (dx, dy).
 
     Raises:
-        ValueError: it is not, or nothing moves, or nothing stays in the picture that does, or
-            something goes farther than a million pixels.
+        ValueError: it is not, or nothing moves, or everything that moves leaves the picture, or
+            something moves by more than a million pixels along an axis.
     """
     if not np.issubdtype(given.dtype, np.floating):
         raise ValueError(f"flow: {given.dtype}; expected floating-point pixels")
@@ -56,7 +56,7 @@ def flow(given: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def keep_mask(given: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Check a mask of pictures of `shape`, (h, w): booleans, some True, some False.
+    """Check a mask for a picture of `shape` (h, w): booleans, some True, some False.
 
     Raises:
         ValueError: it is not.
@@ -72,7 +72,7 @@ def keep_mask(given: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def order(given: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Check the order of layers in pictures of `shape`, (h, w): whole numbers, 0 and above.
+    """Check the order of layers for a picture of `shape` (h, w): integers, 0 and above.
 
     Raises:
         ValueError: it is not.
@@ -87,10 +87,10 @@ def order(given: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def ramp(given: np.ndarray, levels: int) -> None:
-    """Check what multiplies the guidance weight at each level: finite floats >= 0.
+    """Check the factors of the guidance weight: one finite float >= 0 for each level.
 
     Raises:
-        ValueError: it is not, or of another number.
+        ValueError: they are not.
     """
     if not np.issubdtype(given.dtype, np.floating) or given.shape != (levels,):
         raise ValueError(

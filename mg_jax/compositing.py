@@ -1,9 +1,9 @@
-"""Scenes made of cut-outs over a photo: source, motion and true answer, exactly.
+"""Compose test scenes from cut-outs over a photo, with exact source, motion and true answer.
 
 A scene is a photo and layers, the last in front; a layer is a cut-out, where it lies, and how it
-moves. In the source and in the answer a layer is drawn straight from its cut-out, one resampling
-each. Sums and products of float64 alone make the pictures, so that they are the same on every
-machine; displacements are rounded to 2⁻¹⁰ of a pixel, coarser than what machines disagree about.
+moves. In the source and in the answer a layer is drawn directly from its cut-out, resampled once.
+Pictures are made by sums and products of float64 only, so that they are the same on every machine;
+displacements are rounded to 2⁻¹⁰ of a pixel, coarser than differences between machines.
 """
 
 import math
@@ -20,14 +20,14 @@ from flows.motions import Motion, field
 from flows.motions.types import Displacement
 from mg_jax import images
 
-_GRAIN = 1024  # displacements are multiples of a pixel over this
-_ROUNDS = 6  # of Newton's method; linear motions need one
-_CLOSE = 1e-2  # pixels: a point this far from solving its equation has no solution
+_GRAIN = 1024  # displacements are multiples of 1/1024 pixel
+_ROUNDS = 6  # iterations of Newton's method; linear motions need one
+_CLOSE = 1e-2  # pixels; with a larger residual a point counts as not found
 _FINEST = 8  # samples across a pixel, at most
-_FLAT = 1e-6  # slopes of a smaller area are no motion that can be undone
+_FLAT = 1e-6  # smallest determinant of a Jacobian that is inverted
 _MARGIN = 3  # pixels around a box: soft rims, and room for bilinear sampling
-_SETTLED = 6  # digits of a colour before it is rounded
-_DIGITS = 12  # of sines and cosines, whose last digits differ between machines
+_SETTLED = 6  # decimals to which a colour is rounded before it becomes an integer
+_DIGITS = 12  # decimals of sines and cosines, whose last digits differ between machines
 
 Points = Float[np.ndarray, "h w 2"]
 Slopes = Float[np.ndarray, "h w 2 2"]  # [..., i, j]: of component i along axis j (x, y)
@@ -38,8 +38,8 @@ class Place(NamedTuple):
 
     Attributes:
         x, y: its middle, in pixels of the picture.
-        scale: pixels of the picture for one of the cut-out's.
-        degrees: its turn, counter-clockwise as seen on the screen.
+        scale: pixels of the picture per pixel of the cut-out.
+        degrees: its rotation, counter-clockwise as seen on the screen.
     """
 
     x: float
@@ -48,7 +48,7 @@ class Place(NamedTuple):
     degrees: float = 0.0
 
     def outward(self, offsets: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "n 2"]:
-        """Map (x, y) in the cut-out, from its middle, to the picture."""
+        """Map (x, y) in the cut-out, relative to its middle, to (x, y) in the picture."""
         cosine, sine = self._turn()
         turned = np.stack(
             [
@@ -73,10 +73,10 @@ class Layer(NamedTuple):
     """One object.
 
     Attributes:
-        cutout: its picture; the fourth channel is opacity.
+        cutout: its picture, RGB and opacity.
         place: where it lies in the source; all of it inside the picture.
-        motion: how it moves, one-to-one; its ends and middle are those of the upright box around
-            the object. Points of that box are all that a displacement is asked for. None: it rests.
+        motion: how it moves, None if it rests. It must be one-to-one. Its centre and ends are those
+            of the upright bounding box of the object, and it is evaluated on that box only.
     """
 
     cutout: UInt8[np.ndarray, "H W 4"]
@@ -85,14 +85,14 @@ class Layer(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """An edit of which everything is known.
+    """An edit with its true answer.
 
     Attributes:
         source: the photo with the objects at their places.
-        flow: an object's motion where it covers more than half of a pixel of the source and no
-            other object covers it, 0 elsewhere; multiples of 2⁻¹⁰ pixels.
+        flow: an object's motion on the source pixels that it covers by more than half, if no other
+            object covers them; 0 elsewhere. In pixels, multiples of 2⁻¹⁰.
         answer: the photo with the objects where their motions take them, the last in front.
-        order: i + 1 where the flow is that of the i-th object that moves, 0 elsewhere.
+        order: 1 where the flow is the first moving object's, 2 the second's, …; 0 elsewhere.
     """
 
     source: UInt8[np.ndarray, "h w 3"]
@@ -102,10 +102,10 @@ class Scene(NamedTuple):
 
 
 def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene:
-    """Draw source, flow and answer.
+    """Compose source, flow, answer and order from a photo and its layers, the last in front.
 
     Raises:
-        ValueError: nothing is seen of an object that moves, or its motion does not suit it.
+        ValueError: an object that moves is not visible, or its motion does not suit it.
     """
     height, width, _ = photo.shape
     pixels = _grid(height, width)
@@ -127,7 +127,7 @@ def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene
             flow[solid] = motion[solid]
             movers += 1
             order[solid] = movers
-            # Of the whole box: soft rims, too, reach as far as the motion enlarges them.
+            # Where the whole box goes, since the motion enlarges soft rims, too.
             goals = (pixels + motion)[box].reshape(-1, 2)[:, ::-1]
             window = _box(goals, (height, width))
             drawn = np.zeros_like(drawn)
@@ -138,7 +138,7 @@ def compose(photo: UInt8[np.ndarray, "h w 3"], layers: Sequence[Layer]) -> Scene
 
 
 def steady(flow: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:
-    """Round displacements to 2⁻¹⁰ of a pixel, coarser than what machines disagree about."""
+    """Round displacements to 2⁻¹⁰ of a pixel, coarser than differences between machines."""
     return np.asarray(np.round(flow * _GRAIN) / _GRAIN, np.float32)
 
 
@@ -146,10 +146,10 @@ def read_cutout(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 4"]:
     """Read a picture with transparency.
 
     Raises:
-        ValueError: as `images.read`; a picture without transparency, or nowhere more than half
-            opaque, of which a scene's flow would say nothing.
+        ValueError: as for `images.read`; the picture has no transparency, is rotated by EXIF, or
+            has no pixel that is more than half opaque, so that a scene's flow would be 0.
     """
-    colours = images.read(path)  # with every check; over white, for which the next line makes up
+    colours = images.read(path)  # only for its checks: transparency is composited over white
     with Image.open(path) as file:
         if not file.has_transparency_data:
             raise ValueError(f"{path}: has no transparency; expected a cut-out, .png or .webp")
@@ -164,19 +164,26 @@ def read_cutout(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 4"]:
 def draw(
     cutout: UInt8[np.ndarray, "H W 4"], place: Place, points: Points, slopes: Slopes
 ) -> Float[np.ndarray, "h w 4"]:
-    """Draw a placed cut-out where pixels look at `points` of the picture (nan: at nothing).
+    """Draw a placed cut-out, each pixel of the result sampled at its point of the picture.
 
-    `slopes` says how the point moves as one crosses the pixel; the pixel's mean is taken over a
-    grid of samples fine enough for it. Returns colours 0 to 255 times opacity, and opacity 0 to 1.
+    Args:
+        cutout: RGB and opacity.
+        place: where it lies in the picture.
+        points: for each pixel of the result the (x, y) to sample; nan: nothing is drawn.
+        slopes: derivatives of the points by the pixel's x and y. Each pixel is the mean over a grid
+            of samples that is fine enough for them.
+
+    Returns:
+        Colours, 0 to 255, times opacity; and opacity, 0 to 1.
     """
     inward = place.inward()
     high, wide, _ = cutout.shape
     middle = np.array([(wide - 1) / 2, (high - 1) / 2])
     spots = _turned(inward, points - np.array([place.x, place.y])) + middle
     steps = np.stack([_turned(inward, slopes[..., axis]) for axis in (0, 1)], axis=-1)
-    reach = np.abs(steps).sum(axis=-1) / 2 + 1  # of a pixel's square, and of bilinear sampling
+    reach = np.abs(steps).sum(axis=-1) / 2 + 1  # half a pixel's extent, and bilinear sampling
     last = np.array([wide - 1, high - 1])
-    seen = ((spots > -reach) & (spots < last + reach)).all(axis=-1)  # nan is not
+    seen = ((spots > -reach) & (spots < last + reach)).all(axis=-1)  # False for nan
     drawn = np.zeros((*points.shape[:2], 4))
     if not seen.any():
         return drawn
@@ -199,11 +206,11 @@ def origins(
     solid: Bool[np.ndarray, "H W"],
     pixels: Points,
 ) -> tuple[Points, Slopes]:
-    """Find what a motion brings to pixels: for each the point p with p + motion(p) = pixel.
+    """Invert a motion: find for each pixel the point p with p + motion(p) = pixel.
 
-    Newton's method on the bilinear motion inside a box of the picture, from the linear motion that
-    fits best where `solid`. Also returns the slopes of p along the pixels. Where no point of the
-    box comes, both are nan.
+    Newton's method on the bilinearly interpolated motion inside a box of the picture, starting from
+    the affine motion that fits best where `solid`. Also returns the derivatives of p by the pixel's
+    x and y. Both are nan for pixels to which no point of the box moves.
     """
     # The motion and its slopes along x and y, as channels.
     along_y, along_x = np.gradient(motion[box], axis=(0, 1))
@@ -224,7 +231,7 @@ def origins(
 def _newton(
     channels: Float[np.ndarray, "H W 6"], spots: Points, points: Points, pixels: Points
 ) -> tuple[Points, Slopes]:
-    """Return by how much points miss their pixels, and the inverse of the motion's slopes there."""
+    """Return the residuals p + motion(p) − pixel, and the inverse of their Jacobian."""
     values = _read(channels, spots.reshape(-1, 2)).reshape(*spots.shape[:2], 6)
     a, b = 1 + values[..., 2], values[..., 4]
     c, d = values[..., 3], 1 + values[..., 5]
@@ -240,7 +247,7 @@ def _linear_guess(
     start = np.argwhere(solid)[:, ::-1].astype(np.float64)
     goal = start + motion[solid]
     fit, *_ = np.linalg.lstsq(np.c_[start, np.ones(len(start))], goal, rcond=None)
-    if abs(np.linalg.det(fit[:2])) < _FLAT:  # a thread of pixels
+    if abs(np.linalg.det(fit[:2])) < _FLAT:  # all pixels on a line
         return np.asarray(pixels - motion[solid].mean(axis=0))
     return np.asarray((pixels - fit[2]) @ np.linalg.inv(fit[:2]))
 
@@ -275,7 +282,7 @@ def _over(
 
 
 def _rounded(scene: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
-    settled = np.round(np.clip(scene, 0, 255), _SETTLED)  # so that halves go up everywhere
+    settled = np.round(np.clip(scene, 0, 255), _SETTLED)  # so that halves round up on all machines
     rounded: np.ndarray = np.floor(settled + 0.5)
     return rounded.astype(np.uint8)
 
@@ -283,7 +290,7 @@ def _rounded(scene: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 def _field(
     motion: Motion | Displacement, box: tuple[slice, slice], shape: tuple[int, int]
 ) -> Float32[np.ndarray, "h w 2"]:
-    """Draw the motion of a box."""
+    """The flow of a motion inside a box, 0 outside."""
     mask = np.zeros(shape, bool)
     mask[box] = True
     if isinstance(motion, Motion):
@@ -296,7 +303,7 @@ def _field(
 def _box(
     places: Float[np.ndarray, "n 2"] | Int[np.ndarray, "n 2"], shape: tuple[int, int]
 ) -> tuple[slice, slice]:
-    """Box places (row, column), with a margin, inside the picture."""
+    """The bounding box of places (row, column), with a margin, clipped to the picture."""
     low = np.clip(np.floor(places.min(axis=0)).astype(int) - _MARGIN, 0, shape)
     high = np.clip(np.ceil(places.max(axis=0)).astype(int) + _MARGIN + 1, 0, shape)
     return slice(*map(int, (low[0], high[0]))), slice(*map(int, (low[1], high[1])))

@@ -3,8 +3,8 @@
     L_flow  = mean |F(x*, x) − f|                        (equation 4)
     L_color = mean |m · (x* − warp(x, F(x*, x)))|        (equation 5)
 
-Each is a number a sample, as plain means over all pixels and components, like the reference's;
-the mask does not change the divisor.
+Each is one number per sample, a mean over all pixels and components, as in the reference; the mask
+does not change the divisor.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def flow_loss(estimate: Float[Array, "b H W 2"], target: Target) -> PerSample:
 
 
 def color_loss(image: Image, flow: Float[Array, "b H W 2"], target: Target) -> PerSample:
-    """Mean masked difference of the source and the image brought back by `flow`, in [0, 1]."""
+    """Mean masked absolute difference of the source and the image warped back, in [0, 1]."""
     back = jax.vmap(warp)(image, flow)
     return _mean_magnitude(target.visible * (target.source - back)) / 2.0
 
@@ -48,7 +48,7 @@ def motion(flow_of: FlowOf) -> Energy:
 
 
 def motion_oracle(flow_of: FlowOf) -> Energy:
-    """The reference's oracle switch: the colour loss goes by the target flow."""
+    """The paper's energy, but the colour loss warps by the target flow (the reference's oracle)."""
 
     def energy(
         params: Any, target: Target, image: Image, _level: Schedule
@@ -64,7 +64,7 @@ def motion_oracle(flow_of: FlowOf) -> Energy:
 def color_oracle(
     _params: Any, target: Target, image: Image, _level: Schedule
 ) -> tuple[PerSample, Terms]:
-    """Colour loss by the target flow alone: for images still too blurred to have a flow."""
+    """Only the colour loss, by the target flow: for images that are too blurred to estimate one."""
     return _weigh(
         target,
         Terms(jnp.zeros(image.shape[:1], image.dtype), color_loss(image, target.flow, target)),
@@ -80,7 +80,7 @@ def nothing(
 
 
 def _mean_magnitude(error: Float[Array, "b H W _"]) -> PerSample:
-    # Not jnp.abs, whose slope at 0 is 1: a pixel that is right already would be pushed.
+    # Not jnp.abs, whose gradient at 0 is 1: pixels that are right already would be changed.
     return jnp.mean(error * jnp.sign(error), axis=(1, 2, 3))
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-# Decibels of equal pictures, whose ratio has no bound: a mean over cases needs a number.
+# PSNR of equal pictures, in decibels: finite, so that means over cases are.
 EQUAL = 100.0
-_SIGMA = 1.5  # of the windows of structural similarity, pixels (Wang et al. 2004)
+_SIGMA = 1.5  # of structural similarity's Gaussian windows, pixels (Wang et al. 2004)
 
 
 def compare(
@@ -13,7 +13,7 @@ def compare(
     answer: UInt8[np.ndarray, "h w 3"],
     region: Bool[np.ndarray, "h w"],
 ) -> dict[str, float]:
-    """Score a picture against the true one; `region` is where it was free to change, not empty.
+    """Score a picture against the true one; `region`, not empty, is where it was free to change.
 
     psnr, psnr_region: peak signal-to-noise ratio, decibels, at most 100 (no difference).
     ssim, ssim_region: structural similarity (Gaussian windows, mean of the colours), at most 1.

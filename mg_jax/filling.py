@@ -1,15 +1,15 @@
-"""Holes filled from their rim, without any model (Telea 2004)."""
+"""Fill holes from their rim, without any model (Telea 2004)."""
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-_REACH = 5.0  # pixels round a hole's pixel that have a say in it
+_REACH = 5.0  # pixels; the radius around a hole's pixel that it is filled from
 
 
 def fill(
     picture: UInt8[np.ndarray, "h w 3"], holes: Bool[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """The picture with its holes filled by the fast marching method, as OpenCV has it."""
+    """Fill a picture's holes by OpenCV's fast marching method."""
     import cv2  # takes long to import
 
     filled: np.ndarray = np.asarray(

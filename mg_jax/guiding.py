@@ -1,4 +1,4 @@
-"""What guides an edit with any model: the flow network as an energy, and what it asks for."""
+"""Guidance for any model: the energy made of a flow network, and the energy's target."""
 
 import functools
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from mg_jax.types import Edit, Energy, Image, Problem, Target
 UPDATES = 5
 UPDATES_FROM_TARGET = 2
 
-# Functions are made once a process and kept: jax compiles each once for a shape of its arguments.
+# Cached, since JAX compiles anew for every new function object.
 
 
 @functools.cache
 def energy(network: FlowNetwork, oracle: bool) -> Energy:
-    """The paper's energy by a flow network, `oracle`: with colours along the target flow."""
+    """The paper's energy by a flow network; with `oracle`, the colour loss uses the target flow."""
 
     def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
         return network.flow_from(params, target.features, image, updates=UPDATES)
@@ -33,11 +33,11 @@ def energy(network: FlowNetwork, oracle: bool) -> Energy:
 
 @functools.cache
 def energy_from_target(network: FlowNetwork, oracle: bool) -> Energy:
-    """The same energy, but the flow network starts at the target flow.
+    """The same energy, but the flow network's updates start from the target flow.
 
-    It then says whether each pixel is found where it should be, and to where its updates lead from
-    there. The estimate may be blurred, and the motion long: what begins at no motion sees nothing
-    then. Where the image moves as asked both agree.
+    They then show whether each pixel is where it should be, or else nearby. This helps where the
+    estimated image is blurred and the motion long: starting from zero, the network finds nothing
+    there. Where the image has moved as asked, both agree.
     """
 
     def flow_of(params: Any, target: Target, image: Image) -> Float[Array, "b H W 2"]:
@@ -48,7 +48,7 @@ def energy_from_target(network: FlowNetwork, oracle: bool) -> Energy:
 
 @functools.cache
 def features(network: FlowNetwork) -> Callable[..., Any]:
-    """The flow network's view of the source, compiled: (params, image) -> features."""
+    """The flow network's `features`, compiled: (params, image) -> features."""
     return jax.jit(network.features)
 
 
@@ -60,10 +60,15 @@ def target(
     flow_params: Any,
     features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
 ) -> Target:
-    """What the energy asks of one sample.
+    """Build the energy's target for one sample.
 
-    `seen` is the source at the energy's grid, in [-1, 1]; `flow` is in pixels of any size of it;
-    `size` is the side of a square with the grid's area: the flow loss counts in pixels at 512.
+    Args:
+        seen: the source on the energy's grid, in [-1, 1].
+        flow: the target flow, at any size of the picture, in its pixels.
+        size: side of the square with the grid's area; the flow loss counts in pixels at size 512.
+        settings: weights, and whether occluded pixels are masked.
+        flow_params: the flow network's parameters.
+        features_of: the flow network's `features`.
     """
     goal = resampled(flow, seen.shape[1:3])
     visible = np.ones(goal.shape[:2], np.float32)
@@ -84,7 +89,7 @@ def target(
 def resampled(
     flow: Float[np.ndarray, "H W 2"], shape: tuple[int, ...]
 ) -> Float[np.ndarray, "h w 2"]:
-    """The flow at another size, from the nearest pixel: a mean across its edges is no motion."""
+    """Resize a flow by nearest neighbour, and scale its vectors, without averaging across edges."""
     scale = np.array(shape) / np.array(flow.shape[:2])
     rows, columns = (
         np.minimum((np.arange(n) + 0.5) / s, size - 1).astype(np.int64)
@@ -94,9 +99,9 @@ def resampled(
 
 
 def repeated(problem: Problem, samples: int) -> Problem:
-    """The problem of one sample as that of `samples`; networks' weights and prompt are shared.
+    """Repeat the problem of one sample for `samples` samples; weights and prompt are shared.
 
-    The source may be a trajectory, whose levels lead its samples.
+    The source may be a trajectory, [levels b h w c].
     """
 
     def repeat(leaf: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What every evaluation of a run did: energies, their terms and the guidance, as arrays."""
+"""Record of a run: energies, their terms and the guidance of every evaluation, as arrays."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _TERMS = "terms."
 
 
 class History(NamedTuple):
-    """A row for each evaluation, in the order of the run; `b` samples."""
+    """One row for each evaluation, in the order of the run; `b` samples."""
 
     level: Int[np.ndarray, " n"]  # position in the schedule
     recursion: Int[np.ndarray, " n"]
@@ -25,10 +25,10 @@ class History(NamedTuple):
 
 
 def of_step(step: Step) -> History | None:
-    """Rows of a level; none where nothing guides."""
+    """Rows of a level; None where nothing guides."""
     if step.info is None:
         return None
-    energy = np.asarray(step.info.energy)[0]  # of the one level of its `scan`
+    energy = np.asarray(step.info.energy)[0]  # a step is a `scan` over one level
     terms = {
         jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(values)[0]
         for path, values in jax.tree_util.tree_leaves_with_path(step.info.terms)
@@ -43,7 +43,7 @@ def of_step(step: Step) -> History | None:
 
 
 def joined(parts: Sequence[History], samples: int) -> History:
-    """Histories of parts of a run, in its order, as one; of no part an empty one."""
+    """Concatenate the histories of a run's parts; without parts the result is empty."""
     none, nothing = np.zeros(0, np.int64), np.zeros((0, samples), np.float32)
     parts = [History(none, none, nothing, nothing, {}), *parts]
     names = dict.fromkeys(name for part in parts for name in part.terms)

@@ -1,6 +1,6 @@
-"""Pictures: people's files in, arrays inside, files out.
+"""Read, convert, resize and write pictures.
 
-Outside, a picture is uint8 [H, W, 3]; inside, float32 in [−1, 1]. Every fault of a file is a
+Outside, a picture is uint8 [H, W, 3]; inside, float32 in [−1, 1]. Every error about a file is a
 `ValueError` of one line: FILE: what is wrong; expected what.
 """
 
@@ -20,10 +20,10 @@ _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
 def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
-    """Read a photo as people have them: grey, palette, 16-bit, CMYK, transparent, EXIF-rotated.
+    """Read a photo of any common kind: grey, palette, 16-bit, CMYK, transparent, EXIF-rotated.
 
     Transparency is composited over white, more than 8 bits are rounded to 8, the EXIF
-    orientation is applied, of an animation the first frame is taken. Colour profiles are ignored.
+    orientation is applied, the first frame of an animation is taken. Colour profiles are ignored.
 
     Raises:
         ValueError: missing, a folder, no picture, cut short, or above Pillow's limit of
@@ -33,10 +33,10 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def of_pillow(image: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
-    """Pixels of an open picture, as `read` has those of a file.
+    """Convert an open Pillow picture to pixels, as `read` does for a file.
 
     Raises:
-        ValueError: it cannot be a photo; the line begins with `name`.
+        ValueError: it cannot be a photo; the message begins with `name`.
     """
     image = _eight_bits(image, name)
     if image.has_transparency_data:
@@ -54,7 +54,7 @@ def of_pillow(image: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
 def read_mask(
     path: str | os.PathLike[str], shape: tuple[int, int] | None = None
 ) -> Bool[np.ndarray, "h w"]:
-    """Read a selection: True where the picture is white, or opaque if it has transparency.
+    """Read a mask: True where the picture is white, or opaque if it has transparent pixels.
 
     The threshold is half. `.npy`, and `.npz` with one array, hold booleans [H, W].
 
@@ -63,7 +63,7 @@ def read_mask(
         shape: the (height, width) that the mask must have, if any.
 
     Raises:
-        ValueError: as `read`; an array that is not boolean [H, W]; another size than `shape`.
+        ValueError: as for `read`; an array is not boolean [H, W]; another size than `shape`.
     """
     path = Path(path)
     if path.suffix.lower() in (".npy", ".npz"):
@@ -79,10 +79,10 @@ def read_mask(
 
 
 def mask_of_pillow(image: Image.Image, name: str) -> Bool[np.ndarray, "h w"]:
-    """Selection of an open picture, as `read_mask` has that of a file.
+    """Convert an open Pillow picture to a mask, as `read_mask` does for a file.
 
     Raises:
-        ValueError: it holds no levels of grey or colours; the line begins with `name`.
+        ValueError: it holds no grey levels or colours; the message begins with `name`.
     """
     image = _eight_bits(image, name)
     if image.has_transparency_data:
@@ -112,7 +112,7 @@ def to_float(image: Shaped[np.ndarray, "*batch h w c"]) -> Float32[np.ndarray, "
     """Map uint8, 0…255, to −1…1.
 
     Raises:
-        ValueError: another dtype: floats in [−1, 1] or [0, 1] would come out nearly black.
+        ValueError: another dtype: floats in [−1, 1] or [0, 1] would become nearly black.
     """
     if image.dtype != np.uint8:
         raise ValueError(f"image: {image.dtype}; expected uint8, 0 to 255")
@@ -122,10 +122,10 @@ def to_float(image: Shaped[np.ndarray, "*batch h w c"]) -> Float32[np.ndarray, "
 def to_uint8(
     image: Shaped[np.ndarray | Array, "*batch h w c"],
 ) -> UInt8[np.ndarray, "*batch h w c"]:
-    """Map floats, −1…1, to 0…255, rounded; what lies outside is clipped.
+    """Map floats, −1…1, to 0…255, rounded; values outside are clipped.
 
     Raises:
-        ValueError: a value is NaN, or they are no floats.
+        ValueError: a value is NaN, or the dtype is no float.
     """
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise ValueError(f"image: {image.dtype}; expected floats in [-1, 1]")
@@ -153,7 +153,7 @@ def resize(
 
 
 def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np.ndarray, "h w c"]:
-    """Mean of each cell's pixels, for a grid of `shape` cells over the picture."""
+    """Average the pixels in each cell of a grid with `shape` (rows, columns) over the picture."""
     channels = [
         Image.fromarray(np.ascontiguousarray(picture[..., c], np.float32)).resize(
             shape[::-1], Image.Resampling.BOX
@@ -164,14 +164,14 @@ def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np
 
 
 def _opened(path: Path) -> Image.Image:
-    """Open and decode the first frame, upright."""
+    """Open a picture and decode its first frame, with the EXIF orientation applied."""
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; expected a picture")
     if not path.exists():
         raise ValueError(f"{path}: no such file; expected a picture")
     try:
         with warnings.catch_warnings():
-            # Pillow warns at 89 million pixels and refuses at twice that; we refuse with it.
+            # Pillow warns above 89 million pixels, and raises above twice as many.
             warnings.simplefilter("ignore")
             with Image.open(path) as file:
                 file.load()
@@ -192,7 +192,7 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Turn grey of 16 bits into grey of 8: Pillow itself would clip it at 255."""
+    """Convert 16-bit grey to 8-bit grey, which Pillow itself would clip at 255."""
     if image.mode == "F":
         raise ValueError(f"{name}: holds floating-point pixels; expected 8 or 16 bits a channel")
     if not image.mode.startswith("I"):

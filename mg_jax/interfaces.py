@@ -1,6 +1,6 @@
-"""What may be brought along: a diffusion prior, and what an edit asks of it.
+"""The interface of a model (a diffusion prior), and the checked request that it edits.
 
-The small callables (`Denoiser`, `Decoder`, `Energy`, `Noise`) stand in `mg_jax.types`.
+The small callables (`Denoiser`, `Decoder`, `Energy`, `Noise`) are in `mg_jax.types`.
 """
 
 from dataclasses import dataclass
@@ -18,62 +18,65 @@ from mg_jax.types import Energy
 
 @dataclass(frozen=True)
 class Request:
-    """An edit, checked."""
+    """The checked arguments of an edit."""
 
     model: "Model"
     image: UInt8[np.ndarray, "H W 3"]
-    motion: Motion  # what is asked of each pixel
+    motion: Motion  # where each pixel should go
     seed: int  # of the first sample
-    keys: Key[Array, " b"]  # of the samples' noise
+    keys: Key[Array, " b"]  # for the samples' noise, one each
     settings: Settings  # the model's own
-    ramp: Float[np.ndarray, " levels"]  # multiplies the guidance weight
-    flow_model: Named  # that guides, and judges
+    ramp: Float[np.ndarray, " levels"]  # multiplies the guidance weight at each level
+    flow_model: Named  # guides the edit, and measures the result
     prompt: str = ""
-    keep_mask: Bool[np.ndarray, "H W"] | None = None  # True = the picture stays
+    keep_mask: Bool[np.ndarray, "H W"] | None = None  # True: the pixel must not change
     order: Int[np.ndarray, "H W"] | None = None  # of layers; 0 rests, the largest lies on top
-    replay: Any = None  # what is repeated of another run, as the model has it
-    energy: Energy | None = None  # in the place of the paper's
+    replay: Any = None  # the parts of another run to repeat; its type is the model's own
+    energy: Energy | None = None  # instead of the paper's
 
     @property
     def flow(self) -> Float[np.ndarray, "H W 2"]:
-        """Where each pixel goes."""
+        """Where each pixel should go, (dx, dy) in pixels."""
         return self.motion.flow
 
 
 class Edited(NamedTuple):
-    """What a model came to."""
+    """The result of a model."""
 
     images: UInt8[np.ndarray, "b H W 3"]  # of the photo's size
-    region: Bool[np.ndarray, "H W"]  # where they might differ from the photo
-    latents: Float32[np.ndarray, "b h w c"]  # the last ones; of a model without, [b 0 0 0]
+    region: Bool[np.ndarray, "H W"]  # where they may differ from the photo
+    latents: Float32[np.ndarray, "b h w c"]  # the final ones; [b 0 0 0] if a model has none
 
 
 @runtime_checkable
 class Model(Protocol):
-    """A diffusion prior that can be steered.
+    """A diffusion prior that can be guided.
 
-    A new one is an object with these attributes, given to `mg_jax.edit` as `model`, or under a name
-    in `mg_jax.models.registry`.
+    A new one is an object with these attributes. Pass it to `mg_jax.edit` as `model`, or give it a
+    name in `mg_jax.models.registry`.
     """
 
     @property
     def name(self) -> str:
-        """As it is called in metrics and errors."""
+        """Its name in metrics and error messages."""
 
     @property
     def settings(self) -> Settings:
-        """What it is run with when nothing else is asked; an edit's are of the same class."""
+        """The default settings; an edit's settings must be of the same class."""
 
     @property
     def reads(self) -> frozenset[str]:
-        """Which of "prompt", "order", "replay", "energy" and "settings" it reads."""
+        """The optional arguments it takes, of "prompt", "order", "replay", "energy", "settings"."""
 
     def check(self, request: Request) -> None:
-        """Refuse what cannot be run, before any work is done.
+        """Refuse a request that cannot be run, before any work is done.
 
         Raises:
             ValueError: one line that begins with the argument's name.
         """
 
     def edit(self, request: Request) -> Phases[Edited]:
-        """Yield the walks over noise levels, each sent its last state; return the pictures."""
+        """Run the edit as a generator (see `mg_jax.sample.Phases`).
+
+        Yields each walk over noise levels, is sent its last state, and returns the pictures.
+        """

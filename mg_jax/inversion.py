@@ -1,16 +1,17 @@
-"""A real photo's way into noise, and back: DDIM inversion and null-text optimisation.
+"""Turn a real photo into noise, and back: DDIM inversion and null-text optimisation.
 
-DDIM without noise (Song et al. 2021) is a differential equation, so it can be run upwards: the
-step from a level's cleaner neighbour x to the level itself,
+DDIM without noise (Song et al. 2021) is a differential equation, so it can be run towards noise:
+the step from a level's cleaner neighbour x to the level itself,
 
     z = √ᾱ · (x − √(1−ᾱ_prev)·ε) / √ᾱ_prev + √(1−ᾱ)·ε,
 
-is exactly what `kernel.ddim` undoes if ε is that of z. It is not known yet; the first guess asks
-the denoiser for the noise in x, with the level's own time, as the reference's inversion does, too.
-Asked again at the guess, and again, it comes to z itself (a fixed point; Pan et al. 2023).
+is exactly undone by `kernel.ddim` if ε is the noise that the denoiser predicts at z. As z is not
+known yet, the first guess takes the noise predicted at x, with the level's own time, as the
+reference's inversion does. Predicting it again at the guess, several times, converges to z itself
+(a fixed point; Pan et al. 2023).
 
-The reference's inversion stores the same latents, one a level, but cleanest first, while its
-sampler reads them noisiest first; everything here is noisiest first.
+The reference's inversion stores the same latents, one per level, but cleanest first, while its
+sampler reads them noisiest first; here everything is noisiest first.
 """
 
 from typing import Any, NamedTuple
@@ -29,21 +30,21 @@ Embedding = Float[Array, "b n d"]
 
 
 class NullText(NamedTuple):
-    """What null-text optimisation found."""
+    """The result of null-text optimisation."""
 
     unconditional: Float[Array, "levels b n d"]  # text embeddings, for `per_level`
-    latent: Latent  # where guided sampling with them arrives: near the clean latent
+    latent: Latent  # the end of guided sampling with them, near the clean latent
 
 
 def invert(
     denoise: Denoiser, params: Any, clean: Latent, schedule: Schedule, prompt: Any, iterations: int
 ) -> Float[Array, "levels b h w c"]:
-    """Trajectory of a clean latent: row i is the latent at level i, noisiest first.
+    """DDIM inversion: return the latent at each level of the schedule, noisiest first.
 
-    `clean` is the latent below the last level, at its `alpha_prev`. Each level asks the denoiser
-    `iterations` times: 1 is plain DDIM inversion, more come closer to a trajectory that `sample`
-    follows back. A run cut in two, its noisier rows given the cleaner part's first row as `clean`,
-    is the whole run.
+    `clean` is the latent below the last level, at its `alpha_prev`. Each level evaluates the
+    denoiser `iterations` times: 1 is plain DDIM inversion, more come closer to a trajectory that
+    `sample` follows back. A run may be split: invert the cleaner levels first, then the noisier
+    ones with the first row of that result as `clean`.
 
     Raises:
         ValueError: fewer than 1 iteration.
@@ -67,7 +68,7 @@ def invert(
 def sample(
     denoise: Denoiser, params: Any, start: Latent, schedule: Schedule, prompt: Any
 ) -> Latent:
-    """The clean latent that DDIM without guidance comes to from `start`, at the first level."""
+    """Run DDIM without guidance from `start`, a latent at the first level, to the clean latent."""
 
     def descend(z: Latent, level: Schedule) -> tuple[Latent, None]:
         return ddim(z, denoise(params, z, level, prompt), level), None
@@ -77,10 +78,10 @@ def sample(
 
 
 def per_level(denoise: Denoiser) -> Denoiser:
-    """Denoiser whose `Prompt` has one `unconditional` for each level: leaves [levels b ...].
+    """Return a denoiser whose `Prompt` has one `unconditional` per level: leaves [levels b ...].
 
-    `denoise` reads a `Prompt`, as `prompting.classifier_free` does. NaN at levels that the prompt
-    lacks.
+    `denoise` takes a `Prompt`, as that of `prompting.classifier_free` does. Its result is NaN at
+    levels that the prompt lacks.
     """
 
     def at_level(params: Any, z: Latent, level: Schedule, prompt: Prompt) -> Latent:
@@ -93,11 +94,11 @@ def per_level(denoise: Denoiser) -> Denoiser:
 
 
 class _Try(NamedTuple):
-    """One embedding for a level, and where its step arrives."""
+    """An embedding tried at a level, and the latent that its step leads to."""
 
     embedding: Embedding
     latent: Latent
-    error: PerSample  # mean square from where it should
+    error: PerSample  # mean squared difference to the goal
 
 
 def null_text(
@@ -110,15 +111,15 @@ def null_text(
     iterations: int,
     learning_rate: float | Float[Array, ""],
 ) -> NullText:
-    """Unconditional embeddings that keep guided sampling on a trajectory (Mokady et al. 2023).
+    """Optimise unconditional embeddings so that guided sampling follows a trajectory.
 
-    Guidance amplifies what inversion, without it, got slightly wrong. Level by level, from the
-    trajectory's first row down, `iterations` steps of Adam bring the guided step to the next row,
-    and at last to `clean`. A level begins with the embedding of the level before, the first with
-    `prompt.unconditional`; of all tried at a level the best of each sample is kept.
-    `learning_rate` falls to its half down the schedule, as in the paper. `denoise` is the plain
-    denoiser. A run cut in two, the second given the first's last embedding, and its latent as first
-    row, is the whole run.
+    Null-text inversion (Mokady et al. 2023): classifier-free guidance amplifies the small errors of
+    an inversion without it. At each level, noisiest first, `iterations` steps of Adam bring the
+    guided step near the trajectory's next row, at the last level near `clean`. A level starts from
+    the embedding of the level before, the first from `prompt.unconditional`; of all embeddings
+    tried at a level the best for each sample is kept. `learning_rate` falls to its half over the
+    schedule, as in the paper. `denoise` is the plain denoiser, without guidance. A run may be
+    split: give the second part the first's last embedding, and its latent as first row.
 
     Raises:
         ValueError: fewer than 1 iteration.
@@ -143,7 +144,7 @@ def null_text(
         def improve(state: tuple[Embedding, Any, _Try], _: None) -> tuple[Any, None]:
             embedding, memory, best = state
             gradient, new = jax.grad(attempt, has_aux=True)(embedding)
-            with jax.numpy_dtype_promotion("standard"):  # it mixes its step number with floats
+            with jax.numpy_dtype_promotion("standard"):  # optax mixes its step count with floats
                 updates, memory = adam.update(gradient, memory)
             return (embedding + updates, memory, _better(new, best)), None
 
@@ -159,7 +160,7 @@ def null_text(
 
 
 def _better(new: _Try, old: _Try) -> _Try:
-    """Of each sample the one with the smaller error."""
+    """Pick for each sample the try with the smaller error."""
     wins = new.error < old.error
 
     def pick(new: Array, old: Array) -> Array:

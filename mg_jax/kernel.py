@@ -1,15 +1,15 @@
 """One guided denoising step, as in the paper's algorithm 1 and the reference's sampler.
 
 At each noise level, `recursions` times: put the source back outside the edit region, predict the
-noise ε, estimate the clean image, measure the energy of its motion, and step with ε + guidance,
+noise ε, estimate the clean image, compute the energy of its motion, and step with ε + guidance,
 where
 
     guidance = clip(weight · ramp · √(1−ᾱ) · ∇_z Σ energy)
 
 Between recursions the latent is re-noised to the level it came from (recursive denoising).
 
-Two things spare time, and are not the paper's: a gradient may serve several recursions, and a
-denoiser may be taken for `constant`, so that gradients do not go through it.
+Two options save time, and are not in the paper: several recursions may share a gradient, and the
+denoiser may be wrapped in `constant`, so that gradients do not go through it.
 """
 
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def norm_of_sample(guidance: Latent) -> PerSample:
 
 
 def norm_of_batch(guidance: Latent) -> PerSample:
-    """‖guidance‖₂ of all samples together, as the reference clips; the same for each."""
+    """‖guidance‖₂ of all samples together, which the reference clips; the same for each sample."""
     return jnp.broadcast_to(jnp.sqrt(jnp.sum(jnp.square(guidance))), guidance.shape[:1])
 
 
@@ -58,14 +58,14 @@ class _Slope(NamedTuple):
 
     gradient: Latent
     energies: PerSample
-    terms: Any  # as the energy gives them
+    terms: Any  # as the energy returns them
 
 
 def constant(denoise: Denoiser) -> Denoiser:
-    """The same denoiser, but gradients do not go through it.
+    """Return the same denoiser, but without gradients through it.
 
-    The one-step estimate then changes with z by 1/√ᾱ alone, as in MPGD (He et al. 2024), and what
-    the denoiser would have done to the gradient's direction is lost.
+    The derivative of the one-step estimate by z is then just 1/√ᾱ, as in MPGD (He et al. 2024);
+    the denoiser no longer changes the gradient's direction.
     """
 
     def held(params: Any, z: Latent, level: Schedule, prompt: Any) -> Latent:
@@ -84,16 +84,16 @@ def build(
     norm_of: Callable[[Latent], PerSample] = norm_of_sample,
     gradient_every: int = 1,
 ) -> Kernel:
-    """Kernel whose `step(randomness, state, level, problem)` does one level of the schedule.
+    """Build a kernel whose `step(randomness, state, level, problem)` does one level.
 
-    `norm_of` is what the clip limits: `norm_of_sample`, with which samples do not interact, or the
-    reference's `norm_of_batch`. `gradient_every` recursions, one after the other, share one energy
-    and its gradient; a level's first always has its own. The arithmetic is in the
-    latent's dtype; `randomness` is what `noise` takes.
+    `norm_of` is the norm that is clipped: `norm_of_sample`, with which samples are independent, or
+    the reference's `norm_of_batch`. Each `gradient_every` successive recursions of a level share
+    the energy and gradient of the first of them. Computed in the latent's dtype; `randomness` is
+    passed to `noise`.
 
     Raises:
-        ValueError: fewer than 1 recursion or `gradient_every`, or, from `step`, latents that are no
-            batch of floats, or masks or a source that do not suit them.
+        ValueError: `recursions` or `gradient_every` is below 1; or, from `step`, latents are no
+            batch of floats, or masks or source do not fit them.
     """
     for name, count in (("recursions", recursions), ("gradient_every", gradient_every)):
         if count < 1:
@@ -125,7 +125,7 @@ def build(
         def slope_of(
             index: Int[Array, ""], z: Latent, last: _Slope | None
         ) -> tuple[Latent, Latent, _Slope]:
-            if last is None:  # the paper's: no condition in the program
+            if last is None:  # a gradient for each recursion, as in the paper, needs no branch
                 return guided(z, level, problem)
             found: tuple[Latent, Latent, _Slope] = jax.lax.cond(
                 index % gradient_every == 0,
@@ -155,7 +155,7 @@ def build(
             return (again, cleaner, kept), (slope.energies, slope.terms, norm, clean)
 
         first = None
-        if gradient_every > 1:  # the form of what a first recursion finds
+        if gradient_every > 1:  # zeros of the shapes that `guided` returns
             _, _, form = jax.eval_shape(guided, state.z, level, problem)
             first = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), form)
         (_, z, _), (energies, terms, norms, clean) = jax.lax.scan(
@@ -169,7 +169,7 @@ def build(
 
 
 def init(z: Latent) -> State:
-    """State before the first level, from a latent at its noise."""
+    """Return the state before the first level, from a latent with that level's noise."""
     return State(z, jnp.zeros((), jnp.int32))
 
 
@@ -185,18 +185,18 @@ def ddim(z: Latent, eps: Latent, level: Schedule) -> Latent:
 
 
 def renoise(cleaner: Latent, noise: Latent, level: Schedule) -> Latent:
-    """Back to the level that `cleaner` came from: √β·z + √(1−β)·noise, β = ᾱ / ᾱ_prev."""
+    """Add noise up to the level that `cleaner` came from: √β·z + √(1−β)·noise, β = ᾱ / ᾱ_prev."""
     beta = level.alpha / level.alpha_prev
     return jnp.sqrt(beta) * cleaner + jnp.sqrt(1.0 - beta) * noise
 
 
 def shrink(norm: PerSample, largest: PerSample) -> PerSample:
-    """Factor in (0, 1] that brings a norm down to `largest`, 1 where it is not above it."""
+    """Factor that brings a norm down to `largest`; 1 where it is not larger."""
     return jnp.where(norm > largest, largest / jnp.maximum(norm, 1e-30), 1.0)
 
 
 def noised_source(edit: Edit, level: Schedule, draw: Callable[[], Latent]) -> Latent:
-    """The source at this level with fresh noise; `edit.source` is its clean latent.
+    """The source with fresh noise of this level; `edit.source` is its clean latent.
 
     Raises:
         ValueError: it is no batch of latents.
@@ -207,7 +207,7 @@ def noised_source(edit: Edit, level: Schedule, draw: Callable[[], Latent]) -> La
 
 
 def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> Latent:
-    """The source at this level of its own trajectory; `edit.source` is [levels b h w c].
+    """The source at this level, from its stored trajectory; `edit.source` is [levels b h w c].
 
     NaN at levels that the trajectory lacks.
     """
@@ -215,7 +215,7 @@ def stored_source(edit: Edit, level: Schedule, _draw: Callable[[], Latent]) -> L
 
 
 def _check(z: Shaped[Array, "..."], edit: Edit) -> None:
-    """Refuse what broadcasting would take for something else."""
+    """Refuse shapes that broadcasting would silently misread."""
     if z.ndim != 4 or not jnp.issubdtype(z.dtype, jnp.floating):
         raise ValueError(f"z: {z.dtype} {z.shape}; expected floats (batch, h, w, channels)")
     for name, mask in (("keep", edit.keep), ("guidance_mask", edit.guidance_mask)):

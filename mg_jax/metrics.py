@@ -1,8 +1,8 @@
-"""The ruler: how far an edit is from the motion asked for, and what else it changed.
+"""Metrics of an edit: how far it is from the motion asked for, and what else it changed.
 
-The motion is found by a flow network, the judge, which has limits: it does not see a half turn, nor
-a mirror image, however right the picture. What it cannot tell of a motion is measured before any
-result is looked at, and there the flow's errors are None.
+The result's motion is estimated by a flow network, the judge. It has limits: it cannot find a half
+turn or a mirror image, even in a perfect picture. Which pixels it can judge is determined from
+photo and motion alone; if it can judge too few of them, the flow's errors are None.
 """
 
 import functools
@@ -26,21 +26,21 @@ JUDGING_UPDATES = 12
 # RAFT's memory grows with the square of the area: larger pictures are measured at this area.
 LARGEST_AREA = 768 * 768
 
-# What a judge finds counts as right within the bound of the KITTI benchmark (Menze & Geiger, CVPR
-# 2015), and within half of the motion: a judge that sees nothing move is not right about 3 pixels.
+# An estimate counts as right within the bound of the KITTI benchmark (Menze & Geiger, CVPR 2015),
+# and within half of the motion: otherwise an estimate of 0 would be right for motions of 3 pixels.
 _PIXELS, _SHARE, _HALF = 3.0, 0.05, 0.5
-# An object's soft rim lies this many pixels around it, and would be smeared over what it leaves.
+# Pixels around an object that may hold its soft rim; they must not be smeared into what it leaves.
 _RIM = 3.0
-# A judge that tells less than this share of what moves gives no error of the flow.
+# Share of the moved pixels that a judge must be able to judge; with fewer, flow errors are None.
 _ENOUGH = 0.5
 
 
 def flow_between(
     judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], result: UInt8[np.ndarray, "h w 3"]
 ) -> Float32[np.ndarray, "h w 2"]:
-    """F(source, result) by the judge, 12 updates, in pixels of the pictures' size.
+    """Estimate the flow from source to result by the judge, 12 updates; in the pictures' pixels.
 
-    Pictures above 768² pixels, or with a side below 128, are measured at a size within these.
+    Pictures of more than 768² pixels are shrunk first, sides of fewer than 128 pixels enlarged.
     """
     height, width, _ = source.shape
     h, w = _size_judged(height, width)
@@ -58,15 +58,15 @@ def flow_between(
 def judgeable(
     judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], motion: Motion
 ) -> Bool[np.ndarray, "h w"]:
-    """Mark the moved pixels whose motion the judge can tell.
+    """Mark the moved pixels whose motion the judge is able to estimate.
 
-    Shown the photo moved by the flow itself (forward warp, its holes filled), it must find the flow
-    within 3 pixels or 5 %, and within half of the motion; large pictures are tried at the size that
-    they are measured at. This hangs on photo and flow alone: no result, however wrong, is excused.
+    Given the photo warped by the flow itself (holes filled), it must find the flow within 3 pixels
+    or 5 %, and within half of the motion. Large pictures are tested at the size at which they are
+    measured. The mask depends on photo and flow only, so that no wrong result is excused.
     """
     height, width, _ = source.shape
     h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
-    # A mean would blur where the motion ends.
+    # By nearest neighbour: averaging would blur the edges of the motion.
     small = _nearest(motion.flow, h, w) * np.array([w / width, h / height], np.float32)
     photo = images.resize(source, h, w)
     carried_out = _carried_out(photo, Motion(small))
@@ -84,14 +84,15 @@ def measure(
     estimate: Float[np.ndarray, "h w 2"],
     judged: Bool[np.ndarray, "h w"],
 ) -> dict[str, float | None]:
-    """Score a result against the motion asked for.
+    """Score a result against the motion asked for; `region` is the edit region.
 
-    `estimate` is the judge's F(source, result), `judged` what it can tell (`judgeable`).
+    `estimate` is the judge's flow from source to result (`flow_between`), `judged` the mask of the
+    pixels that it is able to judge (`judgeable`).
 
     flow_l1_px: mean |estimate − flow| over all pixels and both components.
     flow_epe_moved_px: mean end-point error on moved pixels.
-    judged_moved: share of the moved pixels whose motion the judge can tell. Below one half the two
-        errors above are None: they would be the judge's.
+    judged_moved: share of the moved pixels that the judge is able to judge. Below one half, the two
+        errors above are None, as they would be errors of the judge.
     color_l1: mean |source − warp(result, flow)| where the target lies inside the picture, [0, 1].
     color_l1_moved: the same on moved pixels (the paper's occlusion mask uses them all).
     color_l1_visible: the same on the pixels that the paper's occlusion mask uses.
@@ -126,7 +127,7 @@ def measure(
 
 
 def verdict(scores: Mapping[str, Any]) -> str:
-    """Say in words how far off the flow is, or why that cannot be said."""
+    """Say in one line how far off the flow is, or why it cannot be judged."""
     if scores["flow_l1_px"] is not None:
         return f"flow found is {scores['flow_l1_px']:.2f} px off in the mean"
     return f"flow cannot be judged: the judge sees {scores['judged_moved']:.0%} of it"
@@ -148,7 +149,7 @@ def _nearest(
 
 
 def _carried_out(source: UInt8[np.ndarray, "h w 3"], motion: Motion) -> UInt8[np.ndarray, "h w 3"]:
-    """Carry the motion out over what rests, which is filled where content has left."""
+    """Warp the moving pixels forward over the rest of the photo, filled where content has left."""
     rests = fill(source, nearest.distance(motion.solid) <= _RIM)
     landed = motion.destination[..., None]
     return np.where(landed, warping.forward(source, motion).picture, rests)

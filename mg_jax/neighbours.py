@@ -1,7 +1,7 @@
-"""Finds out, before anything else, whether `flows` is the package that ships beside this one.
+"""Check, before anything else, that `flows` is the package that ships with this one.
 
-A file or folder of that name in the working folder, or before this package on the path, would be
-imported in its place, and fail far from the cause.
+A file or folder of that name in the working folder, or earlier on the path, would be imported
+instead, and fail far from the cause.
 """
 
 from importlib.util import find_spec
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def check(name: str) -> None:
-    """Raise ImportError, in one line, when `name` is not the package beside this one."""
+    """Raise ImportError, one line, if the package `name` is not the one next to this package."""
     expected = Path(__file__).parents[1] / name / "__init__.py"
     spec = find_spec(name)
     found = None if spec is None else spec.origin

@@ -1,4 +1,4 @@
-"""Networks that are read once a process."""
+"""Load flow networks, each once per process."""
 
 import functools
 import os
@@ -13,12 +13,12 @@ Named = str | os.PathLike[str] | FlowNetwork
 def flow_network(
     named: Named, statistics: raft.Statistics = "running", dtype: str = "float32"
 ) -> FlowNetwork:
-    """The flow network of a name or file, computing in `dtype`, read once a process.
+    """Return the flow network of a name or file, computing in `dtype`; cached.
 
-    What is loaded already is returned as it is.
+    A loaded network is returned as it is.
 
     Raises:
-        ValueError: as `flows.networks.load`.
+        ValueError: as for `flows.networks.load`.
     """
     if isinstance(named, str | os.PathLike):
         return _flow_network(os.fspath(named), statistics, dtype)
@@ -26,10 +26,10 @@ def flow_network(
 
 
 def name(named: Named) -> str:
-    """As it is called in metrics."""
+    """The network's name in metrics."""
     return os.fspath(named) if isinstance(named, str | os.PathLike) else repr(named)
 
 
-@functools.cache  # which tells f(x) from f(x, default): only this form is asked
+@functools.cache  # always called with all arguments, since f(x) and f(x, default) differ to it
 def _flow_network(name: str, statistics: raft.Statistics, dtype: str) -> FlowNetwork:
     return networks.load(name, statistics=statistics, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Where the sampler's noise comes from: a key for each sample, or a recording to replay."""
+"""The sampler's noise: drawn with a key for each sample, or replayed from a recording."""
 
 from enum import IntEnum
 
@@ -10,7 +10,10 @@ from mg_jax.types import Latent
 
 
 class Draw(IntEnum):
-    """The noises of one recursion, in the reference's order (it draws DDIM's even at η = 0)."""
+    """The draws of noise in one recursion, in the reference's order.
+
+    It draws DDIM's even at η = 0, where it is not used.
+    """
 
     SOURCE = 0
     DDIM = 1
@@ -18,10 +21,10 @@ class Draw(IntEnum):
 
 
 def keys(seed: int, samples: int) -> Key[Array, " b"]:
-    """One key a sample: sample i of a run with seed s draws what a run with seed s + i draws.
+    """Make a key for each sample: sample i with seed s draws the same as sample 0 with seed s + i.
 
     Raises:
-        ValueError: a seed outside 0..2³² − 1.
+        ValueError: a sample's seed is outside 0..2³² − 1.
     """
     if not 0 <= seed <= 2**32 - samples:
         raise ValueError(f"seed: {seed} is outside 0..{2**32 - samples}")
@@ -29,10 +32,10 @@ def keys(seed: int, samples: int) -> Key[Array, " b"]:
 
 
 def start(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:
-    """Noise to start sampling from, `shape` [b h w c]; no step's draw repeats it.
+    """Noise to start sampling from, of `shape` [b h w c]; different from that of all steps.
 
     Raises:
-        ValueError: another number of keys than samples.
+        ValueError: the numbers of keys and samples differ.
     """
     return _draw(jax.vmap(lambda key: jax.random.fold_in(key, 2**31 - 1))(keys), shape)
 
@@ -40,10 +43,10 @@ def start(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:
 def gaussian(
     keys: Key[Array, " b"], step: Int[Array, ""], draw: int, shape: tuple[int, ...]
 ) -> Latent:
-    """Standard normal noise, `shape` [b h w c], a function of sample key, step and draw alone.
+    """Standard normal noise of `shape` [b h w c]; depends only on sample key, step and draw.
 
     Raises:
-        ValueError: another number of keys than samples.
+        ValueError: the numbers of keys and samples differ.
     """
     folded = jax.vmap(lambda key: jax.random.fold_in(jax.random.fold_in(key, step), draw))(keys)
     return _draw(folded, shape)
@@ -55,10 +58,10 @@ def replay(
     draw: int,
     shape: tuple[int, ...],
 ) -> Latent:
-    """Noise of another program's run, repeated number by number; NaN after the recording's end.
+    """Replay the recorded noise of another program's run; NaN after the recording's end.
 
     Raises:
-        ValueError: a recording whose draws are not of `shape`, or that lacks this draw.
+        ValueError: the recording's draws are not of `shape`, or it lacks this draw.
     """
     if draw >= recording.shape[1]:
         raise ValueError(f"recording: {recording.shape[1]} draws a step, expected {draw + 1}")
@@ -68,7 +71,7 @@ def replay(
 
 
 def _draw(keys: Key[Array, " b"], shape: tuple[int, ...]) -> Latent:
-    # One key would otherwise broadcast: every sample the same noise.
+    # A single key would otherwise broadcast, and all samples would get the same noise.
     if keys.size != shape[0]:
         raise ValueError(f"keys: {keys.size} for {shape[0]} samples")
     return jax.vmap(lambda key: jax.random.normal(key, shape[1:]))(keys)

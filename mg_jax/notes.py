@@ -1,15 +1,18 @@
-"""What may not be meant, and is done all the same: one line each."""
+"""Warnings about requests that are valid but may be a mistake."""
 
 from flows import wording
 from mg_jax.interfaces import Request
 
 
 class EditWarning(UserWarning):
-    """A note on an edit, given to those who call `mg_jax.edit`."""
+    """Warning by `mg_jax.edit` that an argument may be a mistake."""
 
 
 def of(request: Request) -> list[str]:
-    """Notes on a request: a motion out of the picture, a mask over it."""
+    """List what may be a mistake in a request, one line each.
+
+    Pixels that move out of the picture, or a keep mask that covers a part of the motion.
+    """
     noted = []
     motion = request.motion
     if motion.leaving > 0:

@@ -1,4 +1,4 @@
-"""Figures by matplotlib, an extra: imported only where one is asked for."""
+"""Figures by matplotlib, an optional dependency: import this module only when one is needed."""
 
 import numpy as np
 from jaxtyping import UInt8
@@ -8,7 +8,7 @@ from mg_jax.history import History
 
 
 def figure(overview: UInt8[np.ndarray, "_ _ 3"], history: History) -> Figure:
-    """The overview, and below it the first sample's energy, its terms and the guidance's norm."""
+    """Plot the overview, and below it the first sample's energy, terms and guidance norm."""
     height, width, _ = overview.shape
     drawn = Figure(figsize=(10, 10 * height / width + 3), layout="constrained")
     above, below = drawn.subplots(2, 1, height_ratios=[10 * height / width, 3])

@@ -1,4 +1,4 @@
-"""A bar that shows where a run is."""
+"""Show a run's progress as a bar."""
 
 import numpy as np
 from tqdm import tqdm
@@ -7,7 +7,7 @@ from mg_jax.sample import Step
 
 
 def show(bar: "tqdm[None]", step: Step) -> None:
-    """Move a bar to a step; each phase begins anew. The energy is the first sample's last one."""
+    """Advance a bar by a step; each phase starts it again. Shows the first sample's last energy."""
     if step.done == 1:
         bar.reset(step.levels)
         bar.set_description_str(step.phase.replace("_", "-"))

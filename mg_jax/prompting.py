@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans 2022): a denoiser made to follow its prompt harder."""
+"""Classifier-free guidance (Ho & Salimans 2022)."""
 
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ from mg_jax.types import Denoiser, Latent, PerSample, Schedule
 
 
 class Prompt(NamedTuple):
-    """What a conditional denoiser is told; leaves lead with the sample axis `b`."""
+    """A denoiser's conditions with and without the prompt; leaves are [b ...]."""
 
     unconditional: Any
     conditional: Any
@@ -17,9 +17,9 @@ class Prompt(NamedTuple):
 
 
 def classifier_free(denoise: Denoiser) -> Denoiser:
-    """Denoiser whose prompt is a `Prompt`: ε = ε_u + scale · (ε_c − ε_u).
+    """Return a denoiser that takes a `Prompt`: ε = ε_u + scale · (ε_c − ε_u).
 
-    Both are asked in one batch of 2b, unconditional first, as in the reference.
+    Both are evaluated in one batch of 2b, unconditional first, as in the reference.
     """
 
     def guided(params: Any, z: Latent, level: Schedule, prompt: Prompt) -> Latent:

@@ -1,14 +1,14 @@
-"""The data directory of the PyTorch reference (github.com/dangeng/motion_guidance), as it is.
+"""Read and write data directories of the PyTorch reference (github.com/dangeng/motion_guidance).
 
     DIR/pred.png                    the picture, 512 x 512
     DIR/start_zt.pth                [1, 4, 64, 64]: the noise that sampling starts from
     DIR/flows/NAME.pth              [1, 2, 512, 512]: (dx, dy) in pixels
     DIR/flows/NAME.mask.pth         bool [1, 4, 64, 64]: True = keep the source
     DIR/latents/zt.00000.pth ...    [1, 4, 64, 64] each: the source at every level, noisiest first
-    DIR/guidance_schedule.npy       [500]; or one folder up, where the reference's own data has it
+    DIR/guidance_schedule.npy       [500]; or one folder up, as in the reference's own data
 
-Only the picture must be there. Other sizes are allowed, a latent always an eighth of the picture.
-The `.pth` files need PyTorch, and are read without running what is pickled in them.
+Only the picture is required. Other sizes are allowed; latents are an eighth of the picture's size.
+The `.pth` files need PyTorch, and are read without running pickled code.
 """
 
 import re
@@ -22,17 +22,17 @@ from flows import files, tensors
 from flows.files.broken import BROKEN
 from mg_jax import images
 
-_FACTOR = 8  # pixels a side of one latent
+_FACTOR = 8  # pixels along a side of one latent
 _CHANNELS = 4  # of a latent
 _PICTURE, _START, _SCHEDULE = "pred.png", "start_zt.pth", "guidance_schedule.npy"
 _FLOWS, _LATENTS, _MASK = "flows", "latents", ".mask.pth"
-# Neighbours' correlation is about 0 in noise, .7 and more in a photo's latents. The variance tells
-# nothing: it is about 1 at both ends.
+# The correlation of neighbours is about 0 in noise, 0.7 and more in a photo's latents. The variance
+# cannot tell them apart: it is about 1 in both.
 _CLEANER = 0.3
 
 
 class Inputs(NamedTuple):
-    """What an edit takes of a directory, in this package's axes; None where there is no file."""
+    """A directory's content that an edit uses, in this package's axes; None for missing files."""
 
     image: UInt8[np.ndarray, "H W 3"]
     flow: Float32[np.ndarray, "H W 2"] | None
@@ -45,8 +45,8 @@ class Inputs(NamedTuple):
 def read(folder: Path, flow_name: str | None = None, levels: int | None = None) -> Inputs:
     """Read a directory.
 
-    `flow_name` is NAME or NAME.pth, and may be left out where there is one flow at most. `levels`,
-    if given, is how many values the schedule and how many latents there must be.
+    `flow_name` is NAME or NAME.pth, and may be left out if there is at most one flow. `levels`, if
+    given, is the number of schedule values and latents that is required.
 
     Raises:
         ValueError: one line that names the file: missing, broken, of a wrong shape or type, not
@@ -80,10 +80,11 @@ def read(folder: Path, flow_name: str | None = None, levels: int | None = None) 
 
 
 def named_flow(folder: Path, asked: str | None = None) -> str | None:
-    """Name of the flow that `read` reads, without its suffix; None where there is none.
+    """Return the name of the flow that `read` reads, without its suffix; None if there is none.
 
     Raises:
-        ValueError: there is no flow of the name asked for, or none is asked for of several.
+        ValueError: there is no flow of the name `asked`, or there are several and none is asked
+            for.
     """
     place = folder / _FLOWS
     names = sorted(
@@ -103,7 +104,7 @@ def named_flow(folder: Path, asked: str | None = None) -> str | None:
 
 
 def write(folder: Path, inputs: Inputs, flow_name: str) -> None:
-    """Write a directory that `read` and the reference read; each file whole or not at all.
+    """Write a directory that `read` and the reference can read; each file whole or not at all.
 
     Raises:
         ValueError: the folder cannot be written, or PyTorch is not installed.
@@ -127,7 +128,7 @@ def write(folder: Path, inputs: Inputs, flow_name: str) -> None:
 def write_latents(folder: Path, latents: Float32[np.ndarray, "levels h w c"]) -> None:
     """Write a trajectory, noisiest first, and its first latent as the start.
 
-    What the folder held of latents is replaced, by all of the new ones or by none.
+    Latents in the folder are replaced, by all of the new ones or by none.
 
     Raises:
         ValueError: the folder cannot be written, or PyTorch is not installed.
@@ -212,7 +213,7 @@ def _likeness(latent: Float32[np.ndarray, "h w c"]) -> float:
 
 
 def _schedule(folder: Path) -> Path | None:
-    """The schedule's file: the folder's own, else the one beside the folder."""
+    """Find the schedule's file: in the folder, else in its parent; None if there is none."""
     places = (folder / _SCHEDULE, folder.absolute().parent / _SCHEDULE)
     return next((place for place in places if place.exists()), None)
 

@@ -1,4 +1,4 @@
-"""What an edit came to: pictures, what is known of them, and how they were made."""
+"""The result of an edit: pictures, their metrics, and how they were made."""
 
 import contextlib
 import dataclasses
@@ -24,7 +24,7 @@ from mg_jax.history import History
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Files of a result's folder; metrics.json is written last, so that it means done.
+# Files in a result's folder; metrics.json is written last, so that its presence means complete.
 PICTURE, OVERVIEW, HISTORY = "edited.png", "overview.png", "history.npz"
 METRICS, ARRAYS, ABOUT = "metrics.json", "arrays.npz", "result.json"
 FILES = (PICTURE, OVERVIEW, HISTORY, METRICS, ARRAYS, ABOUT)
@@ -32,24 +32,24 @@ FILES = (PICTURE, OVERVIEW, HISTORY, METRICS, ARRAYS, ABOUT)
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An edit. Jupyter shows its picture; two are equal if all in them is."""
+    """The result of an edit. Jupyter shows its picture; `==` compares all fields."""
 
     image: UInt8[np.ndarray, "h w 3"]  # of the first sample
     images: UInt8[np.ndarray, "b h w 3"]  # of all samples
     source: UInt8[np.ndarray, "h w 3"]
-    flow: Float32[np.ndarray, "h w 2"]  # asked for
-    region: Bool[np.ndarray, "h w"]  # where the picture might change
-    estimate: Float32[np.ndarray, "h w 2"]  # F(source, image)
-    latents: Float32[np.ndarray, "b lh lw c"]  # the last ones; of a model without, empty
+    flow: Float32[np.ndarray, "h w 2"]  # asked for, in pixels
+    region: Bool[np.ndarray, "h w"]  # where the picture was allowed to change
+    estimate: Float32[np.ndarray, "h w 2"]  # estimated from source to image, in pixels
+    latents: Float32[np.ndarray, "b lh lw c"]  # the final ones; empty if the model has none
     history: History
     metrics: dict[str, Any]
     settings: dict[str, Any]  # the model's, by name
     seed: int
     estimates: tuple[UInt8[np.ndarray, "_ _ 3"], ...] = ()
-    """What the recorded levels took the first sample for, at the sizes worked at."""
+    """The first sample's denoised estimates at the recorded levels, at their working sizes."""
 
     def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
-        """Sheet of the source, the flow asked for, the result, and the flow that it has."""
+        """Make a sheet of the source, the flow asked for, the result, and its estimated flow."""
         largest = float(np.linalg.norm(self.flow, axis=-1).max())
         asked, found = (
             draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
@@ -64,19 +64,19 @@ class Result:
         )
 
     def plot(self) -> "Figure":
-        """Figure of `overview` above the energy and its terms, evaluation by evaluation.
+        """Plot the `overview`, and below it the energy and its terms over all evaluations.
 
         Raises:
-            ValueError: matplotlib, an extra of this package, is not installed.
+            ValueError: matplotlib, an optional dependency, is not installed.
         """
         if find_spec("matplotlib") is None:
             raise ValueError("matplotlib: not installed; expected it, as by pip install matplotlib")
-        from mg_jax import plotting  # an extra, and slow to import
+        from mg_jax import plotting  # needs matplotlib, which is optional and slow to import
 
         return plotting.figure(self.overview(), self.history)
 
     def animation(self, seconds: float = 4.0) -> Animation:
-        """Film of the source, the estimate level by level, and the result.
+        """Animate the source, the recorded estimates level by level, and the result.
 
         Raises:
             ValueError: no level was recorded; see `record` of `mg_jax.edit`.
@@ -88,9 +88,9 @@ class Result:
         return Animation([self.source, *between, self.image], seconds)
 
     def save(self, folder: Path | str) -> None:
-        """Write everything to a folder, made if missing: files whole or not at all.
+        """Write everything to a folder, which is made if missing; files whole or not at all.
 
-        An earlier result there is replaced, the pictures of its further samples among it.
+        An earlier result there is replaced, including the pictures of its further samples.
         """
         out = Path(folder)
         out.mkdir(parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ class Result:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the folder holds no whole result, or a broken file; it names it.
+            ValueError: the folder lacks a file, or one is broken; the message names it.
         """
         out = Path(folder)
         missing = [name for name in FILES if name != OVERVIEW and not (out / name).is_file()]
@@ -158,7 +158,7 @@ class Result:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        """One line: sizes, model, seed, and how the motion was met."""
+        """One line: size, number of samples, model, seed, and how well the motion was met."""
         samples, height, width, _ = self.images.shape
         return (
             f"Result({width}x{height}, {samples} sample{'s' * (samples > 1)},"
@@ -172,17 +172,17 @@ class Result:
 
 
 _STORED = ("source", "flow", "region", "estimate", "latents")
-_ESTIMATE = "estimates."  # before a recorded one's number
+_ESTIMATE = "estimates."  # prefix of a recorded estimate's number
 
 
 def samples_in(out: Path) -> list[Path]:
-    """Pictures of further samples that a folder holds."""
+    """List the pictures of further samples in a folder."""
     return [path for path in out.glob("*.png") if re.fullmatch(r"edited_\d+", path.stem)]
 
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Say of a broken file which one it is."""
+    """Turn errors about a broken file into a ValueError that names it."""
     try:
         yield
     except BROKEN as error:

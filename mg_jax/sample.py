@@ -1,8 +1,8 @@
 """The one loop over noise levels, for every model, for inversion and null-text optimisation.
 
-A model is a generator of phases: it yields a `Phase`, is sent the state in which that ended, yields
-the next one, and returns what it came to. `steps` walks all of them and yields a `Step` for each
-level: progress, callbacks and histories hang on it. `scan` is a phase in one compiled program.
+A model is a generator of phases: it yields a `Phase`, is sent the phase's last state, yields the
+next phase, and finally returns its result. `steps` walks all phases and yields a `Step` for each
+level, which progress, callbacks and histories use. `scan` runs levels in one compiled program.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -23,35 +23,35 @@ class Phase(NamedTuple):
     """A walk over noise levels."""
 
     name: str  # "inversion", "null_text", "sampling"
-    levels: range  # positions in the schedule, as they are walked
-    start: Any  # state before the first
+    levels: range  # positions in the schedule, in the order in which they are walked
+    start: Any  # state before the first level
     step: Callable[[int, Any], tuple[Any, Info | None]]
-    """(position, state) -> state after the level, and what was done; may return before it is."""
+    """(position, state) -> state after the level, and its info; JAX may still be computing them."""
     picture: Callable[[Any, Info | None], UInt8[np.ndarray, "b h w 3"]]
-    """(state after a level, info) -> what the level takes the result for, at any size."""
+    """(state after a level, info) -> the level's estimate of the result, at any size."""
 
 
 class Step(NamedTuple):
-    """A level that was walked."""
+    """A level that has been run."""
 
-    phase: str
-    level: int  # its position in the schedule
-    done: int  # levels of the phase walked so far, this one among them
-    levels: int  # of the phase
-    info: Info | None  # of one level, fields [k b]; None where nothing guides
-    state: Any  # after it
+    phase: str  # its name
+    level: int  # position in the schedule
+    done: int  # levels of the phase run so far, including this one
+    levels: int  # number of levels in the phase
+    info: Info | None  # of guided phases, fields [1 k b]; None where nothing guides
+    state: Any  # after the level
     picture: Callable[[], UInt8[np.ndarray, "b h w 3"]]  # computed when it is called
 
 
 Phases = Generator[Phase, Any, R]
-"""What a model does: yields phases, is sent each one's last state, returns its result."""
+"""The generator of a model's run: yields phases, is sent each one's last state, returns R."""
 
 
 def steps(phases: Phases[R]) -> Generator[Step, None, R]:
-    """Walk all levels of all phases; returns what `phases` returns.
+    """Walk all levels of all phases, yielding a step for each; return what `phases` returns.
 
-    A step is yielded once the next level has been started, so that the device stays busy. Closing
-    the generator, or raising in it, stops the run.
+    Steps are yielded one late, when the next level has been started, so that the device stays busy.
+    Closing the generator, or raising in it, stops the run.
     """
     state: Any = None
     try:
@@ -72,7 +72,7 @@ def steps(phases: Phases[R]) -> Generator[Step, None, R]:
 def estimate(
     decoded: Callable[[Latent], UInt8[np.ndarray, "b h w 3"]],
 ) -> Callable[[Any, Info | None], UInt8[np.ndarray, "b h w 3"]]:
-    """`Phase.picture` of a guided phase whose steps are `scan`s of one level: x̂0, decoded."""
+    """Make `Phase.picture` for a guided phase whose steps are `scan`s of one level: x̂0, decoded."""
 
     def picture(_state: Any, info: Info | None) -> UInt8[np.ndarray, "b h w 3"]:
         assert info is not None
@@ -82,7 +82,10 @@ def estimate(
 
 
 def run(phases: Phases[R], callback: Callable[[Step], None]) -> R:
-    """Walk all phases to their end, and call `callback` with each step; what it raises ends it."""
+    """Walk all phases, calling `callback` with each step; return what `phases` returns.
+
+    An exception that the callback raises stops the run.
+    """
     walk = steps(phases)
     try:
         while True:
@@ -99,10 +102,10 @@ def run(phases: Phases[R], callback: Callable[[Step], None]) -> R:
 def scan(
     kernel: Kernel, randomness: Any, state: State, schedule: Schedule, problem: Problem
 ) -> tuple[State, Info]:
-    """All levels of `schedule`, noisiest first; fields of Info gain a leading axis [levels].
+    """Run all levels of `schedule`, noisiest first; fields of Info gain a leading axis [levels].
 
-    Pure and not jitted. A run cut in two, the second given the first's state and the remaining
-    rows of the schedule, is the whole run: noise depends on `state.steps`, not on the cut.
+    Pure and not jitted. A run may be split: pass the first part's state, and the remaining rows of
+    the schedule, to the second. The result is the same, as noise depends on `state.steps`.
     """
 
     def level(state: State, row: Schedule) -> tuple[State, Info]:
@@ -112,10 +115,10 @@ def scan(
 
 
 def one_late(results: Iterable[T]) -> Iterator[T]:
-    """Yield each result one late: when the next has been asked for.
+    """Yield each result one late, when the next has been started, so that the device stays busy.
 
-    JAX computes in the background: the device has its next level before the host waits for what
-    this one did.
+    JAX computes in the background: the device has its next level before the host waits for the
+    values of this one.
     """
     results = iter(results)
     for last in results:

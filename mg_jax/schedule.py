@@ -22,12 +22,12 @@ def from_times(
 ) -> Schedule:
     """Schedule that visits the given training times.
 
-    `times` fall strictly and lie in [0, 1000); `final_alpha` is the ᾱ that the last level steps
-    to; `ramp` multiplies the guidance weight level by level (default: ones). Fields are float32,
-    or float64 where JAX is told to use it.
+    `times` are strictly decreasing, in [0, 1000); `final_alpha` is the ᾱ that the last level steps
+    to; `ramp` multiplies the guidance weight at each level (default: ones). Fields are float32, or
+    float64 if JAX is configured for it.
 
     Raises:
-        ValueError: times out of range or not falling, or a ramp of another length.
+        ValueError: times are out of range or not decreasing, or the ramp has another length.
     """
     if times.size == 0 or times.max() >= TRAIN_LEVELS or times.min() < 0:
         raise ValueError(f"times: {times.tolist()} leave [0, {TRAIN_LEVELS})")
@@ -49,11 +49,11 @@ def from_times(
 def ddim(levels: int, ramp: Float[np.ndarray, " levels"] | None = None) -> Schedule:
     """The reference's schedule: "uniform" times plus one, the last step to ᾱ[0] (not to 1).
 
-    500 levels are t = 999, 997, …, 1. Numbers that do not divide 1000, for which the reference
-    makes another number of levels, are spread over the whole range too.
+    500 levels are t = 999, 997, …, 1. If `levels` does not divide 1000, the times are spread over
+    the whole range, too, while the reference makes another number of levels.
 
     Raises:
-        ValueError: `levels` outside 1..999, or a ramp of another length.
+        ValueError: `levels` is outside 1..999, or the ramp has another length.
     """
     if not 1 <= levels < TRAIN_LEVELS:
         raise ValueError(f"levels: {levels} is outside 1..{TRAIN_LEVELS - 1}")
@@ -73,5 +73,5 @@ def even(levels: int, start: int) -> Schedule:
 
 
 def rows(schedule: Schedule, start: int, stop: int) -> Schedule:
-    """Levels `start` to `stop` (exclusive) of a schedule; their `position` stays what it was."""
+    """Levels `start` to `stop` (exclusive) of a schedule; they keep their `position`."""
     return Schedule(*(field[start:stop] for field in schedule))

@@ -1,4 +1,4 @@
-"""What may be set of an edit with any model; each model brings its own defaults and ranges."""
+"""Settings shared by all models; each model has its own defaults and ranges."""
 
 import dataclasses
 import inspect
@@ -7,19 +7,19 @@ from typing import Annotated, Any, ClassVar, NamedTuple, get_args
 
 
 class Help(NamedTuple):
-    """What a field is for: one line, which programs show for its flag."""
+    """A field's description: one line, which programs show for its flag."""
 
     text: str
 
 
 class Field(NamedTuple):
-    """A field of a settings class, as programs need it."""
+    """A field of a settings class, for programs that make a flag of it."""
 
     name: str
     kind: type  # int, float, bool or str
     help: str
     default: Any
-    choices: tuple[str, ...]  # of a str
+    choices: tuple[str, ...]  # allowed values of a str, else empty
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Settings:
     """Strengths as in the paper, and the sampler's size and steps.
 
     Raises:
-        ValueError: a value out of its range, named.
+        ValueError: a value is out of range; the message begins with its name.
     """
 
     size: Annotated[int, Help("Side of the square with the work's area, pixels.")]
@@ -72,9 +72,9 @@ class Settings:
 
 
 def fields(settings: Settings) -> list[Field]:
-    """The fields of a model's settings, `settings` being its defaults, in their order.
+    """List the fields of a model's settings, in order; `settings` holds the defaults.
 
-    A field's help is that of the class, or of the base class nearest to it, that states one.
+    A field's help is taken from the class itself, or else from the nearest base class that has one.
     """
     found = []
     for field in dataclasses.fields(settings):

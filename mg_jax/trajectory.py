@@ -1,7 +1,7 @@
-"""Trajectory files: an inverted photo's latent at every level, kept to be edited again and again.
+"""Trajectory files: an inverted photo's latent at every level, kept for several edits.
 
-One .safetensors: arrays `latents`, `t`, `alpha` and, if null-text optimisation found them,
-`unconditional`; in its header what they are of. Every fault is a `ValueError` of one line: FILE:
+One .safetensors file: arrays `latents`, `t`, `alpha` and, from null-text optimisation,
+`unconditional`; its header holds their `Origin`. Every error is a `ValueError` of one line: FILE:
 what is wrong; expected what.
 """
 
@@ -22,22 +22,22 @@ _SUFFIX = ".safetensors"
 _KIND = "mg_jax trajectory 1"
 _DIMENSIONS = {"latents": 4, "t": 1, "alpha": 1, "unconditional": 3}
 _NEEDED = ("latents", "t", "alpha")
-# Right orders have spreads of 0 to .1, their reverses of .2 to .5.
+# Trajectories in the right order have a `noise_spread` of 0 to 0.1, reversed ones of 0.2 to 0.5.
 _CLEARLY = 1.5
 
 
 class Origin(NamedTuple):
-    """What a trajectory is of, and how it was made."""
+    """The photo of a trajectory, and how it was inverted."""
 
-    photo: str  # by `digest`
-    model: str  # as its user named it
+    photo: str  # its `digest`
+    model: str  # as the user named it
     prompt: str
-    cfg_scale: float  # that the unconditional embeddings are for
-    size: int  # side of a square with the work picture's area
+    cfg_scale: float  # for which the unconditional embeddings are
+    size: int  # side of a square with the working picture's area, pixels
 
 
 class Trajectory(NamedTuple):
-    """Latents of one photo, one a level, noisiest first."""
+    """Latents of one photo, one per level, noisiest first."""
 
     latents: Float32[np.ndarray, "levels h w c"]
     t: Float32[np.ndarray, " levels"]
@@ -47,7 +47,7 @@ class Trajectory(NamedTuple):
 
 
 def digest(photo: UInt8[np.ndarray, "h w 3"]) -> str:
-    """SHA-256 of a picture's pixels and shape, so that any lossless file of it is the same."""
+    """SHA-256 of a picture's pixels and shape: the same for all lossless files of it."""
     return hashlib.sha256(f"{photo.shape}".encode() + photo.tobytes()).hexdigest()
 
 
@@ -108,7 +108,7 @@ def read(path: str | os.PathLike[str]) -> Trajectory:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a name that is no trajectory file's. Raises ValueError."""
+    """Raise ValueError if a file name does not end in .safetensors."""
     if path.suffix != _SUFFIX:
         raise ValueError(f"{path}: unknown suffix {path.suffix!r}; expected {_SUFFIX}")
 
@@ -122,13 +122,14 @@ def check_fits(
     prompt: str,
     cfg_scale: float,
 ) -> None:
-    """Refuse a trajectory that is not the one an edit needs; `name` begins the error.
+    """Check that a trajectory fits an edit; the error message begins with `name`.
 
-    `grid` is the latents' height and width. Prompt and scale matter only to unconditional
-    embeddings.
+    `grid` is the latents' height and width. Prompt and scale are compared only if there are
+    unconditional embeddings.
 
     Raises:
-        ValueError: of another photo, size or schedule, or embeddings for another prompt or scale.
+        ValueError: it is of another photo, size or schedule, or its embeddings are for another
+            prompt or scale.
     """
     origin = trajectory.origin
     if origin.photo != digest(photo):
@@ -158,11 +159,12 @@ def check_fits(
 def noise_spread(
     latents: Float[np.ndarray, "levels h w c"], alpha: Float[np.ndarray, " levels"]
 ) -> float:
-    """How much the noise that each step implies varies in size: the deviation of its logarithm.
+    """Standard deviation of log ‖ε‖ over a trajectory's steps, ε the noise that each step implies.
 
-    A DDIM step from one latent to the next is √ᾱ and √(1−ᾱ) at both and one ε, which the two tell.
-    Denoisers predict noise of nearly one size, so that along a trajectory the spread is small; in
-    reverse order it is large, the steps near the clean end being many times those at the other.
+    A DDIM step between two latents depends on their √ᾱ and √(1−ᾱ) and on one ε, which follows from
+    the latents. Denoisers predict noise of nearly constant size, so that the spread along a
+    trajectory is small; in reverse order it is large, as the steps near the clean end come out many
+    times larger than those at the other end.
     """
     a = alpha.astype(np.float64)[:, None, None, None]
     steps = np.diff(latents / np.sqrt(a), axis=0) / np.diff(np.sqrt((1 - a) / a), axis=0)
@@ -171,7 +173,7 @@ def noise_spread(
 
 
 def _check(found: dict[str, np.ndarray], path: Path) -> None:
-    """Raise the first reason why these are no trajectory's arrays."""
+    """Raise ValueError with the first reason why these are not a trajectory's arrays."""
     missing = [name for name in _NEEDED if name not in found]
     if missing:
         raise ValueError(f"{path}: has no {', '.join(missing)}; expected {', '.join(_NEEDED)}")

@@ -1,8 +1,8 @@
-"""The nouns of guided sampling: what flows through it, and the callables that it composes.
+"""The types of guided sampling: its data, and the callables that it is composed of.
 
 Axes: `b` samples, `h w c` the latent grid, `H W` the pixel grid of the energy, `levels` noise
 levels (0 = noisiest), `k` recursions of one level. Images are NHWC float32 in [-1, 1].
-Everything that changes from edit to edit is an array in `Problem`, the one argument of the
+Everything that changes from edit to edit is an array in `Problem`, which is an argument of the
 compiled program; everything that shapes the program is a callable or an int, closed over.
 """
 
@@ -17,7 +17,7 @@ PerSample = Float[Array, " b"]
 
 
 class Schedule(NamedTuple):
-    """Noise levels, noisiest first; one row of it is what `step` receives."""
+    """Noise levels, noisiest first; `Kernel.step` receives one row of it."""
 
     position: Int[Array, "*levels"]  # place in the whole schedule, from 0
     t: Float[Array, "*levels"]  # time in [0, 1000)
@@ -27,13 +27,13 @@ class Schedule(NamedTuple):
 
 
 class Target(NamedTuple):
-    """What the energy asks of the edited image, at the energy's pixel grid."""
+    """What the energy compares the edited image with, on the energy's pixel grid."""
 
     source: Image  # x*, the image before the edit
     flow: Float[Array, "b H W 2"]  # f: where each source pixel goes, pixels (dx, dy)
     visible: Float[Array, "b H W 1"]  # m: 1 = takes part in the colour loss
-    features: Any  # the flow network's view of `source`; constant, computed once
-    flow_unit: PerSample  # one pixel of this grid in units of the flow loss
+    features: Any  # the flow network's features of `source`; constant, computed once
+    flow_unit: PerSample  # one pixel of this grid, in the flow loss's units
     flow_weight: PerSample
     color_weight: PerSample
 
@@ -48,7 +48,7 @@ class Edit(NamedTuple):
 
 
 class Strengths(NamedTuple):
-    """Strengths, one number a sample, so that one batch can be a sweep."""
+    """Strengths, one number per sample, so that one batch can be a sweep."""
 
     guidance_weight: PerSample
     clip: PerSample  # largest norm of the guidance of one sample
@@ -63,7 +63,7 @@ class Params(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """All that is data: weights, edit, strengths and prompt."""
+    """All data of a run: weights, edit, strengths and prompt."""
 
     params: Params
     edit: Edit
@@ -86,10 +86,10 @@ class Terms(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What one level did, one row a recursion."""
+    """Record of one level, one row per recursion."""
 
     energy: Float[Array, "k b"]
-    terms: Any  # what the energy gives besides, leaves [k b]
+    terms: Any  # the energy's terms, leaves [k b]
     guidance_norm: Float[Array, "k b"]  # ‖guidance‖₂ before clipping
     clean: Latent  # the last recursion's one-step estimate, before guidance
 
@@ -101,10 +101,10 @@ Decoder = Callable[[Any, Latent], Image]
 """(params, clean latent) -> image at the energy's pixel grid."""
 
 Energy = Callable[[Any, Target, Image, Schedule], tuple[PerSample, Any]]
-"""(flow params, target, image, level) -> one number a sample, and its terms.
+"""(flow params, target, image, level) -> one number per sample [b], and its terms.
 
-Terms are any pytree of numbers [b]: what is in it is recorded under its name. Samples do not
-interact. The image is the estimate at this level, in [-1, 1] at the target's grid."""
+Terms are any pytree of arrays [b]; each leaf is recorded under its name. Samples must not interact.
+The image is the estimate at this level, in [-1, 1], on the target's grid."""
 
 Noise = Callable[[Any, Int[Array, ""], int, tuple[int, ...]], Latent]
 """(randomness, step, draw, shape) -> standard normal noise; a pure function of its arguments."""

@@ -1,4 +1,4 @@
-"""Parameters kept on disk with Orbax, and restored straight to their devices."""
+"""Save parameters with Orbax, and restore them directly to their devices."""
 
 import contextlib
 import logging
@@ -16,17 +16,17 @@ from jaxtyping import Array, Float
 from flows import placing
 from flows.files.broken import said
 
-_AT_A_TIME = 2**28  # bytes of copies while saving or restoring
-_WIDEST = 8  # bytes of a number on disk
-_LAST_WRITES = 1.0  # seconds for which threads of a save that failed may still write
+_AT_A_TIME = 2**28  # most bytes of copies while saving or restoring, or one array if larger
+_WIDEST = 8  # most bytes of a number on disk
+_LAST_WRITES = 1.0  # seconds during which threads of a failed save may still write
 
 Arrays = Mapping[str, Float[Array, "..."]]
 
 
 def save(path: Path, arrays: Arrays) -> None:
-    """Write named arrays to a new folder; it appears whole or not at all.
+    """Write named arrays to a new folder, which appears whole or not at all.
 
-    Raises OSError when the disk fails.
+    Raises OSError when they cannot be written.
     """
     try:
         with _orbax(max(array.nbytes for array in arrays.values())) as ocp:
@@ -39,9 +39,9 @@ def save(path: Path, arrays: Arrays) -> None:
 
 
 def shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the arrays that a folder holds, by name.
+    """Return the shapes of the arrays in a folder, by name.
 
-    Raises ValueError, one line, when the folder is no whole checkpoint.
+    Raises ValueError, one line, when the folder is not a complete checkpoint.
     """
     try:
         with _orbax() as ocp:
@@ -58,10 +58,10 @@ def restore(
     dtype: DTypeLike,
     sharding: jax.sharding.Sharding | None = None,
 ) -> dict[str, Float[Array, "..."]]:
-    """Read arrays of the wanted names and shapes as `dtype` to where `sharding` says.
+    """Read arrays of the wanted names and shapes as `dtype`, placed with `sharding`.
 
-    By default that is the first device. Raises ValueError, one line, when the folder is no whole
-    checkpoint, or, with every fault, when it holds other names or shapes.
+    By default they go to the first device. Raises ValueError, one line, when the folder is not a
+    complete checkpoint, or, with every mismatch, when it holds other names or shapes.
     """
     _, faults = placing.place(
         shapes(path), {name: (shape,) for name, shape in wanted.items()}, lambda name: name
@@ -83,9 +83,10 @@ def restore(
 
 @contextlib.contextmanager
 def _orbax(largest: int = 0) -> Iterator[Any]:
-    """Orbax, which holds few copies, but one of the largest array, and logs nothing: it raises.
+    """Provide Orbax with a limit on the memory for copies, and with its logging turned off.
 
-    After a failure it stays silent, as its threads end, and complain, later.
+    The limit leaves room for the largest array. After a failure logging stays off, as Orbax's
+    threads end, and complain, later.
     """
     from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped] # slow to import
 

@@ -1,1 +1,1 @@
-"""What guided sampling is compared with: other ways to a picture from a photo and a flow."""
+"""Baselines that guided sampling is compared with: other ways to edit a photo by a flow."""

@@ -1,7 +1,8 @@
-"""Pixels straight down the energy's gradient: the paper's energy without any diffusion model.
+"""Gradient descent on pixels: the paper's energy without any diffusion model.
 
-What the flow network can be talked into is all that comes out, on the grid on which edits see it:
-half of the work's size (Adam, Kingma & Ba 2015).
+Without a prior, the result is whatever the flow network takes for the motion. The pixels are those
+of the grid on which edits compute the energy, half the working size. The optimizer is Adam (Kingma
+& Ba 2015).
 """
 
 import functools
@@ -20,8 +21,8 @@ from mg_jax.settings import Settings
 from mg_jax.types import Energy, Image, Schedule, Target
 
 _STEPS = 100
-_RATE = 0.02  # of [-1, 1]
-_UNIT = 32  # sides are multiples of it, so that like photos share programs
+_RATE = 0.02  # learning rate, for pixels in [-1, 1]
+_UNIT = 32  # sides are multiples of it, so that similar photos share compiled programs
 
 
 def descend(
@@ -32,10 +33,11 @@ def descend(
     settings: Settings,
     steps: int = _STEPS,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, " steps"]]:
-    """Change the edit region, from the photo as it is, so that the energy falls.
+    """Change the edit region by gradient steps that lower the energy, starting from the photo.
 
     Returns:
-        The picture, its region magnified from the energy's grid; and the energy before each step.
+        The picture, its edit region enlarged from the energy's grid; and the energy before each
+        step.
     """
     height, width = region.shape
     shape = _shape(height, width, settings.size // 2)
@@ -50,7 +52,7 @@ def descend(
 
 
 def _shape(height: int, width: int, size: int) -> tuple[int, int]:
-    """Rows and columns of the energy's grid, nearly in the photo's proportions."""
+    """Rows and columns of the energy's grid, with about the photo's aspect ratio."""
     aspect = (height / width) ** 0.5
     rows, columns = (
         max(SMALLEST, _UNIT * round(a / _UNIT)) for a in (size * aspect, size / aspect)
@@ -59,7 +61,7 @@ def _shape(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def _clean() -> Schedule:
-    """The level of an image without noise."""
+    """The schedule's row for an image without noise."""
     one = jnp.float32(1)
     return Schedule(jnp.int32(0), jnp.float32(0), one, one, one)
 
@@ -79,7 +81,7 @@ def _program(energy: Energy, steps: int) -> Callable[..., tuple[Image, Float[Arr
         ) -> tuple[tuple[Image, optax.OptState], Float[Array, ""]]:
             picture, memory = carry
             value, slope = jax.value_and_grad(total)(picture)
-            with jax.numpy_dtype_promotion("standard"):  # it mixes its step number with floats
+            with jax.numpy_dtype_promotion("standard"):  # optax mixes its step count with floats
                 change, memory = optimizer.update(inside * slope, memory)
             return (jnp.clip(picture + inside * change, -1, 1), memory), value
 

@@ -1,8 +1,8 @@
 """RePaint (Lugmayr et al. 2022): the forward warp is kept, and only its holes are sampled.
 
-At each level what is known is put back at that level's noise, and the level is repeated, re-noised
-in between, so that the filling and what it meets come to agree (the paper's resampling, with jumps
-of one level). Both are what the guided kernel does outside its edit region anyway.
+At each level the known pixels are replaced by the warp at that level's noise, and the level is
+repeated, with noise added in between, so that filling and surroundings come to agree (the paper's
+resampling, with jumps of one level). The guided kernel does both anyway.
 """
 
 import jax
@@ -26,7 +26,7 @@ def repaint(
     key: Key[Array, ""],
     settings: PatchSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Fill the warp's holes, from pure noise on the coarse grid, then anew on the fine one."""
+    """Sample the warp's holes, from pure noise on the coarse grid, then again on the fine grid."""
     picture, holes = forward(photo, Motion(flow))
     if not holes.any():
         return picture

@@ -1,8 +1,8 @@
 """SDEdit (Meng et al. 2022): the forward warp, noised to some level and denoised from there.
 
-The warp's holes are filled from their rim first. Noise hides seams and fillings, and the denoiser
-makes a likely picture of what is left; without guidance, so that it may drift from the motion the
-more it was noised.
+The warp's holes are first filled from their rim. The noise hides seams and fillings, and the
+denoiser makes a likely picture of what is left. There is no guidance: the more noise, the farther
+the result may drift from the motion.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from mg_jax.filling import fill
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.settings import PatchSettings, coarse, fine
 
-_START = 500  # of 1000: the strength that the paper's authors recommend is .3 to .6
+_START = 500  # of 1000; the paper recommends a strength of 0.3 to 0.6
 
 
 def sdedit(
@@ -25,9 +25,9 @@ def sdedit(
     key: Key[Array, ""],
     settings: PatchSettings,
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Sample the edit region from the warp noised to half time, on the fine grid.
+    """Sample the edit region on the fine grid, from the warp noised to t = 500 of 1000.
 
-    It has as many levels as the coarse stage of an edit with these settings.
+    Takes as many levels as the coarse stage of an edit with these settings.
     """
     stage = fine(settings)._replace(start=_START, levels=coarse(settings).levels)
     warped = fill(*forward(photo, Motion(flow)))

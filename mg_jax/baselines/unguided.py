@@ -1,7 +1,7 @@
-"""the patch denoiser without guidance, from any picture: what SDEdit and RePaint are made of.
+"""The patch denoiser without guidance, starting from any picture; SDEdit and RePaint use it.
 
-Denoiser and ending (coherent patches, copied at full size) are those of the edits by
-`mg_jax.models.patch`, its prior on where patches come from included; only the gradient of the
+Denoiser and final steps (coherent patches, copied at full size) are those of
+`mg_jax.models.patch`, including its prior on where patches come from; only the gradient of the
 motion energy is missing.
 """
 
@@ -26,17 +26,17 @@ from mg_jax.types import Image, Latent, State
 
 
 class Task(NamedTuple):
-    """What is sampled, and from which patches."""
+    """What to sample, and from which patches."""
 
     photo: UInt8[np.ndarray, "H W 3"]
     motion: LayeredMotion
     picture: UInt8[np.ndarray, "H W 3"]  # what is known of the result
-    free: Bool[np.ndarray, "H W"]  # where it is sampled; elsewhere `picture` is kept
-    pictures: tuple[View, ...]  # whose patches are used
+    free: Bool[np.ndarray, "H W"]  # True where it is sampled; elsewhere `picture` is kept
+    pictures: tuple[View, ...]  # the pictures whose patches are used
 
 
 class Drawn(NamedTuple):
-    """What a stage came to."""
+    """The result of a stage."""
 
     image: Image  # one sample, on the stage's grid
     matches: Int[Array, "1 h w 3"]  # picture, row and column that each cell is copied from
@@ -49,13 +49,13 @@ def task(
     free: Bool[np.ndarray, "H W"],
     settings: PatchSettings,
 ) -> Task:
-    """Sample `picture` anew where it is `free`, of the patches that an edit has."""
+    """Define the task to sample `picture` again where it is `free`, from an edit's patches."""
     motion = understood(photo, Motion(flow))
     return Task(photo, motion, picture, free, coarse_to_fine.seen(photo, motion, settings))
 
 
 def prepared(task: Task, stage: Stage, settings: PatchSettings) -> Prepared:
-    """One stage of a task: the patch model's, but what is kept is the task's picture."""
+    """Prepare a stage as the patch model does, but so that the task's picture is kept."""
     ready = prepare(
         stage,
         settings,
@@ -65,7 +65,7 @@ def prepared(task: Task, stage: Stage, settings: PatchSettings) -> Prepared:
         task.pictures,
         np.ones(stage.levels),
         (),
-        lambda _params, _image: (),  # no energy looks at it
+        lambda _params, _image: (),  # no energy needs features
     )
     height, width = ready.pictures.shape[1:3]
     kept = jnp.asarray(images.box(images.to_float(task.picture), (height, width)))
@@ -78,15 +78,15 @@ def prepared(task: Task, stage: Stage, settings: PatchSettings) -> Prepared:
 
 
 def draw(ready: Prepared, z: Latent, key: Key[Array, ""], recursions: int, reach: int) -> Drawn:
-    """Denoise `z` down the stage's levels, each `recursions` times, and end on real patches.
+    """Denoise `z` through the stage's levels, each `recursions` times, then snap to real patches.
 
-    `reach` is that of the patch votes, one of `coarse_to_fine.REACH`.
+    `reach` is the radius of the patches that vote, one of `coarse_to_fine.REACH`.
     """
     return Drawn(*coarse_to_fine.snapped(ready, _sampled(ready, z, key, recursions), reach))
 
 
 def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
-    """The full-size picture: copied by the matches where the task is free, else as it was."""
+    """The full-size picture: where the task is free, copied from the matches; else unchanged."""
     sources = [task.photo, *(images.to_uint8(view.picture) for view in task.pictures[1:])]
     return copy(task.picture, sources, task.free, np.asarray(drawn.matches[0]))
 

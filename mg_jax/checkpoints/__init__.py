@@ -1,1 +1,1 @@
-"""Published weights of any network: named arrays, what describes them, the way to parameters."""
+"""Load published weights of any network: named arrays, their description, their parameters."""

@@ -1,7 +1,7 @@
-"""Named arrays in files, read one by one when they are asked for.
+"""Named arrays in files of weights, each read only when it is needed.
 
-`.safetensors`, and PyTorch's `.ckpt`, `.pt`, `.pth` and `.bin`, of which only arrays are ever
-read: nothing that is pickled in them runs.
+Files are `.safetensors`, and PyTorch's `.ckpt`, `.pt`, `.pth` and `.bin`, which are read without
+running pickled code.
 """
 
 import json
@@ -25,7 +25,7 @@ PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _POINTER = b"version https://git-lfs"
 
-# What stands beside the weights in files that a trainer wrote. An inert class takes its place.
+# Objects that training programs store beside the weights; an inert class replaces each of them.
 _INERT = (
     "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
     "numpy.core.multiarray.scalar",
@@ -36,26 +36,26 @@ _INERT = (
 
 
 class Stored(NamedTuple):
-    """An array that is still in its file."""
+    """An array that is still in its file; `read` loads it."""
 
     shape: tuple[int, ...]
-    dtype: str  # numpy's name of it where it is a float, else the file's own
+    dtype: str  # numpy's name for floats, otherwise the file's own name
     read: Callable[[], Shaped[np.ndarray, "..."]]
 
 
 class Archive(NamedTuple):
-    """What a file of weights holds."""
+    """The content of a file of weights."""
 
     arrays: Mapping[str, Stored]
-    beside: Mapping[str, Any]  # what a trainer wrote beside them
+    beside: Mapping[str, Any]  # what a training program stored beside them
 
 
 def read(path: Path) -> Archive:
-    """List a file's arrays, each to be read later.
+    """List a file's arrays, without reading their values yet.
 
-    Raises ValueError, one line, when the file is missing, empty, cut short, a pointer of Git LFS
-    instead of weights, of an unknown suffix, holds something else, or needs torch where there is
-    none.
+    Raises ValueError, one line, when the file is missing, empty, cut short, a Git LFS pointer
+    instead of weights, of an unknown suffix, holds something else, or needs torch, which is not
+    installed.
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected weights")
@@ -79,9 +79,9 @@ def read(path: Path) -> Archive:
 
 
 def read_all(files: Iterable[Path]) -> dict[str, Stored]:
-    """List the arrays of files among which one network's are shared out.
+    """List the arrays of one network that is stored in several files (shards).
 
-    Raises ValueError, one line, as `read` does, and when two files hold an array of one name.
+    Raises ValueError, one line, as `read` does, and when two files hold an array of the same name.
     """
     found: dict[str, Stored] = {}
     for file in files:
@@ -93,7 +93,10 @@ def read_all(files: Iterable[Path]) -> dict[str, Stored]:
 
 
 def read_index(path: Path) -> list[Path]:
-    """Files among which an index, *.safetensors.index.json, says that arrays are shared out."""
+    """Return the shards that an index, *.safetensors.index.json, lists, sorted by name.
+
+    Raises ValueError, one line, when it cannot be read.
+    """
     try:
         places = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return [path.parent / name for name in sorted(set(places.values()))]
@@ -120,14 +123,14 @@ def _safetensors(path: Path) -> dict[str, Stored]:
 
 
 def _tensor(path: Path, name: str) -> Shaped[np.ndarray, "..."]:
-    """One array. The file is closed again, so that what was read of it does not stay in memory."""
+    """Read one array, and close the file, so that the pages read do not stay in memory."""
     with safetensors.safe_open(path, "numpy") as file:
         array: np.ndarray = file.get_tensor(name)
         return array
 
 
 class _Inert:
-    """Takes the place of an object that is no array, and does nothing."""
+    """A stand-in for pickled objects that are no arrays; it does nothing."""
 
     def __new__(cls, *_: object) -> "_Inert":
         return super().__new__(cls)

@@ -1,4 +1,4 @@
-"""What a JSON file says of a checkpoint, checked: all that is wrong with it is told at once."""
+"""Read and check the JSON description of a checkpoint; all errors are collected."""
 
 import json
 from collections.abc import Mapping
@@ -7,25 +7,28 @@ from typing import Any
 
 
 class Description:
-    """A JSON object, and in words what of it is not as expected."""
+    """A JSON object and, in `faults`, one message for each value that is not as expected."""
 
     def __init__(self, given: Mapping[str, Any]):
         self.given = given
         self.faults: list[str] = []
 
     def expect(self, accepted: Mapping[str, tuple[Any, ...]]) -> None:
-        """Note each key whose value is none of those accepted; a missing key has the first."""
+        """Record each key whose value is not accepted; a missing key is accepted."""
         for key, values in accepted.items():
             found = self.given.get(key, values[0])
             if found not in values:
                 self.faults.append(f"{key} is {shown(found)}; expected {shown(values[0])}")
 
     def whole(self, key: str, default: int) -> int:
-        """A number from 1 up."""
+        """Return an integer of 1 or more; otherwise record it and return the default."""
         return self.wholes(key, [default])[0]
 
     def wholes(self, key: str, default: list[int], count: int = 1) -> tuple[int, ...]:
-        """Numbers from 1 up; one of them stands for `count` equal ones."""
+        """Return integers of 1 or more; a single one stands for `count` equal ones.
+
+        Otherwise record it and return the default.
+        """
         found = self.given.get(key, default)
         several = found if isinstance(found, list) else [found] * count
         if several and all(type(one) is int and one > 0 for one in several):
@@ -36,7 +39,10 @@ class Description:
     def blocks(
         self, key: str, known: Mapping[str, bool], default: list[bool], count: int
     ) -> tuple[bool, ...]:
-        """What is known of each of `count` blocks by its type."""
+        """Look up the type of each of `count` blocks in `known`.
+
+        If one is unknown or their number differs, record it and return the default.
+        """
         if key not in self.given and len(default) == count:
             return tuple(default)
         found = self.given.get(key)
@@ -46,7 +52,7 @@ class Description:
         return tuple((default * count)[:count])
 
     def divides(self, key: str, numbers: tuple[int, ...], divisors: tuple[int, ...]) -> None:
-        """Note when not each number can be divided by its divisor."""
+        """Record it if not every number is a multiple of its divisor."""
         if len(numbers) != len(divisors):
             self.faults.append(f"{key} has {len(divisors)} entries; expected {len(numbers)}")
         elif any(one % divisor for one, divisor in zip(numbers, divisors, strict=True)):
@@ -54,7 +60,7 @@ class Description:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises ValueError, one line, when there is none."""
+    """Read a JSON object. Raises ValueError, one line, when the file holds none."""
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected the description of a checkpoint")
     try:
@@ -67,6 +73,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A value as JSON has it, without quotes and not at length."""
+    """Format a value as JSON, without quotes, cut to 80 characters."""
     written = json.dumps(value).replace('"', "")
     return written if len(written) <= 80 else f"{written[:80]}…"

@@ -1,4 +1,4 @@
-"""One network's arrays, and the strict way from them to its parameters."""
+"""Fill one network's parameters from named arrays, strictly."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -15,25 +15,29 @@ from mg_jax.checkpoints.arrays import Stored
 Params = nnx.State[Any, Any]
 
 Layout = Callable[[str], tuple[str, ...]]
-"""A parameter's path to the names that its array may have in a file."""
+"""Maps a parameter's path to the names that its array may have in a file."""
 
 _FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
 class Part(NamedTuple):
-    """One network's arrays, and how their names follow from our parameters' paths."""
+    """One network's arrays, and the function from our parameters' paths to their names."""
 
     arrays: Mapping[str, Stored]
     layout: Layout
 
 
 def paths(params: Params) -> dict[str, Any]:
-    """Parameters by path, written with dots."""
+    """Return the parameters by path, its parts joined with dots."""
     return {".".join(map(str, path)): one for path, one in nnx.to_flat_state(params)}
 
 
 def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
-    """Name of the array for each parameter, and all faults in words."""
+    """Find each parameter's array; return array names by parameter path, and all mismatches.
+
+    Mismatches are messages: unknown arrays, missing parameters, wrong shapes or dtypes, and
+    parameters that two arrays fill.
+    """
     wanted = {path: variable.shape for path, variable in paths(params).items()}
     owners = {name: path for path in wanted for name in part.layout(path)}
     names, faults = placing.place(
@@ -53,7 +57,7 @@ def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
 
 
 def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Shapes of a parameter in PyTorch's axes: a linear layer may be a 1x1 convolution there."""
+    """A parameter's possible shapes in PyTorch: a linear layer may be a 1x1 convolution there."""
     if not path.endswith(".kernel"):
         return [shape]
     theirs = placing.their_axes(shape)
@@ -68,9 +72,10 @@ def fill(
     dtype: DTypeLike,
     sharding: jax.sharding.Sharding | None = None,
 ) -> Params:
-    """Read one network's parameters from the arrays that `match` found for them.
+    """Read one network's parameters, as `dtype`, from the arrays that `match` found for them.
 
-    Raises ValueError, one line, for values that are not finite.
+    Each is placed with `sharding` as soon as it is read. Raises ValueError, one line, for values
+    that are not finite in that dtype.
     """
     kept = np.dtype(dtype)
 
@@ -79,7 +84,7 @@ def fill(
             nnx.to_flat_state(params), (names[path] for path in paths(params)), strict=True
         ):
             value = _our_axes(part.arrays[name].read(), str(path[-1]), variable.shape)
-            with np.errstate(over="ignore"):  # told below
+            with np.errstate(over="ignore"):  # infinite values are refused below
                 value = np.ascontiguousarray(value, kept)
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
                 raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
@@ -91,7 +96,7 @@ def fill(
 def _our_axes(
     array: Shaped[np.ndarray, "..."], leaf: str, shape: tuple[int, ...]
 ) -> Shaped[np.ndarray, "..."]:
-    """PyTorch's kernels [out, in, …] as […, in, out]; all else as it is."""
+    """Transpose PyTorch's kernels [out, in, …] to […, in, out]; leave the rest as it is."""
     if leaf != "kernel":
         return array
     return placing.our_axes(array).reshape(shape)
