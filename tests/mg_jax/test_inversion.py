@@ -11,7 +11,7 @@ from flax import nnx
 from flows import masks, motions
 from flows.motion import Motion
 from mg_jax import energies, inversion, kernel, noise, prompting, sample, schedule
-from mg_jax.models.patch import denoiser, layers, views
+from mg_jax.models.patch import denoiser, layers, patch_sources
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import prepare
@@ -337,7 +337,7 @@ def stage(levels):
         photo,
         motion,
         Motion(flow).near(4.0),
-        views.views(photo, motion, (32, 32)),
+        patch_sources.views(photo, motion, (32, 32)),
         np.ones(levels),
         {},
         lambda _, seen: seen.mean(),
