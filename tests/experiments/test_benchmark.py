@@ -299,6 +299,7 @@ def test_a_process_that_lacks_memory_is_told_apart():
         subprocesses.alone(broken)
 
 
+@pytest.mark.long
 def test_the_default_edit_is_timed_from_start_to_end(tmp_path):
     """Small: one photo, few levels; the second process finds the first's programs."""
     case = patch.cases()[0]
@@ -317,6 +318,7 @@ def test_a_failing_edit_is_one_line(tmp_path):
         patch.in_new_process(case._replace(flow=0 * case.flow), PatchSettings(), tmp_path)
 
 
+@pytest.mark.long
 def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):
     done = benchmark(
         *("--measure=compiling", "--flow_model=raft-small", "--precision=float32"),
