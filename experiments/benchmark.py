@@ -43,7 +43,6 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import command, pytorch_reference, writing
-from experiments.alone import alone
 from experiments.benchmarks import (
     compiling,
     guided_step,
@@ -56,6 +55,7 @@ from experiments.benchmarks import (
 )
 from experiments.benchmarks.figures import Figure, Rate, contents, table
 from experiments.comparison import SIZES, Job
+from experiments.subprocesses import alone
 from flows import files
 from flows.raft.weights import SHIPPED, find
 from mg_jax import PatchSettings

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from absl import app, flags
 
-from experiments.alone import SAID
+from experiments.subprocesses import SAID
 
 _MAY_BE_EMPTY = ("prompt",)
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended

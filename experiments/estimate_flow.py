@@ -27,12 +27,12 @@ from flows import (
     draw,
     files,
     fitting,
+    hole_filling,
     masks,
+    parsing,
     raft,
     selections,
-    spreading,
     video,
-    wording,
 )
 from mg_jax import arguments, images, metrics, parallel
 
@@ -113,13 +113,13 @@ def main() -> None:
             " time between them, or a lower --least_motion or --least_region"
         )
     if moves is not None:
-        flow, moved = _within(moves, spreading.spread(flow, moved)), moves
+        flow, moved = _within(moves, hole_filling.spread(flow, moved)), moves
 
     files.write(out, flow)
     images.write(preview, _sheet(pair, there, known, photo, flow))
     print(
-        f"{out}: {wording.percent(known.mean(), 1)} of the pixels are consistent;"
-        f" {wording.percent(moved.mean(), 1)} move, by"
+        f"{out}: {parsing.percent(known.mean(), 1)} of the pixels are consistent;"
+        f" {parsing.percent(moved.mean(), 1)} move, by"
         f" {np.linalg.norm(flow[moved], axis=-1).mean():.1f} px in the mean; look at {preview}"
     )
 

@@ -33,7 +33,16 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 import mg_jax
-from experiments import command, evaluation, field_flags, matrix, methods, reading, tables, writing
+from experiments import (
+    command,
+    contact_sheet,
+    evaluation,
+    field_flags,
+    methods,
+    reading,
+    tables,
+    writing,
+)
 from experiments.evaluation import ANSWER, REFERENCE, Row, Ruler
 from experiments.methods import (
     ABLATIONS,
@@ -223,8 +232,10 @@ def _sheet(folders: list[Path], names: list[str], out: Path) -> UInt8[np.ndarray
         case = cases.read(folder)
         made = [images.read(out / case.name / f"{name}.png") for name in names]
         pictures = [draw.arrows(case.source, case.flow), *made, case.reference, case.answer]
-        rows.append((case.name, [None if one is None else matrix.small(one) for one in pictures]))
-    return matrix.sheet(columns, rows)
+        rows.append(
+            (case.name, [None if one is None else contact_sheet.small(one) for one in pictures])
+        )
+    return contact_sheet.sheet(columns, rows)
 
 
 def _codes(table: dict[str, dict[str, Row]]) -> set[str]:

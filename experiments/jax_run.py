@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from experiments.alone import turn
 from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
-from flows import placing, raft
+from experiments.subprocesses import turn
+from flows import parameter_matching, raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import guiding, kernel, noise, parallel, sample, schedule
@@ -141,7 +141,7 @@ def _part(layout: parts.Layout, wanted: parts.Params) -> Part:
     for path, variable in parts.paths(wanted).items():
         name, shape = layout(path)[0], tuple(variable.shape)
         if path.endswith(".kernel"):
-            shape = placing.their_axes(shape)
+            shape = parameter_matching.their_axes(shape)
         arrays[name] = Stored(shape, "float32", partial(drawn, name, shape))
     return Part(arrays, layout)
 

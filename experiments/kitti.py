@@ -12,7 +12,7 @@ from jaxtyping import Bool, UInt8, UInt16
 from PIL import Image
 
 from experiments import random_motions
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from flows import motions
 from flows.files.broken import BROKEN
 from mg_jax import images

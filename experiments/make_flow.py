@@ -19,7 +19,7 @@ from pathlib import Path
 from absl import flags
 
 from experiments import command, motion_flags, writing
-from flows import draw, files, masks, motions, wording
+from flows import draw, files, masks, motions, parsing
 from mg_jax import images
 
 flags.adopt_module_key_flags(motion_flags)
@@ -40,7 +40,7 @@ def main() -> None:
     moving = masks.moving(flow)
     share, left = moving.mean(), motions.leaving(flow, moving)
     print(
-        f"{out}: {wording.percent(share, 1)} of the picture moves, {wording.percent(left, 1)} of"
+        f"{out}: {parsing.percent(share, 1)} of the picture moves, {parsing.percent(left, 1)} of"
         f" that leaves it; look at {preview}"
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from mg_jax import images
 from mg_jax.compositing import read_cutout
 

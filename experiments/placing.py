@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from flows import motions
 from flows.motions import Motion
 from flows.motions.types import Displacement, Points

@@ -29,8 +29,8 @@ from unittest import mock
 import numpy as np
 
 from experiments import pytorch_setup
-from experiments.alone import turn
 from experiments.comparison import SIZES, Data, Job, Run, Sizes, data, drawn, resident
+from experiments.subprocesses import turn
 
 _SAMPLER = "ldm.models.diffusion.ddim_with_grad"
 NEEDED = (

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from flows import motions
 from flows.motions.types import Points
 

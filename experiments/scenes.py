@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from experiments import placing, random_motions
-from experiments.chance import Chance
 from experiments.material import Material, crop
+from experiments.portable_rng import Chance
 from mg_jax.cases import Case
 from mg_jax.compositing import Layer, compose
 

@@ -5,7 +5,7 @@ import scipy.ndimage
 from jaxtyping import Bool, Float, Float32
 
 from flows import nearest
-from flows.spreading import spread
+from flows.hole_filling import spread
 
 _MEDIAN = 5  # pixels a side
 _RIM = 4  # pixels; RAFT estimates cells of 8 and blurs edges in between

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from flows import clicks, wording
+from flows import clicks, parsing
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
@@ -102,7 +102,7 @@ def select(text: str, image: Image) -> Mask:
     name, *words = text.split() or [""]
     if name not in SELECTIONS:
         raise ValueError(f"selection {text!r}: unknown {name!r}; expected {_USAGE}")
-    points = wording.points(words, f"selection {text!r}: point")
+    points = parsing.points(words, f"selection {text!r}: point")
     height, width, _ = image.shape
     outside = ((points < 0) | (points > [width - 1, height - 1])).any(axis=-1)
     if outside.any():

@@ -6,7 +6,7 @@ It begins with the argument's name: ARGUMENT: what is wrong; expected what.
 import numpy as np
 
 from flows import masks
-from flows.wording import LIMIT
+from flows.parsing import LIMIT
 
 _SMALLEST_SIDE = 16
 

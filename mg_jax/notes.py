@@ -1,6 +1,6 @@
 """Warnings about requests that are valid but may be a mistake."""
 
-from flows import wording
+from flows import parsing
 from mg_jax.interfaces import Request
 
 
@@ -16,10 +16,10 @@ def of(request: Request) -> list[str]:
     noted = []
     motion = request.motion
     if motion.leaving > 0:
-        noted.append(f"{wording.percent(motion.leaving, 0)} of the moved pixels leave the picture")
+        noted.append(f"{parsing.percent(motion.leaving, 0)} of the moved pixels leave the picture")
     if request.keep_mask is not None:
         kept = request.keep_mask[motion.touched].mean()
         if kept > 0:
-            share = wording.percent(float(kept), 0)
+            share = parsing.percent(float(kept), 0)
             noted.append(f"{share} of where the motion is stays, by the mask")
     return noted

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from flows import placing
+from flows import parameter_matching
 from flows.files.broken import said
 
 _AT_A_TIME = 2**28  # most bytes of copies while saving or restoring, or one array if larger
@@ -63,7 +63,7 @@ def restore(
     By default they go to the first device. Raises ValueError, one line, when the folder is not a
     complete checkpoint, or, with every mismatch, when it holds other names or shapes.
     """
-    _, faults = placing.place(
+    _, faults = parameter_matching.place(
         shapes(path), {name: (shape,) for name, shape in wanted.items()}, lambda name: name
     )
     if faults:

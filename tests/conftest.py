@@ -2,6 +2,10 @@
 
 import os
 import tempfile
+import time
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = (
@@ -14,8 +18,23 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # What one test has compiled, its worker and the programs that it starts do not compile again. Each
 # worker has a folder of its own: jax writes an entry in place, and another may read half of it.
-_programs = tempfile.TemporaryDirectory(prefix="programs.")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _programs.name
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _kept = tempfile.TemporaryDirectory(prefix="programs.")
+    os.environ["PROGRAMS_OF_ALL_WORKERS"] = _kept.name  # which inherit it
+_ALL = Path(os.environ["PROGRAMS_OF_ALL_WORKERS"])
+_OWN = _ALL / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+_OWN.mkdir(exist_ok=True)
+_WRITTEN = 2.0  # seconds after which an entry is whole
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_OWN)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-jax.config.update("jax_compilation_cache_dir", _programs.name)
+jax.config.update("jax_compilation_cache_dir", str(_OWN))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def programs_of_the_other_workers():
+    """Take over, by links, what they have compiled so far."""
+    for entry in _ALL.glob("*/*-cache"):
+        link = _OWN / entry.name
+        if not link.exists() and time.time() - entry.stat().st_mtime > _WRITTEN:
+            link.hardlink_to(entry)

@@ -20,6 +20,7 @@ def code(page):
     return "\n".join(lines)
 
 
+@pytest.mark.long
 def test_extending(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {"__name__": "page"}

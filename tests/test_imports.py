@@ -29,7 +29,7 @@ LAZY_HEAVY = {  # readers of .pth and .ckpt, and what runs the reference: inside
     "experiments/pytorch_networks.py",
     "experiments/pytorch_reference.py",
     "experiments/pytorch_setup.py",
-    "experiments/pytorch_well.py",
+    "experiments/pytorch_baseline.py",
     "flows/files/pytorch.py",
     "flows/raft/weights.py",
     "mg_jax/checkpoints/arrays.py",

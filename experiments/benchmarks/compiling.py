@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import jax_run
-from experiments.alone import alone
 from experiments.benchmarks import guided_step
 from experiments.benchmarks.figures import OURS, Figure
 from experiments.comparison import Job
+from experiments.subprocesses import alone
 from mg_jax import parallel
 
 

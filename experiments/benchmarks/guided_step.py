@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from experiments import jax_run
-from experiments.alone import all_of
 from experiments.benchmarks import flops
 from experiments.comparison import FACTOR, SIZES, Job, architecture
+from experiments.subprocesses import all_of
 from mg_jax import kernel, noise, parallel, schedule
 from mg_jax.models.stable_diffusion import checkpoint
 from mg_jax.prompting import Prompt

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 
 from experiments import jax_run
-from experiments.alone import OutOfMemoryError, all_of, several, turn
 from experiments.benchmarks import flops, guided_step, pytorch_parts
 from experiments.benchmarks.figures import OURS, PYTORCH, Figure
 from experiments.benchmarks.timing import seconds
 from experiments.comparison import FACTOR, SIZES, Job, architecture
+from experiments.subprocesses import OutOfMemoryError, all_of, several, turn
 from flows import raft
 from mg_jax import schedule
 from mg_jax.guiding import UPDATES

@@ -15,8 +15,8 @@ from jaxtyping import Float32, UInt8
 
 import mg_jax
 from experiments import motion_flags
-from experiments.alone import alone
 from experiments.benchmarks.figures import OURS, Figure
+from experiments.subprocesses import alone
 from flows import files, motions
 from mg_jax import api, images
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from experiments import pytorch_networks, pytorch_setup
-from experiments.alone import turn
 from experiments.benchmarks.timing import seconds
 from experiments.comparison import FACTOR, SIZES, Job
+from experiments.subprocesses import turn
 from mg_jax.models.stable_diffusion.config import TINY, V1
 
 PACKAGES = ("torch", "torchvision", "diffusers")

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from experiments import comparison, jax_run
-from experiments.alone import OutOfMemoryError, several
 from experiments.benchmarks.figures import OURS, Figure
 from experiments.comparison import Job
+from experiments.subprocesses import OutOfMemoryError, several
 
 
 def jobs(

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments import comparison, jax_run, pytorch_reference, pytorch_well
-from experiments.alone import OutOfMemoryError, all_of, several
+from experiments import comparison, jax_run, pytorch_baseline, pytorch_reference
 from experiments.benchmarks.figures import OURS, PYTORCH, REFERENCE, Figure
 from experiments.comparison import Job, Run
+from experiments.subprocesses import OutOfMemoryError, all_of, several
 
 PAPER = 5000  # guided steps of an edit by the paper's schedule: 500 levels of 10 repetitions
 EXACT = 1e-6  # how far two programs may be apart in float64, relatively
@@ -44,7 +44,7 @@ def sides(job: Job, clone: Path | None, pytorch: Sequence[str]) -> list[Side]:
         found.append(Side(REFERENCE, partial(pytorch_reference.run, clone), job))
     for way in pytorch:
         one = job._replace(compiled=way == "compiled")
-        found.append(Side(f"{PYTORCH}, {way}", pytorch_well.run, one))
+        found.append(Side(f"{PYTORCH}, {way}", pytorch_baseline.run, one))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from flows import files
 
 T = TypeVar("T")

@@ -7,10 +7,10 @@ its line in `KINDS`.
 import zlib
 from collections.abc import Callable
 
-from experiments.chance import Chance
 from experiments.hard_cases import bodies, frames, objects
 from experiments.hard_cases.casting import Drawn
 from experiments.material import Material
+from experiments.portable_rng import Chance
 from mg_jax.cases import Case
 
 KINDS: dict[str, Callable[[Chance, Material, int], Drawn]] = {

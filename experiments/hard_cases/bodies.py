@@ -6,10 +6,10 @@ import numpy as np
 import scipy.ndimage
 from jaxtyping import Bool, Float, Float32, Int32
 
-from experiments.chance import Chance
 from experiments.hard_cases.casting import Cast, Drawn, cast, stays
 from experiments.hard_cases.fields import Hinge, Relief
 from experiments.material import Material, crop
+from experiments.portable_rng import Chance
 from flows import masks, nearest
 from flows.motions.types import Points
 from mg_jax.compositing import compose, steady

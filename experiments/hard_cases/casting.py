@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import UInt8
 
 from experiments import placing
-from experiments.chance import Chance
 from experiments.material import Material
 from experiments.placing import Ask, Placed
+from experiments.portable_rng import Chance
 from mg_jax.compositing import Scene
 
 _CASTS = 20  # cut-outs tried

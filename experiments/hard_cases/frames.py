@@ -4,10 +4,10 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from experiments import placing
-from experiments.chance import Chance
 from experiments.hard_cases.casting import Cast, Drawn, cast
 from experiments.material import Material, crop
 from experiments.placing import Ask
+from experiments.portable_rng import Chance
 from flows import motions
 from flows.motions.types import Points
 from mg_jax.compositing import Layer, Place, Scene, compose, steady

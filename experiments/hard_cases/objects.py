@@ -6,10 +6,10 @@ from functools import partial
 import numpy as np
 
 from experiments import placing, random_motions
-from experiments.chance import Chance
 from experiments.hard_cases.casting import Cast, Drawn, cast, stays
 from experiments.material import Material, crop
 from experiments.placing import Ask
+from experiments.portable_rng import Chance
 from flows import masks, motions
 from flows.motions.types import Points
 from mg_jax.compositing import compose

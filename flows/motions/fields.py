@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32
 
 from flows.motions.words import Motion
-from flows.wording import LIMIT
+from flows.parsing import LIMIT
 
 
 def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:

@@ -3,7 +3,7 @@
 import inspect
 from typing import NamedTuple
 
-from flows import wording
+from flows import parsing
 from flows.motions.registry import MOTIONS
 from flows.motions.types import Displacement, Points
 
@@ -66,9 +66,9 @@ def _step(text: str) -> Step:
             raise ValueError(f"motion {text!r}: {key} is given twice; {usage}")
         where = f"motion {text!r}: {key}"
         if _is_number(name, known[key]):
-            parameters[known[key]] = wording.number(value, where)
+            parameters[known[key]] = parsing.number(value, where)
         else:
-            parameters[known[key]] = wording.points(value.split("/"), where)
+            parameters[known[key]] = parsing.points(value.split("/"), where)
     if not parameters:
         raise ValueError(f"motion {text!r}: has no parameter; {usage}")
     for key, parameter in known.items():

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 
-from flows import placing
+from flows import parameter_matching
 from flows.raft.config import LARGE, SMALL, Config
 from flows.raft.layouts import PARAMETER_OF_LEAF, module_table
 from flows.raft.model import Network, Params, Raft
@@ -105,7 +105,7 @@ def place(
     `modules` maps the file's module names to ours; None if names (and axes) are ours already.
     """
     own = modules is None
-    names, faults = placing.place(
+    names, faults = parameter_matching.place(
         {name: array.shape for name, array in arrays.items()},
         {path: (shape if own else their_axes(shape),) for path, shape in wanted.items()},
         lambda name: name if modules is None else destination(name, modules),
@@ -133,12 +133,12 @@ def destination(name: str, modules: Mapping[str, str]) -> str | None:
 
 def to_our_axes(array: np.ndarray) -> np.ndarray:
     """Transpose PyTorch's kernels [out, in, …] to […, in, out]; leave vectors as they are."""
-    return placing.our_axes(array) if array.ndim > 1 else array
+    return parameter_matching.our_axes(array) if array.ndim > 1 else array
 
 
 def their_axes(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return PyTorch's shape of an array that `to_our_axes` brings to `shape`."""
-    return placing.their_axes(shape) if len(shape) > 1 else shape
+    return parameter_matching.their_axes(shape) if len(shape) > 1 else shape
 
 
 def to_arrays(params: Params) -> dict[str, np.ndarray]:

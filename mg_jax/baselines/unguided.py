@@ -19,9 +19,9 @@ from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import LayeredMotion, understood
+from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.stage import Prepared, magnify, prepare
-from mg_jax.models.patch.views import View
 from mg_jax.types import Image, Latent, State
 
 

@@ -9,7 +9,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Shaped
 
-from flows import placing
+from flows import parameter_matching
 from mg_jax.checkpoints.arrays import Stored
 
 Params = nnx.State[Any, Any]
@@ -40,7 +40,7 @@ def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
     """
     wanted = {path: variable.shape for path, variable in paths(params).items()}
     owners = {name: path for path in wanted for name in part.layout(path)}
-    names, faults = placing.place(
+    names, faults = parameter_matching.place(
         {name: stored.shape for name, stored in part.arrays.items()},
         {path: _their_shapes(path, shape) for path, shape in wanted.items()},
         owners.get,
@@ -60,7 +60,7 @@ def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     """A parameter's possible shapes in PyTorch: a linear layer may be a 1x1 convolution there."""
     if not path.endswith(".kernel"):
         return [shape]
-    theirs = placing.their_axes(shape)
+    theirs = parameter_matching.their_axes(shape)
     return [theirs] if len(shape) > 2 else [theirs, (*theirs, 1, 1)]
 
 
@@ -99,4 +99,4 @@ def _our_axes(
     """Transpose PyTorch's kernels [out, in, …] to […, in, out]; leave the rest as it is."""
     if leaf != "kernel":
         return array
-    return placing.our_axes(array).reshape(shape)
+    return parameter_matching.our_axes(array).reshape(shape)

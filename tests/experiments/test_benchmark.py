@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import alone, comparison, pytorch_reference
+from experiments import comparison, pytorch_reference, subprocesses
 from experiments.benchmarks import figures, guided_step, patch, scaling, step
 from experiments.benchmarks.figures import OURS, REFERENCE, Figure
 from experiments.comparison import SIZES, Job, Run
@@ -171,8 +171,8 @@ def made_up(energy, push, seconds=(1.0, 3.0)):
 def stand_in(monkeypatch, ours, theirs):
     """Runs that were made before, in place of the programs, here."""
     monkeypatch.setattr(step.jax_run, "run", lambda _: ours)
-    monkeypatch.setattr(step.pytorch_well, "run", lambda _: theirs)
-    monkeypatch.setattr(alone, "_apart", lambda work, _: work())
+    monkeypatch.setattr(step.pytorch_baseline, "run", lambda _: theirs)
+    monkeypatch.setattr(subprocesses, "_apart", lambda work, _: work())
 
 
 def measured(jobs, ways):
@@ -233,13 +233,13 @@ def test_with_nobody_to_agree_with_nothing_is_run(monkeypatch):
 
 def too_much(job):
     if job.batch > 1:
-        raise alone.OutOfMemoryError("too much")
+        raise subprocesses.OutOfMemoryError("too much")
     return made_up([1.0], [1.0])
 
 
 def test_memory_that_does_not_suffice_is_told_and_the_rest_goes_on(monkeypatch):
     monkeypatch.setattr(scaling.jax_run, "run", too_much)
-    monkeypatch.setattr(alone, "_apart", lambda work, _: work())
+    monkeypatch.setattr(subprocesses, "_apart", lambda work, _: work())
     jobs = scaling.jobs(JOB, [1, 2], [128], [2])
     found = list(scaling.measure(jobs, dict.fromkeys(jobs.values(), 10), 1.0, 1))
     assert [figure.values for figure in found[:3]] == [(1.0, 3.0), (), (1.0, 3.0)]
@@ -248,7 +248,7 @@ def test_memory_that_does_not_suffice_is_told_and_the_rest_goes_on(monkeypatch):
 
 def in_turn(folder, name):
     """Write begin and end of a turn to a file that the others write, too."""
-    with alone.turn(), (folder / "log").open("a") as log:
+    with subprocesses.turn(), (folder / "log").open("a") as log:
         log.write(f"{name}\n")
         log.flush()
         time.sleep(0.3)
@@ -257,22 +257,22 @@ def in_turn(folder, name):
 
 def test_processes_beside_each_other_take_turns(tmp_path):
     calls = [partial(in_turn, tmp_path, name) for name in "abc"]
-    assert alone.all_of(calls, 3) == [None] * 3
+    assert subprocesses.all_of(calls, 3) == [None] * 3
     told = (tmp_path / "log").read_text(encoding="utf-8").split()
     assert told[::2] == told[1::2]
     assert set(told) == set("abc")
 
 
 def test_a_process_that_is_killed_leaves_its_turn(tmp_path):
-    first, second = alone.several([killed_in_turn, partial(in_turn, tmp_path, "a")], 2)
-    assert isinstance(first, alone.OutOfMemoryError)
+    first, second = subprocesses.several([killed_in_turn, partial(in_turn, tmp_path, "a")], 2)
+    assert isinstance(first, subprocesses.OutOfMemoryError)
     assert second is None
 
 
 def killed_in_turn():
     import os
 
-    with alone.turn():
+    with subprocesses.turn():
         os._exit(9)
 
 
@@ -292,13 +292,14 @@ def killed():
 
 def test_a_process_that_lacks_memory_is_told_apart():
     for function in (exhausted, killed):
-        with pytest.raises(alone.OutOfMemoryError) as said:
-            alone.alone(function)
+        with pytest.raises(subprocesses.OutOfMemoryError) as said:
+            subprocesses.alone(function)
         assert "\n" not in str(said.value)
     with pytest.raises(RuntimeError, match="something else"):
-        alone.alone(broken)
+        subprocesses.alone(broken)
 
 
+@pytest.mark.long
 def test_the_default_edit_is_timed_from_start_to_end(tmp_path):
     """Small: one photo, few levels; the second process finds the first's programs."""
     case = patch.cases()[0]
@@ -317,6 +318,7 @@ def test_a_failing_edit_is_one_line(tmp_path):
         patch.in_new_process(case._replace(flow=0 * case.flow), PatchSettings(), tmp_path)
 
 
+@pytest.mark.long
 def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):
     done = benchmark(
         *("--measure=compiling", "--flow_model=raft-small", "--precision=float32"),

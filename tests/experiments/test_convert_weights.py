@@ -44,6 +44,7 @@ def test_a_folder_is_converted_and_loads_again(tmp_path):
     assert twice.stderr.startswith(f"{kept}: is converted already; expected")
 
 
+@pytest.mark.long
 def test_what_a_2_x_file_does_not_say_is_noted(tmp_path):
     drawn = published.draw(SECOND)
     source = published.single(tmp_path / "v2.safetensors", SECOND, drawn)

@@ -148,6 +148,7 @@ def test_a_preview_is_the_motion_carried_out_at_once(work):
     assert json.loads((out / "metrics.json").read_text())["model"] == "preview"
 
 
+@pytest.mark.long
 def test_a_large_turned_photo_comes_back_at_full_size(work, monkeypatch):
     # Stored on its side, with a note to turn it.
     large = images.resize(images.read(motion_flags.IMAGE), 1200, 1800)
@@ -318,6 +319,7 @@ def test_a_run_that_breaks_does_not_look_done(work, monkeypatch):
     assert {path.name for path in out.iterdir()} == {"config.json"}
 
 
+@pytest.mark.long
 def test_stable_diffusion_from_a_folder(work):
     drawn = published.draw(published.FIRST)
     small = {

@@ -48,6 +48,7 @@ def evaluate(work, *arguments):
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_whole_evaluation_then_one_more_method_and_clip(work):
     done = evaluate(work, "--methods=nothing,forward_warp")
     assert (done.returncode, done.stderr) == (0, "")

@@ -42,7 +42,7 @@ def invert(place, **flags):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("null_text", [0, 2])
 def test_a_trajectory_is_written_and_the_photo_comes_back(place, tmp_path, null_text):
     out = tmp_path / "new" / "photo.safetensors"

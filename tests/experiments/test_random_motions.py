@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from experiments import random_motions
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 from flows import motions
 
 EXTENT = random_motions.Extent([40, 50], [99, 89], 160)

@@ -42,10 +42,14 @@ def test_one_file_has_many_names(tmp_path, monkeypatch):
 
 
 def test_other_files_may_be_written_whether_they_are_there_or_not(tmp_path):
+    read = tmp_path / "photo.png", tmp_path / "missing.png"
     for name in ("old.png", "photo.png"):
         (tmp_path / name).touch()
-    check(tmp_path / "old.png", tmp_path / "photo.png", tmp_path / "missing.png")
-    check(tmp_path / "new.png", tmp_path / "photo.png", tmp_path / "missing.png")
+    for name in ("old.png", "new.png"):
+        check(tmp_path / name, *read)
+    for path in read:
+        with pytest.raises(ValueError, match="would overwrite"):
+            check(path, *read)
 
 
 def test_a_link_to_itself_is_one_line_or_nothing(tmp_path):

@@ -473,11 +473,15 @@ def test_a_bad_argument_is_refused_in_one_line(name, bad, reason):
     assert "expected" in str(caught.value) or name == "seed"
 
 
-def test_a_good_request_passes():
-    api.request(photo(), flow(), samples=3, settings=SETTINGS, ramp=np.ones(LEVELS))
+def test_a_good_request_holds_what_was_asked():
+    asked = api.request(photo(), flow(), samples=3, settings=SETTINGS, ramp=np.ones(LEVELS))
+    assert (asked.keys.size, asked.settings, asked.model.name) == (3, SETTINGS, "patch")
     keep = KEPT.copy()
     keep[:, 50:] = False
-    api.request(photo(), flow().astype(np.float64), keep_mask=keep)
+    asked = api.request(photo(), flow().astype(np.float64), keep_mask=keep)
+    assert asked.flow.dtype == np.float32
+    np.testing.assert_array_equal(asked.flow, flow())
+    np.testing.assert_array_equal(asked.keep_mask, keep)
 
 
 def test_edit_refuses_what_check_refuses(monkeypatch):

@@ -11,7 +11,7 @@ from flax import nnx
 from flows import masks, motions
 from flows.motion import Motion
 from mg_jax import energies, inversion, kernel, noise, prompting, sample, schedule
-from mg_jax.models.patch import denoiser, layers, views
+from mg_jax.models.patch import denoiser, layers, patch_sources
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import prepare
@@ -292,7 +292,7 @@ def stepwise(levels, iterations):
     return psnr(z, LATENT)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_tiny_networks_photo_comes_back_the_better_the_more_levels():
     found = [stepwise(levels, 1) for levels in (10, 50, 200)]
     refined = [stepwise(levels, 3) for levels in (10, 50)]
@@ -302,7 +302,7 @@ def test_the_tiny_networks_photo_comes_back_the_better_the_more_levels():
     assert refined[1] > found[1] + 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_null_text_mends_the_tiny_networks_drift_under_guidance():
     rows = schedule.ddim(6)
     path = inverted(NET.denoise)(unet(), LATENT, rows, TEXT, 3)
@@ -337,7 +337,7 @@ def stage(levels):
         photo,
         motion,
         Motion(flow).near(4.0),
-        views.views(photo, motion, (32, 32)),
+        patch_sources.views(photo, motion, (32, 32)),
         np.ones(levels),
         {},
         lambda _, seen: seen.mean(),

@@ -1,5 +1,8 @@
 """Compile time, kept programs, memory."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -8,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from flows.nn.convolution import convolve
 from mg_jax import parallel
@@ -21,6 +25,7 @@ def config():
     yield jax.config
     for name, value in before.items():
         jax.config.update(name, value)
+    compilation_cache.reset_cache()  # what it holds is of the folder before
 
 
 def test_a_fresh_program_costs_and_a_known_one_does_not():
@@ -74,21 +79,35 @@ def test_blocks_may_nest():
     assert 0 < part.seconds < whole.seconds
 
 
-def test_the_environment_says_where_programs_are_kept(config, monkeypatch, tmp_path):
-    config.update("jax_compilation_cache_dir", None)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path))
+def test_where_jax_has_been_told_to_keep_programs_they_are_kept(config, tmp_path):
+    """By $JAX_COMPILATION_CACHE_DIR, which it reads when it starts, or by its configuration."""
+    config.update("jax_compilation_cache_dir", str(tmp_path))
     parallel.keep_programs()
-    assert config.jax_compilation_cache_dir is None  # jax itself read the variable when it started
+    assert config.jax_compilation_cache_dir == str(tmp_path)
 
 
-@pytest.mark.usefixtures("config")
-def test_programs_are_kept_in_the_users_cache(monkeypatch, tmp_path):
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+def test_programs_are_kept_though_something_was_compiled_before(tmp_path):
+    code = """
+import jax
+from mg_jax import parallel
+jax.jit(lambda x: x + 1)(1.0)
+parallel.keep_programs()
+jax.jit(lambda x: x + 2)(1.0)
+"""
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert len(list((tmp_path / "mg_jax" / "programs").glob("*-cache"))) == 1
+
+
+def test_programs_are_kept_in_the_users_cache(config, monkeypatch, tmp_path):
+    config.update("jax_compilation_cache_dir", None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     parallel.keep_programs()
     assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "mg_jax" / "programs"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    config.update("jax_compilation_cache_dir", None)
     parallel.keep_programs()
     home = tmp_path / "home" / ".cache" / "mg_jax" / "programs"
     assert Path(jax.config.jax_compilation_cache_dir) == home

@@ -12,7 +12,7 @@ from flows import motions
 from flows.motion import Motion
 from flows.raft import weights
 from mg_jax import guiding, images, kernel, noise, schedule
-from mg_jax.models.patch import views
+from mg_jax.models.patch import patch_sources
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import understood
 from mg_jax.models.patch.settings import PatchSettings, stages
@@ -80,7 +80,7 @@ def patch_level():
         photo,
         motion,
         motion.region,
-        views.views(photo, motion, (32, 32)),
+        patch_sources.views(photo, motion, (32, 32)),
         np.ones(coarse.levels),
         raft.params,
         guiding.features(raft),

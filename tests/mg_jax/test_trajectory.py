@@ -79,7 +79,9 @@ def test_one_noise_at_all_levels_has_no_spread_and_its_reverse_has():
 
 @pytest.mark.parametrize("levels", [1, 2])
 def test_few_levels_tell_no_order(tmp_path, levels):
-    trajectory.write(tmp_path / "cup.safetensors", made(levels))
+    path, written = tmp_path / "cup.safetensors", made(levels)
+    trajectory.write(path, written)
+    assert same(trajectory.read(path), written)
 
 
 # Faults of the file.
@@ -176,10 +178,11 @@ def fit(one, photo=PHOTO, grid=(5, 6), rows=ROWS, prompt=ORIGIN.prompt, cfg_scal
     trajectory.check_fits("cup.safetensors", one, photo, grid, rows, prompt, cfg_scale)
 
 
-def test_what_fits_passes():
-    fit(made())
-    fit(embedded())
-    fit(made(), prompt="another", cfg_scale=3.0)  # nothing in it depends on them
+def test_prompt_and_scale_count_only_where_there_are_embeddings():
+    for changed in ({"prompt": "another"}, {"cfg_scale": 3.0}):
+        fit(made(), **changed)
+        with pytest.raises(ValueError, match="null-text embeddings"):
+            fit(embedded(), **changed)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +197,7 @@ def test_what_fits_passes():
     ],
 )
 def test_what_does_not_fit_is_refused(wanted, said):
+    fit(embedded())
     with pytest.raises(ValueError, match=said) as caught:
         fit(embedded(), **wanted)
     assert str(caught.value).startswith("cup.safetensors: ")

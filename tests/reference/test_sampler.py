@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from experiments import comparison, fetch_weights, jax_run, pytorch_reference
-from experiments.alone import alone
 from experiments.comparison import Job
+from experiments.subprocesses import alone
 
 CLONE = os.environ.get("MOTION_GUIDANCE_CLONE", "")
 pytestmark = [

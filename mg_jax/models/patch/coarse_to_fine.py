@@ -21,13 +21,13 @@ from flows.interfaces import FlowNetwork
 from mg_jax import energies, guiding, images, kernel, noise, parallel, sample, schedule
 from mg_jax.interfaces import Edited
 from mg_jax.kernel import Kernel
-from mg_jax.models.patch import matching, views
+from mg_jax.models.patch import matching, patch_sources
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.motion import LayeredMotion
+from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.settings import PatchSettings, Stage, fine, stages
 from mg_jax.models.patch.stage import Prepared, grid_shape, magnifier, magnify, prepare
-from mg_jax.models.patch.views import View
 from mg_jax.sample import Phase, Phases
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
@@ -114,7 +114,7 @@ def seen(
 ) -> tuple[View, ...]:
     """The views that patches are taken from; the first is the photo, the last the moved photo."""
     shape = grid_shape(fine(settings), *photo.shape[:2])
-    return views.views(images.to_float(photo), motion, shape)
+    return patch_sources.views(images.to_float(photo), motion, shape)
 
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:

@@ -15,8 +15,8 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from flows import nearest
-from mg_jax.models.patch.labelling import labels
-from mg_jax.models.patch.toning import copied, tones
+from mg_jax.models.patch.graph_cut import labels
+from mg_jax.models.patch.poisson import copied, tones
 
 _RADIUS = 3  # of the patches compared, cells
 _COMPONENTS = 24  # principal components of the patches

@@ -5,7 +5,7 @@ from jaxtyping import Bool, UInt8
 
 from mg_jax import images
 from mg_jax.interfaces import Edited, Request
-from mg_jax.models.patch import views
+from mg_jax.models.patch import patch_sources
 from mg_jax.models.patch.motion import LayeredMotion, understood
 from mg_jax.models.patch.settings import PatchSettings, fine
 from mg_jax.models.patch.stage import grid_shape
@@ -37,5 +37,5 @@ def preview(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Move the photo's layers over its filled-in background, inside `region`."""
     shape = grid_shape(fine(PatchSettings()), *photo.shape[:2])
-    picture = views.preview(images.to_float(photo), motion, shape)
+    picture = patch_sources.preview(images.to_float(photo), motion, shape)
     return np.where(region[..., None], images.to_uint8(picture), photo)

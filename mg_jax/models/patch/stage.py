@@ -10,13 +10,13 @@ from jaxtyping import Array, Bool, Float, Int
 from flows import nearest
 from flows.raft import SMALLEST
 from mg_jax import guiding, images, schedule
-from mg_jax.models.patch import library
+from mg_jax.models.patch import patch_library
 from mg_jax.models.patch.denoiser import PatchParams
 from mg_jax.models.patch.motion import LayeredMotion
+from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.posterior import FEW, Candidates
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
-from mg_jax.models.patch.views import View
 from mg_jax.types import Edit, Params, Problem, Schedule, Strengths
 
 _SHARES = 8  # sides are multiples of grid / 8, so that similar photos share compiled programs
@@ -128,7 +128,9 @@ def _denoiser(
     count = sum(int(c.sum()) for c in chosen)
     capacity = _bucket(count + 1, inside.size)
     used = sorted(set(radius.tolist()))
-    patches = library.build(pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0))
+    patches = patch_library.build(
+        pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0)
+    )
     where = [np.argwhere(c) for c in chosen]
     places = np.concatenate([np.insert(w, 0, i, axis=1) for i, w in enumerate(where)])
     home = places[:, 1:].astype(np.float32)

@@ -71,7 +71,7 @@ def test_any_size_is_padded_by_its_border_and_cropped(small, picture):
     np.testing.assert_allclose(flow, whole[:, 3:60, 3:93], rtol=0, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gradient_by_finite_differences_and_of_a_blank_image(random_net, picture):
     """In float64. A blank image has zero variances, which must not make its gradient infinite."""
     first, second = picture(*SIZE), picture(*SIZE, 2, -1)

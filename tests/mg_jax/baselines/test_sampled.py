@@ -55,6 +55,7 @@ def off(picture, answer, where):
     return np.abs(picture.astype(float) - answer)[where].mean()
 
 
+@pytest.mark.long
 def test_sdedit_keeps_the_photo_outside_the_region(by_sdedit):
     assert by_sdedit.dtype == np.uint8
     np.testing.assert_array_equal(by_sdedit[~region()], photo()[~region()])
@@ -72,6 +73,7 @@ def test_sdedit_is_nearly_the_same_picture_with_another_seed(by_sdedit):
     assert np.abs(other.astype(float) - by_sdedit)[region()].mean() < 5
 
 
+@pytest.mark.long
 def test_repaint_changes_nothing_but_the_holes(by_repaint):
     picture, holes = forward(photo(), Motion(flow()))
     np.testing.assert_array_equal(by_repaint[~holes], picture[~holes])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mg_jax.models.patch import denoiser, library
+from mg_jax.models.patch import denoiser, patch_library
 from mg_jax.models.patch.denoiser import PatchParams, clean_estimate, denoise, nearest
 from mg_jax.models.patch.posterior import Candidates
 from mg_jax.types import Schedule
@@ -26,7 +26,7 @@ def params(prior=True, padding=5, region=REGION):
     One tile has the whole region and all patches as candidates.
     """
     count = SIDE * SIDE
-    built = library.build(
+    built = patch_library.build(
         [SOURCE], [np.ones_like(REGION)], RADII, 80, count + padding, np.random.default_rng(0)
     )
     pixels = np.argwhere(region)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from mg_jax.models.patch import library, matching
+from mg_jax.models.patch import matching, patch_library
 from mg_jax.models.patch.denoiser import PatchParams
 from mg_jax.models.patch.posterior import Candidates
 
@@ -28,7 +28,7 @@ RADIUS_AT = jnp.int32(0)
 def weights(homes=None, nearness=0.25):
     """Patches of the whole photo; `homes` [k, 2] default to where each patch is."""
     count = H * W
-    built = library.build(
+    built = patch_library.build(
         [PHOTO], [np.ones((H, W), bool)], [RADIUS], 80, count + PADDING, np.random.default_rng(0)
     )
     homes = HERE.reshape(-1, 2) if homes is None else homes

@@ -10,7 +10,7 @@ import pytest
 from flows import masks, motions
 from flows.motion import Motion
 from mg_jax import images
-from mg_jax.models.patch import layers, views
+from mg_jax.models.patch import layers, patch_sources
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import grid_shape, magnifier, magnify, prepare
@@ -39,7 +39,7 @@ def moved(words, mask):
 def ready(stage=COARSE, radius=20, dx=30, settings=SETTINGS, pixel=None):
     """A disc moved to the right, prepared; `pixel` is all of the edit region, if given."""
     motion = moved(f"translate dx={dx} dy=0", disc(radius))
-    pictures = views.views(PHOTO, motion, (32, 32))
+    pictures = patch_sources.views(PHOTO, motion, (32, 32))
     region = Motion(motion.flow).near(4.0)
     if pixel:
         region[:] = False
@@ -261,7 +261,7 @@ def test_odd_motions_make_finite_problems(name):
         photo,
         motion,
         Motion(motion.flow).near(2.0),
-        views.views(photo, motion, (32, 32)),
+        patch_sources.views(photo, motion, (32, 32)),
         np.ones(4),
         {},
         lambda _, seen: seen.mean(),

@@ -188,6 +188,7 @@ def test_pasting_blends_from_the_rim_of_the_region_inwards():
     assert (np.diff(across) <= 0).all()
 
 
+@pytest.mark.long
 def test_an_inverted_photo_is_its_own_start_and_surroundings():
     """Without guidance, where nothing is edited, the trajectory leads back to the photo."""
     settings = dataclasses.replace(SETTINGS, source="inverted", recursions=1, finish="decoded")
@@ -205,6 +206,7 @@ def test_an_inverted_photo_is_its_own_start_and_surroundings():
     np.testing.assert_array_equal(edited, other)  # nothing was drawn
 
 
+@pytest.mark.long
 def test_what_is_given_is_taken():
     rng = np.random.default_rng(0)
 
@@ -229,6 +231,7 @@ def test_what_is_given_is_taken():
             )
 
 
+@pytest.mark.long
 def test_null_text_embeddings_are_taken_level_by_level(first):
     empty = np.asarray(inputs.prompt_of("", 1, 1.0, model(), NET).unconditional)
     same = Replay(unconditional=np.repeat(empty, 2, axis=0))
@@ -294,6 +297,7 @@ def test_a_given_start_excludes_a_warm_one():
         run(settings, replay=replay)
 
 
+@pytest.mark.long
 def test_cheaper_gradients_push_elsewhere_from_the_same_energy(first):
     """Two programs for one energy: float32's rounding differs."""
     settings = dataclasses.replace(SETTINGS, gradient_every=2, gradient_through="estimate")

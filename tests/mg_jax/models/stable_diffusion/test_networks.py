@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from mg_jax import kernel, schedule
@@ -25,6 +26,7 @@ def test_functions_are_made_once():
     assert networks.build(TINY, "float32", "blocks") is not networks.build(V, "float32", "blocks")
 
 
+@pytest.mark.long
 def test_velocity_and_noise_imply_each_other():
     """With v = √ᾱ·ε − √(1−ᾱ)·x and z = √ᾱ·x + √(1−ᾱ)·ε, x is √ᾱ·z − √(1−ᾱ)·v."""
     v = networks.build(TINY, "float32", "blocks").denoise(PARAMS, Z, LEVEL, CONTEXT)

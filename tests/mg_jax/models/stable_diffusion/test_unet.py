@@ -82,6 +82,7 @@ def test_the_order_of_tokens_does_not_matter():
     )
 
 
+@pytest.mark.long
 def test_computing_blocks_again_changes_nothing():
     z, t, context = arguments(h=8, w=8)
     graph, _ = make(remat="nothing")

@@ -6,7 +6,7 @@ from scipy import ndimage
 
 from flows import masks, motions
 from mg_jax import images
-from mg_jax.models.patch import layers, views
+from mg_jax.models.patch import layers, patch_sources
 from mg_jax.models.patch.matting import matte
 from mg_jax.models.patch.motion import LayeredMotion
 
@@ -33,7 +33,7 @@ def of(flow, order=None):
 
 
 def moved(asked, photo=PHOTO):
-    return views.views(photo, asked, GRID)[-1]
+    return patch_sources.views(photo, asked, GRID)[-1]
 
 
 MOTIONS = [
@@ -48,7 +48,7 @@ MOTIONS = [
 
 @pytest.mark.parametrize("words", MOTIONS)
 def test_what_rests_is_the_photo_its_grounds_and_what_moves_comes_last(words):
-    rest, likeliest, *drawn, last = views.views(PHOTO, motion(words), GRID)
+    rest, likeliest, *drawn, last = patch_sources.views(PHOTO, motion(words), GRID)
     np.testing.assert_array_equal(rest.picture, PHOTO)
     np.testing.assert_array_equal(rest.chosen, ~motion(words).moving)
     assert drawn
@@ -67,7 +67,7 @@ def test_what_rests_is_the_photo_its_grounds_and_what_moves_comes_last(words):
 def test_every_view_is_the_photo_away_from_the_motion(words):
     asked = motion(words)
     far = ~ndimage.binary_dilation(asked.moving | asked.landed, iterations=4)
-    for view in views.views(PHOTO, asked, GRID):
+    for view in patch_sources.views(PHOTO, asked, GRID):
         np.testing.assert_array_equal(view.picture[far], PHOTO[far])
         assert np.abs(view.picture).max() <= 1
 
@@ -76,7 +76,7 @@ def test_every_view_is_the_photo_away_from_the_motion(words):
 def test_what_is_left_behind_shows_no_object(words):
     asked = motion(words)
     left = OBJECT & ~asked.landed
-    for view in views.views(WHITE, asked, GRID)[1:]:
+    for view in patch_sources.views(WHITE, asked, GRID)[1:]:
         assert not view.picture[left].any()
         assert view.chosen[left].all() or not view.placed
 
@@ -93,7 +93,7 @@ def test_patches_of_the_moved_object_may_be_taken_and_some_around_it(words):
 
 def test_grounds_differ_where_the_photo_leaves_them_open_and_are_the_same_again():
     asked = motion("translate dx=30 dy=9")
-    one, again = (views.views(PHOTO, asked, GRID) for _ in range(2))
+    one, again = (patch_sources.views(PHOTO, asked, GRID) for _ in range(2))
     for view, same in zip(one, again, strict=True):
         np.testing.assert_array_equal(view.picture, same.picture)
     left = OBJECT & ~asked.landed
@@ -119,7 +119,7 @@ def test_a_whole_pixel_push_is_a_roll_inside_the_object_bit_for_bit(dx, dy):
 @pytest.mark.parametrize("words", MOTIONS)
 def test_the_preview_is_the_picture_whose_patches_move(words):
     np.testing.assert_array_equal(
-        views.preview(PHOTO, motion(words), GRID), moved(motion(words)).picture
+        patch_sources.preview(PHOTO, motion(words), GRID), moved(motion(words)).picture
     )
 
 
@@ -151,7 +151,7 @@ def test_a_rim_of_background_gives_way_to_the_new_background():
     photo = np.where(x[..., None] < 210, np.float32(-0.4), np.float32(0.4))
     photo = np.where(core[..., None], np.float32([0.9, -0.9, -0.9]), photo)
     loose = ndimage.binary_dilation(core, iterations=3)
-    shown = views.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105))
+    shown = patch_sources.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105))
     landed = np.roll(core, 220, axis=1)
     rim = np.roll(loose, 220, axis=1) & ~ndimage.binary_dilation(landed)
     inside = shown[ndimage.binary_erosion(landed, iterations=3)]
@@ -178,7 +178,7 @@ def test_half_a_pixel_shows_half_of_the_object_at_its_edges():
 
 
 def test_a_moving_picture_has_no_ground():
-    rest, last = views.views(PHOTO, motion("translate dx=5 dy=0", EVERYTHING), GRID)
+    rest, last = patch_sources.views(PHOTO, motion("translate dx=5 dy=0", EVERYTHING), GRID)
     assert not rest.chosen.any()
     assert last.chosen.all()
     assert not last.placed

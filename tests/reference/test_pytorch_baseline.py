@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from experiments import comparison, jax_run, pytorch_well
-from experiments.alone import alone
+from experiments import comparison, jax_run, pytorch_baseline
 from experiments.comparison import Job
+from experiments.subprocesses import alone
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("diffusers") is None, reason="needs diffusers"
@@ -37,7 +37,7 @@ def one_thread(monkeypatch):
 def test_a_run_is_ours(stored, batch, raft_drawn):
     """In float64 and with a thousandth of the push: see `comparison.gentle`."""
     job = comparison.gentle(Job("tiny", 128, 2, 2, stored, raft_drawn))._replace(batch=batch)
-    theirs = alone(pytorch_well.run, job)
+    theirs = alone(pytorch_baseline.run, job)
     ours = alone(jax_run.run, job)
     assert ours.final.dtype == theirs.final.dtype == np.float64
     assert ours.final.shape == theirs.final.shape == (batch, 16, 16, 4)
@@ -54,7 +54,7 @@ def test_a_run_is_ours(stored, batch, raft_drawn):
 def test_networks_of_less_precision_begin_as_ours_do(precision, near, raft_drawn):
     """The first energy, and a push that is not clipped: rounding has not been amplified yet."""
     job = Job("tiny", 128, 1, 1, True, raft_drawn, precision, guidance_weight=0.3)
-    theirs, ours = alone(pytorch_well.run, job), alone(jax_run.run, job)
+    theirs, ours = alone(pytorch_baseline.run, job), alone(jax_run.run, job)
     assert ours.final.dtype == theirs.final.dtype == np.float32
     assert ours.seconds.size == theirs.seconds.size == 0  # the only level warms up
     found = comparison.agreement(ours, theirs, job.clip)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows import wording
+from flows import parsing
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from flows import wording
     ],
 )
 def test_a_share_is_zero_only_where_there_is_nothing(share, digits, text):
-    assert wording.percent(share, digits) == text
+    assert parsing.percent(share, digits) == text

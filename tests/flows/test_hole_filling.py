@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flows.spreading import spread
+from flows.hole_filling import spread
 
 H, W = 37, 50
 FLOW = np.random.default_rng(0).normal(0, 5, (H, W, 2)).astype(np.float32)

@@ -1,6 +1,6 @@
 """Placing is one to one, or every fault is told."""
 
-from flows.placing import place
+from flows.parameter_matching import place
 
 WANTED = {"a": [(2, 3), (2, 3, 1)], "b": [(4,)]}
 PATHS = {"A": "a", "A2": "a", "B": "b", "note": ""}

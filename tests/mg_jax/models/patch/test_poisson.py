@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mg_jax.models.patch import toning
+from mg_jax.models.patch import poisson
 
 H, W = 12, 30
 Y, X = np.mgrid[:H, :W]
@@ -18,7 +18,7 @@ def offsets(*steps):
 
 
 def tones(picture, offset):
-    return toning.tones(np.repeat(picture[..., None], 3, -1), ~HOLE, CELLS, offset)
+    return poisson.tones(np.repeat(picture[..., None], 3, -1), ~HOLE, CELLS, offset)
 
 
 def test_copies_of_a_periodic_picture_need_no_tone():
@@ -46,4 +46,4 @@ def test_a_hole_that_touches_nothing_known_stays_as_copied():
     island = np.argwhere((Y == 5) & (X == 5))
     offset = np.zeros((H, W, 2), int)
     offset[..., 1] = 12
-    np.testing.assert_allclose(toning.tones(picture, known, island, offset), 0, atol=1e-9)
+    np.testing.assert_allclose(poisson.tones(picture, known, island, offset), 0, atol=1e-9)

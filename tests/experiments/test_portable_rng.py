@@ -2,7 +2,7 @@
 
 import pytest
 
-from experiments.chance import Chance
+from experiments.portable_rng import Chance
 
 
 def test_the_same_seed_draws_the_same_and_another_draws_else():

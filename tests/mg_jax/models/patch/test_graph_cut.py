@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mg_jax.models.patch import labelling
+from mg_jax.models.patch import graph_cut
 
 ROWS, COLUMNS = 3, 4
 COUNT = ROWS * COLUMNS
@@ -28,7 +28,7 @@ def test_a_cut_is_the_least_of_all_choices(seed):
         return price @ x + weight @ ((1 - x[PAIRS[:, 0]]) * x[PAIRS[:, 1]])
 
     best = min(value(np.array(x)) for x in itertools.product([0, 1], repeat=COUNT))
-    assert value(labelling.cut(price, PAIRS, weight).astype(int)) == pytest.approx(best, abs=1e-9)
+    assert value(graph_cut.cut(price, PAIRS, weight).astype(int)) == pytest.approx(best, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -37,12 +37,12 @@ def test_of_two_labels_the_best_labelling_is_found(seed):
     cost = rng.uniform(0, 1, (COUNT, 2))
     colors = rng.uniform(0, 0.4, (COUNT, 2, 3))
     best = min(
-        labelling.energy(cost, colors, PAIRS, np.array(x))
+        graph_cut.energy(cost, colors, PAIRS, np.array(x))
         for x in itertools.product([0, 1], repeat=COUNT)
     )
-    found = labelling.labels(cost, colors, PAIRS)
+    found = graph_cut.labels(cost, colors, PAIRS)
     # Weights are rounded to a thousandth each.
-    assert labelling.energy(cost, colors, PAIRS, found) <= best + 0.02
+    assert graph_cut.energy(cost, colors, PAIRS, found) <= best + 0.02
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -50,14 +50,14 @@ def test_it_never_gets_worse_than_each_cell_for_itself(seed):
     rng = np.random.default_rng(seed)
     cost = rng.uniform(0, 1, (COUNT, 7))
     colors = rng.uniform(-1, 1, (COUNT, 7, 3))
-    found = labelling.labels(cost, colors, PAIRS)
-    alone = labelling.energy(cost, colors, PAIRS, cost.argmin(axis=1))
-    assert labelling.energy(cost, colors, PAIRS, found) < alone
+    found = graph_cut.labels(cost, colors, PAIRS)
+    alone = graph_cut.energy(cost, colors, PAIRS, cost.argmin(axis=1))
+    assert graph_cut.energy(cost, colors, PAIRS, found) < alone
 
 
 def test_where_all_labels_look_alike_each_cell_takes_its_cheapest_but_for_the_change():
     cost = np.zeros((COUNT, 2))
     cost[:, 1] = -1.0
     cost[5] = [-10.0, 0.0]
-    found = labelling.labels(cost, np.zeros((COUNT, 2, 3)), PAIRS)
+    found = graph_cut.labels(cost, np.zeros((COUNT, 2, 3)), PAIRS)
     np.testing.assert_array_equal(found, np.arange(COUNT) != 5)

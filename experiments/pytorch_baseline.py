@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 
 from experiments import pytorch_networks, pytorch_setup
-from experiments.alone import turn
 from experiments.comparison import Data, Job, Run, data, resident
 from experiments.pytorch_networks import Networks, flow_from
+from experiments.subprocesses import turn
 from flows.geometry import occlusion_mask
 from mg_jax import schedule
 from mg_jax.noise import Draw

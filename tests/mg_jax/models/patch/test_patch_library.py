@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mg_jax.models.patch import library
+from mg_jax.models.patch import patch_library
 
 RNG = np.random.default_rng(0)
 PICTURES = [RNG.uniform(-1, 1, (14, 16, 3)).astype(np.float32) for _ in range(2)]
@@ -12,7 +12,7 @@ COUNT = int(sum(c.sum() for c in CHOSEN))
 RADII = [1, 2, 4]
 COMPONENTS = 80  # 75 numbers at radius 2, 243 at radius 4
 CAPACITY = COUNT + 7
-BUILT = library.build(PICTURES, CHOSEN, RADII, COMPONENTS, CAPACITY, np.random.default_rng(1))
+BUILT = patch_library.build(PICTURES, CHOSEN, RADII, COMPONENTS, CAPACITY, np.random.default_rng(1))
 
 
 def patches(radius):
@@ -78,19 +78,19 @@ def test_padding_is_farther_than_any_patch():
 @pytest.mark.parametrize("capacity", [COUNT - 1, 0])
 def test_too_small_a_capacity_is_refused(capacity):
     with pytest.raises(ValueError, match=f"{COUNT} patches chosen; expected 1 to {capacity}"):
-        library.build(PICTURES, CHOSEN, [1], 8, capacity, np.random.default_rng(0))
+        patch_library.build(PICTURES, CHOSEN, [1], 8, capacity, np.random.default_rng(0))
 
 
 def test_no_patch_at_all_is_refused():
     nowhere = [np.zeros_like(c) for c in CHOSEN]
     with pytest.raises(ValueError, match="0 patches chosen"):
-        library.build(PICTURES, nowhere, [1], 8, 10, np.random.default_rng(0))
+        patch_library.build(PICTURES, nowhere, [1], 8, 10, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("radius", [1, 4])
 def test_a_picture_of_one_colour_has_one_patch(radius):
     flat = np.full((14, 16, 3), 0.25, np.float32)
-    built = library.build(
+    built = patch_library.build(
         [flat], [CHOSEN[0]], [radius], COMPONENTS, CAPACITY, np.random.default_rng(0)
     )
     assert all(np.isfinite(field).all() for field in built)
@@ -102,7 +102,7 @@ def test_a_picture_of_one_colour_has_one_patch(radius):
 def test_fewer_patches_than_components_are_all_kept_apart():
     few = np.zeros((14, 16), bool)
     few[3, 2:12] = True
-    built = library.build([PICTURES[0]], [few], [4], COMPONENTS, 10, np.random.default_rng(0))
+    built = patch_library.build([PICTURES[0]], [few], [4], COMPONENTS, 10, np.random.default_rng(0))
     padded = np.pad(PICTURES[0], ((4, 4), (4, 4), (0, 0)), mode="reflect")
     rows = np.stack([padded[i : i + 9, j : j + 9] for i, j in np.argwhere(few)])
     np.testing.assert_allclose(distances(built.keys[0]), distances(rows), rtol=1e-3, atol=1e-3)
