@@ -7,7 +7,7 @@ that patch, over all patches P_j(s) of the photo s with pixel s(j) at their cent
     x̂0(i)   = Σ_j softmax_j(logit_ij) · s(j)
 
 The patches are those of the photo at rest, of its filled-in background and of what moves (see
-`views`), and p_i(j) is the prior of an edit. What rests stays near its own place h_j:
+`patch_sources`), and p_i(j) is the prior of an edit. What rests stays near its own place h_j:
 log p = −|h_j − i|² / 2σ² − l_i, less likely where something lands (l_i). What moves may lie
 anywhere: log p = −log N − a_i with N its number of patches, less likely the farther (a_i) from
 where anything lands. Which of them lies where is left to the guidance.
