@@ -121,6 +121,8 @@ def test_ctrl_c_is_one_line_at_once_whatever_other_threads_do():
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Where the tests run in the background, a shell has Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert program.stdout.readline() == "at work\n"
     program.send_signal(signal.SIGINT)

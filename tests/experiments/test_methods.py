@@ -83,11 +83,11 @@ def test_an_edit_gets_the_case_and_a_prompt_only_where_it_is_read(monkeypatch):
     class Result:
         image = np.zeros((H, W, 3), np.uint8)
 
-    def edit(image, flow, prompt, model, seed, *, order, settings, progress):  # noqa: ARG001
+    def request(image, flow, prompt, model, seed, *, order, settings):
         seen.append((image, flow, prompt, model, seed, order, settings))
-        return Result
 
-    monkeypatch.setattr(mg_jax, "edit", edit)
+    monkeypatch.setattr(methods.api, "request", request)
+    monkeypatch.setattr(methods.api, "run", lambda _request, progress: Result)  # noqa: ARG005
     diffusion = mg_jax.StableDiffusionSettings(steps=3)
     layers = np.ones((H, W), np.int32)
     one = replace(case(), order=layers)
