@@ -12,7 +12,8 @@ from absl.testing import flagsaver
 from experiments import command
 
 PROGRAM = """
-import logging, threading, time
+import logging, signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
 from absl import flags
 from experiments import command
 number = flags.DEFINE_integer("number", 1, "A number.")
@@ -121,8 +122,6 @@ def test_ctrl_c_is_one_line_at_once_whatever_other_threads_do():
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where the tests run in the background, a shell has Ctrl-C ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert program.stdout.readline() == "at work\n"
     program.send_signal(signal.SIGINT)
