@@ -6,7 +6,7 @@ r"""Time, memory and share of the hardware's limit, ours beside PyTorch's, in on
     pip install torch einops torchvision diffusers
     python -m experiments.benchmark --reference_dir=CLONE
 
-Seven sections, on the device that JAX finds, each measurement in a process of its own:
+Six sections, on the device that JAX finds, each measurement in a process of its own:
 
 - agreement: in float64 all programs must agree on a run of tiny networks (with a thousandth of the
   paper's push, without which rounding would tell; see experiments/comparison.py);

@@ -11,7 +11,6 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from flows import files
-from mg_jax import images
 
 _FORMATS = {".gif": "GIF", ".webp": "WEBP"}
 _LAST = 5  # the last frame is shown as long as this many others
@@ -63,10 +62,3 @@ class Animation:
             stream, form, save_all=True, append_images=rest, duration=times, loop=0, quality=90
         )
         return stream.getvalue()
-
-
-def of_one_size(
-    pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]], height: int, width: int
-) -> list[UInt8[np.ndarray, "{height} {width} 3"]]:
-    """Resize pictures to one size."""
-    return [images.resize(picture, height, width) for picture in pictures]

@@ -5,16 +5,16 @@ turn or a mirror image, even in a perfect picture. Which pixels it can judge is 
 photo and motion alone; if it can judge too few of them, the flow's errors are None.
 """
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 
 from flows import nearest, warping
+from flows.calling import compiled_flow
 from flows.geometry import warp
 from flows.interfaces import FlowNetwork
 from flows.motion import Motion
@@ -48,7 +48,7 @@ def flow_between(
         jnp.asarray(images.to_float(images.resize(picture, h, w)))[None]
         for picture in (source, result)
     ]
-    flow: np.ndarray = np.asarray(_program(judge)(judge.params, *pair))[0]
+    flow: np.ndarray = np.asarray(compiled_flow(judge, judge.params, *pair, JUDGING_UPDATES))[0]
     if (h, w) == (height, width):
         return flow
     scaled = flow * np.array([width / w, height / h], np.float32)
@@ -160,10 +160,3 @@ def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> f
 
 
 _warp = jax.jit(warp)
-
-
-@functools.cache
-def _program(
-    judge: FlowNetwork,
-) -> Callable[[Any, Float[Array, "b h w 3"], Float[Array, "b h w 3"]], Float[Array, "b h w 2"]]:
-    return jax.jit(functools.partial(judge.flow, updates=JUDGING_UPDATES))

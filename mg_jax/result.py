@@ -18,7 +18,7 @@ from PIL import Image as Pillow
 from flows import draw, files
 from flows.files.broken import BROKEN, said
 from mg_jax import history, images, metrics
-from mg_jax.animation import Animation, of_one_size
+from mg_jax.animation import Animation
 from mg_jax.history import History
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Result:
         if not self.estimates:
             raise ValueError("estimates: none recorded; expected a result of edit(…, record=1)")
         height, width, _ = self.image.shape
-        between = of_one_size(self.estimates, height, width)
+        between = [images.resize(estimate, height, width) for estimate in self.estimates]
         return Animation([self.source, *between, self.image], seconds)
 
     def save(self, folder: Path | str) -> None:

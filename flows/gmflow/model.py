@@ -1,17 +1,16 @@
 """GMFlow as pure functions of (params, images), on a Flax NNX network."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.calling import compiled_flow, parameter_count
 from flows.gmflow import positions
 from flows.gmflow.config import Config, Scale
 from flows.gmflow.encoder import Encoder
@@ -20,7 +19,6 @@ from flows.gmflow.matching import match, moved_back
 from flows.gmflow.propagation import Propagation
 from flows.gmflow.transformer import Transformer
 from flows.nn.padding import check_images, crop, pad
-from flows.raft.model import number_of
 from flows.raft.update import Head
 from flows.raft.upsampling import bilinear, mixed
 
@@ -100,13 +98,13 @@ class GMFlow:
         self, first: Float[Array, "b h w 3"], second: Float[Array, "b h w 3"], updates: int = 1
     ) -> Float[Array, "b h w 2"]:
         """`flow` by the network's own parameters, compiled once for each size."""
-        flow: Array = _jitted(self, self.params, first, second, updates)
+        flow: Array = compiled_flow(self, self.params, first, second, updates)
         return flow
 
     def __repr__(self) -> str:
         """One line: the number of scales and of parameters."""
         scales = len(self.config.scales)
-        size = f"{number_of(self.params):,} parameters"
+        size = f"{parameter_count(self.params):,} parameters"
         return f"GMFlow({scales} scale{'s' * (scales > 1)}, {size})"
 
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
@@ -162,17 +160,6 @@ class GMFlow:
 
     def _grid(self, scale: Scale, features: Float[Array, "b h w c"]) -> Grid:
         return grid(scale, features.shape[1], features.shape[2], self.fit)
-
-
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _jitted(
-    network: GMFlow,
-    params: Params,
-    first: Float[Array, "b h w 3"],
-    second: Float[Array, "b h w 3"],
-    updates: int,
-) -> Float[Array, "b h w 2"]:
-    return network.flow(params, first, second, updates)
 
 
 def _check_sizes(source: Source, second: Sequence[Array]) -> None:

@@ -1,6 +1,5 @@
 """RAFT as pure functions of (params, images), on a Flax NNX network in its tree-mode subset."""
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.calling import compiled_flow, parameter_count
 from flows.nn.padding import check_images, crop, pad
 from flows.nn.precision import wide
 from flows.raft import correlation, upsampling
@@ -78,12 +78,12 @@ class Raft:
         self, first: Float[Array, "b h w 3"], second: Float[Array, "b h w 3"], updates: int = 12
     ) -> Float[Array, "b h w 2"]:
         """`flow` by the network's own parameters, compiled once for each size."""
-        flow: Array = _jitted(self, self.params, first, second, updates)
+        flow: Array = compiled_flow(self, self.params, first, second, updates)
         return flow
 
     def __repr__(self) -> str:
         """One line: the architecture and the number of parameters."""
-        return f"Raft({self.config.name}, {number_of(self.params):,} parameters)"
+        return f"Raft({self.config.name}, {parameter_count(self.params):,} parameters)"
 
     def features(self, params: Params, first: Float[Array, "b h w 3"]) -> Source:
         """Compute once what every flow from `first` needs.
@@ -151,22 +151,6 @@ class Raft:
             return then, _full_size(network, then, second)
 
         return jax.lax.scan(refine, start, length=updates)[1]
-
-
-@functools.partial(jax.jit, static_argnums=(0, 4))
-def _jitted(
-    raft: Raft,
-    params: Params,
-    first: Float[Array, "b h w 3"],
-    second: Float[Array, "b h w 3"],
-    updates: int,
-) -> Float[Array, "b h w 2"]:
-    return raft.flow(params, first, second, updates)
-
-
-def number_of(params: Params) -> int:
-    """Count the numbers in the parameters."""
-    return sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def _recurrence(

@@ -15,6 +15,7 @@ from experiments import evaluation
 from experiments.evaluation import Ruler
 from experiments.methods import Method
 from flows import raft
+from flows.calling import compiled_flow
 from mg_jax import fidelity, images, metrics, parallel
 from mg_jax.cases import Case
 from mg_jax.models import clip
@@ -212,7 +213,7 @@ def test_the_rulers_code_has_all_of_ours_that_measuring_runs(tmp_path):
     ruler = Ruler(raft.load("raft-small"), similarity, {})
     ran = set()
     network.programs.cache_clear()  # what is compiled already would not be run through again
-    metrics._program.cache_clear()
+    compiled_flow.clear_cache()
     sys.setprofile(lambda frame, *_: ran.add(Path(frame.f_code.co_filename)))
     try:
         evaluation.score(CASE, ANSWER, ruler)

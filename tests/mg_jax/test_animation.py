@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mg_jax.animation import Animation, of_one_size
+from mg_jax.animation import Animation
 
 FRAMES = [np.full((16, 24, 3), value, np.uint8) for value in (0, 100, 200)]
 
@@ -38,9 +38,3 @@ def test_what_makes_no_film_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"film.mp4: unknown suffix '.mp4'; expected .gif or"):
         Animation(FRAMES, 1.0).save(tmp_path / "film.mp4")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_pictures_are_brought_to_one_size():
-    small = np.full((4, 6, 3), 7, np.uint8)
-    for picture in of_one_size([small, FRAMES[0]], 16, 24):
-        assert picture.shape == (16, 24, 3)

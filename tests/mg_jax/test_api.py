@@ -251,6 +251,7 @@ def test_the_estimates_of_every_so_many_levels_make_a_film(tmp_path):
     np.testing.assert_array_equal(film.frames[0], photo())
     np.testing.assert_array_equal(film.frames[-1], result.image)
     assert len(film.frames) == len(result.estimates) + 2
+    assert {frame.shape for frame in film.frames} == {photo().shape}
     result.save(tmp_path)
     assert mg_jax.Result.load(tmp_path) == result
 
