@@ -21,7 +21,7 @@ import jax
 from absl import flags
 
 from experiments import command
-from mg_jax import parallel
+from mg_jax import compilation
 from mg_jax.models.stable_diffusion import converted, loading
 from mg_jax.models.stable_diffusion.config import Prediction
 
@@ -62,7 +62,8 @@ def main() -> None:
     size = sum(file.stat().st_size for file in new.rglob("*") if file.is_file())
     print(
         f"{new}: kept as {_KEEP_DTYPE.value}, {size / 1e9:.2f} GB,"
-        f" {time.perf_counter() - start:.0f} s, peak memory {parallel.peak_memory() / 1e9:.1f} GB"
+        f" {time.perf_counter() - start:.0f} s,"
+        f" peak memory {compilation.peak_memory() / 1e9:.1f} GB"
     )
 
 

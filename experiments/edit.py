@@ -34,10 +34,10 @@ from flows import files, selections
 from mg_jax import (
     api,
     arguments,
+    compilation,
     images,
     metrics,
     notes,
-    parallel,
     reference,
     result,
     schedule,
@@ -95,7 +95,7 @@ class _Inputs(NamedTuple):
 
 def main() -> None:
     """Read, edit, write."""
-    parallel.keep_programs()
+    compilation.keep_programs()
     out = Path(_out.value)
     written = [out / name for name in (*result.FILES, _CONFIG)]
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
@@ -113,13 +113,13 @@ def main() -> None:
             keep_mask=read.keep_mask,
             order=read.order,
             flow_model=_flow_model.value,
-            settings=settings if "settings" in setting_flags.chosen().reads else None,
+            settings=settings if "settings" in setting_flags.chosen().accepts else None,
             ramp=read.ramp,
             replay=read.replay,
         )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
-    for note in notes.of(request):
+    for note in notes.for_request(request):
         print(f"note: {note}", file=sys.stderr)
     with reading.named(read.origins):
         edited = api.run(request)

@@ -34,7 +34,7 @@ from flows import (
     selections,
     video,
 )
-from mg_jax import arguments, images, metrics, parallel
+from mg_jax import arguments, compilation, images, metrics
 
 _first = flags.DEFINE_string("first", None, "Picture before the motion.")
 _second = flags.DEFINE_string("second", None, "Picture after it, of the same size.")
@@ -85,7 +85,7 @@ class _Pair(NamedTuple):
 
 def main() -> None:
     """Read, estimate, clean, fit, write."""
-    parallel.keep_programs()
+    compilation.keep_programs()
     for flag in (_least_motion, _least_region):
         if math.isnan(flag.value):  # which absl's bounds let pass
             raise ValueError(f"--{flag.name}: nan; expected a number from 0")

@@ -54,7 +54,7 @@ from experiments.methods import (
     Picture,
 )
 from flows import draw, files, networks
-from mg_jax import api, cases, images, noise, parallel
+from mg_jax import api, cases, compilation, images, noise
 from mg_jax.cases import Case
 from mg_jax.models.stable_diffusion import model
 from mg_jax.models.stable_diffusion.settings import PRESETS
@@ -92,7 +92,7 @@ flags.adopt_module_key_flags(field_flags)
 
 def main() -> None:
     """Check everything, edit and measure, write the tables and the sheet."""
-    parallel.keep_programs()
+    compilation.keep_programs()
     chosen = _chosen()
     folders = cases.find(Path(_cases.value))
     for folder in folders:

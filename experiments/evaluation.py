@@ -25,7 +25,7 @@ from experiments import methods
 from experiments.methods import Method, Picture
 from flows import files
 from flows.interfaces import FlowNetwork
-from mg_jax import cases, checkpoints, fidelity, filling, images, metrics, nn, parallel
+from mg_jax import cases, checkpoints, compilation, fidelity, filling, images, metrics, nn
 from mg_jax.cases import Case
 from mg_jax.models import clip, text
 
@@ -66,7 +66,7 @@ def edited(case: Case, name: str, method: Method, seed: int, ruler: Ruler, folde
     if picture is None:
         start = time.perf_counter()
         try:
-            with parallel.compile_time() as compiling:
+            with compilation.compile_time() as compiling:
                 picture = method.edit(case, seed)
         except ValueError as error:
             raise ValueError(f"{case.name}: {name}: {error}") from error
@@ -121,7 +121,7 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
 @functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
 def _judgeable(judge: FlowNetwork, case: Case) -> Bool[np.ndarray, "h w"]:
     """What the judge can tell of a case's motion."""
-    return metrics.judgeable(judge, case.source, case.motion)
+    return metrics.measurable(judge, case.source, case.motion)
 
 
 @functools.cache

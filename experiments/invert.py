@@ -21,7 +21,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import command, field_flags, writing
-from mg_jax import fidelity, images, parallel, progress, sample, trajectory
+from mg_jax import compilation, fidelity, images, progress, sample, trajectory
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
@@ -47,7 +47,7 @@ flags.adopt_module_key_flags(field_flags)
 def main() -> None:
     """Read, invert, write, sample back."""
     start = time.perf_counter()
-    parallel.keep_programs()
+    compilation.keep_programs()
     out, settings = Path(_out.value), _settings()
     trajectory.check_name(out)
     writing.check_apart([out], _inputs(), f"--out={out}")

@@ -16,7 +16,7 @@ from experiments.subprocesses import turn
 from flows import parameter_matching, raft
 from flows.geometry import occlusion_mask
 from flows.raft import Raft
-from mg_jax import guiding, kernel, noise, parallel, sample, schedule
+from mg_jax import compilation, guiding, kernel, noise, sample, schedule
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
@@ -57,7 +57,7 @@ def _sample(
     else:
         source = jax.jit(net.encode)(weights.vae, image)
     problem = _problem(job, given, network, weights, image, source)
-    program = parallel.jit_lean(level_of(job, network))
+    program = compilation.jit_lean(level_of(job, network))
     rows = schedule.ddim(job.levels, given.ramp)
     recording = jnp.asarray(given.noise)
     state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
@@ -82,7 +82,7 @@ def _sample(
         energy=np.concatenate(energies),
         push=np.minimum(np.concatenate(pushes), job.clip),
         seconds=np.asarray(seconds),
-        memory=parallel.peak_memory() - (0 if accelerated else before),
+        memory=compilation.peak_memory() - (0 if accelerated else before),
         device=jax.devices()[0].device_kind if accelerated else "CPU",
         program=f"jax {jax.__version__}",
     )
@@ -93,7 +93,7 @@ def prepare(job: Job) -> None:
     jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
     if not job.tensorfloat:
         jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
-    parallel.keep_programs()
+    compilation.keep_programs()
 
 
 def level_of(job: Job, network: Raft) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ from mg_jax.cases import Case
 from mg_jax.filling import fill
 from mg_jax.models import registry
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 from mg_jax.settings import Settings
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -167,7 +167,7 @@ def _pixels(case: Case, _seed: int, settings: mg_jax.PatchSettings) -> Picture:
 def _no_edit_mask(case: Case, seed: int, settings: mg_jax.PatchSettings) -> Picture:
     phases = coarse_to_fine.edit(
         case.source,
-        understood(case.source, case.motion, case.order),
+        layered(case.source, case.motion, case.order),
         np.ones(case.flow.shape[:2], bool),
         _guide(),
         noise.keys(seed, 1),

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from experiments.portable_rng import Chance
 from flows import motions
-from flows.motions import Motion
+from flows.motions import MotionSpec
 from flows.motions.types import Displacement, Points
 from mg_jax.compositing import Layer, Place
 
@@ -18,7 +18,7 @@ _CELLS = 64  # a side: the grain in which objects keep clear of each other
 _SAMPLES = 40  # a side of a cut-out: where it is asked for its place
 
 # Draws a motion for the points of an object. A ValueError says that none suits it.
-Ask = Callable[[Chance, Points], Motion | Displacement]
+Ask = Callable[[Chance, Points], MotionSpec | Displacement]
 
 
 class Placed(NamedTuple):
@@ -99,9 +99,9 @@ def _samples(
 
 
 def _displacement(
-    motion: Motion | Displacement, points: Float[np.ndarray, "n 2"], size: int
+    motion: MotionSpec | Displacement, points: Float[np.ndarray, "n 2"], size: int
 ) -> Float[np.ndarray, "n 2"]:
-    if not isinstance(motion, Motion):
+    if not isinstance(motion, MotionSpec):
         return motion(points)
     low, high = np.floor(points.min(axis=0)).astype(int), np.ceil(points.max(axis=0)).astype(int)
     mask = np.zeros((size, size), bool)

@@ -41,10 +41,10 @@ def draw(chance: Chance, kind: str, extent: Extent) -> str:
     return KINDS[kind](chance, extent)
 
 
-def asked(kind: str, picture: float) -> Callable[[Chance, Points], motions.Motion]:
+def asked(kind: str, picture: float) -> Callable[[Chance, Points], motions.MotionSpec]:
     """Return what draws a motion of a kind for the points of an object in a picture this wide."""
 
-    def ask(chance: Chance, points: Points) -> motions.Motion:
+    def ask(chance: Chance, points: Points) -> motions.MotionSpec:
         low, high = points.min(axis=0).tolist(), points.max(axis=0).tolist()
         return motions.parse(draw(chance, kind, Extent(low, high, picture)))
 

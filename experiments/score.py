@@ -38,7 +38,7 @@ def main() -> None:
     judge = networks.load(_judge.value)
     estimate = metrics.flow_between(judge, source, result)
     motion = Motion(flow)
-    judged = metrics.judgeable(judge, source, motion)
+    judged = metrics.measurable(judge, source, motion)
     everywhere = np.ones(flow.shape[:2], bool)
     scores = metrics.measure(source, result, motion, everywhere, estimate, judged)
     del scores["kept_l1"]  # of an edit region that a picture does not tell

@@ -47,7 +47,7 @@ def read() -> Settings:
     elif _preset.value:
         raise ValueError(f"--preset: not for the model {model.value}; expected none")
     asked = field_flags.given(_settings)
-    unread = {} if "settings" in chosen().reads else asked
+    unread = {} if "settings" in chosen().accepts else asked
     for name in unread or asked.keys() - {field.name for field in dataclasses.fields(settings)}:
         raise ValueError(f"--{name}: not for the model {model.value}; expected none")
     settings = dataclasses.replace(settings, **asked)

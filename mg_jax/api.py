@@ -12,12 +12,22 @@ from jaxtyping import Float, Int, UInt8
 from tqdm.auto import tqdm
 
 from flows.motion import Motion
-from mg_jax import arguments, checking, history, metrics, networks, noise, notes, parallel, sample
+from mg_jax import (
+    arguments,
+    checking,
+    compilation,
+    history,
+    metrics,
+    networks,
+    noise,
+    notes,
+    sample,
+)
 from mg_jax.arguments import Anything
 from mg_jax.interfaces import Model, Request
 from mg_jax.models import registry
 from mg_jax.models.patch import preview as patch_preview
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
@@ -86,7 +96,7 @@ def edit(
     Raises:
         ValueError: one line that names the argument or file, what is wrong, what is expected.
     """
-    parallel.keep_programs()
+    compilation.keep_programs()
     asked = request(
         image,
         flow,
@@ -103,7 +113,7 @@ def edit(
         replay=replay,
         energy=energy,
     )
-    for note in notes.of(asked):
+    for note in notes.for_request(asked):
         warnings.warn(note, EditWarning, stacklevel=2)
     return run(asked, callback, record=record, progress=progress)
 
@@ -128,7 +138,7 @@ def run(
     estimates: list[UInt8[np.ndarray, "h w 3"]] = []
     with (
         tqdm(desc="compiling", unit="level", disable=None if progress else True) as bar,
-        parallel.compile_time() as compiling,
+        compilation.compile_time() as compiling,
     ):
 
         def observe(step: Step) -> None:
@@ -144,7 +154,7 @@ def run(
         edited = sample.run(request.model.edit(request), observe)
         judge = networks.flow_network(request.flow_model)
         flows = [metrics.flow_between(judge, image, one) for one in edited.images]
-        judged = metrics.judgeable(judge, image, motion)
+        judged = metrics.measurable(judge, image, motion)
         scores = [
             metrics.measure(image, one, motion, edited.region, estimate, judged)
             for one, estimate in zip(edited.images, flows, strict=True)
@@ -164,7 +174,7 @@ def run(
             "samples": scores,
             "seconds": time.perf_counter() - start,
             "seconds_compile": compiling.seconds,
-            "peak_memory_bytes": parallel.peak_memory(),
+            "peak_memory_bytes": compilation.peak_memory(),
             "model": request.model.name,
             "flow_model": networks.name(request.flow_model),
             "device": jax.devices()[0].device_kind,
@@ -214,7 +224,7 @@ def request(
         "energy": energy,
     }
     for name, value in given.items():
-        if value is not None and name not in chosen.reads:
+        if value is not None and name not in chosen.accepts:
             raise ValueError(f"{name}: the model {chosen.name} reads none; expected none")
     settings = settings or chosen.settings
     if order is not None:
@@ -228,7 +238,7 @@ def request(
     if ramp is not None:
         checking.ramp(ramp, settings.steps)
     moved = arguments.flow(flow, mask, photo)
-    if order is None and "order" in chosen.reads:
+    if order is None and "order" in chosen.accepts:
         order = moved.order
     checked = Request(
         model=chosen,
@@ -269,5 +279,5 @@ def preview(
     order = moved.order if order is None else arguments.numbers("order", order)
     if order is not None:
         checking.order(order, photo.shape[:2])
-    motion = understood(photo, Motion(moved.flow), order)
+    motion = layered(photo, Motion(moved.flow), order)
     return patch_preview.preview(photo, motion, motion.region)

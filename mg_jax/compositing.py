@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from flows.motions import Motion, field
+from flows.motions import MotionSpec, field
 from flows.motions.types import Displacement
 from mg_jax import images
 
@@ -81,7 +81,7 @@ class Layer(NamedTuple):
 
     cutout: UInt8[np.ndarray, "H W 4"]
     place: Place
-    motion: Motion | Displacement | None = None
+    motion: MotionSpec | Displacement | None = None
 
 
 class Scene(NamedTuple):
@@ -288,12 +288,12 @@ def _rounded(scene: Float[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def _field(
-    motion: Motion | Displacement, box: tuple[slice, slice], shape: tuple[int, int]
+    motion: MotionSpec | Displacement, box: tuple[slice, slice], shape: tuple[int, int]
 ) -> Float32[np.ndarray, "h w 2"]:
     """The flow of a motion inside a box, 0 outside."""
     mask = np.zeros(shape, bool)
     mask[box] = True
-    if isinstance(motion, Motion):
+    if isinstance(motion, MotionSpec):
         return steady(field(motion, mask))
     flow = np.zeros((*shape, 2), np.float32)
     flow[mask] = motion(np.argwhere(mask)[:, ::-1].astype(np.float64))

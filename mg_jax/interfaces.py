@@ -40,7 +40,7 @@ class Request:
         return self.motion.flow
 
 
-class Edited(NamedTuple):
+class ModelResult(NamedTuple):
     """The result of a model."""
 
     images: UInt8[np.ndarray, "b H W 3"]  # of the photo's size
@@ -65,7 +65,7 @@ class Model(Protocol):
         """The default settings; an edit's settings must be of the same class."""
 
     @property
-    def reads(self) -> frozenset[str]:
+    def accepts(self) -> frozenset[str]:
         """The optional arguments it takes, of "prompt", "order", "replay", "energy", "settings"."""
 
     def check(self, request: Request) -> None:
@@ -75,7 +75,7 @@ class Model(Protocol):
             ValueError: one line that begins with the argument's name.
         """
 
-    def edit(self, request: Request) -> Phases[Edited]:
+    def edit(self, request: Request) -> Phases[ModelResult]:
         """Run the edit as a generator (see `mg_jax.sample.Phases`).
 
         Yields each walk over noise levels, is sent its last state, and returns the pictures.

@@ -9,7 +9,7 @@ where
 Between recursions the latent is re-noised to the level it came from (recursive denoising).
 
 Two options save time, and are not in the paper: several recursions may share a gradient, and the
-denoiser may be wrapped in `constant`, so that gradients do not go through it.
+denoiser may be wrapped in `without_gradient`, so that gradients do not go through it.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ class _Slope(NamedTuple):
     terms: Any  # as the energy returns them
 
 
-def constant(denoise: Denoiser) -> Denoiser:
+def without_gradient(denoise: Denoiser) -> Denoiser:
     """Return the same denoiser, but without gradients through it.
 
     The derivative of the one-step estimate by z is then just 1/√ᾱ, as in MPGD (He et al. 2024);

@@ -55,7 +55,7 @@ def flow_between(
     return images.resize(scaled, height, width)
 
 
-def judgeable(
+def measurable(
     judge: FlowNetwork, source: UInt8[np.ndarray, "h w 3"], motion: Motion
 ) -> Bool[np.ndarray, "h w"]:
     """Mark the moved pixels whose motion the judge is able to estimate.
@@ -87,7 +87,7 @@ def measure(
     """Score a result against the motion asked for; `region` is the edit region.
 
     `estimate` is the judge's flow from source to result (`flow_between`), `judged` the mask of the
-    pixels that it is able to judge (`judgeable`).
+    pixels that it is able to judge (`measurable`).
 
     flow_l1_px: mean |estimate − flow| over all pixels and both components.
     flow_epe_moved_px: mean end-point error on moved pixels.

@@ -8,7 +8,7 @@ class EditWarning(UserWarning):
     """Warning by `mg_jax.edit` that an argument may be a mistake."""
 
 
-def of(request: Request) -> list[str]:
+def for_request(request: Request) -> list[str]:
     """List what may be a mistake in a request, one line each.
 
     Pixels that move out of the picture, or a keep mask that covers a part of the motion.

@@ -62,7 +62,7 @@ def steps(phases: Phases[R]) -> Generator[Step, None, R]:
                 result: R = end.value
                 return result
             state = phase.start
-            for step in one_late(_levels(phase)):
+            for step in delayed(_levels(phase)):
                 yield step
                 state = step.state
     finally:
@@ -114,7 +114,7 @@ def scan(
     return jax.lax.scan(level, state, schedule)
 
 
-def one_late(results: Iterable[T]) -> Iterator[T]:
+def delayed(results: Iterable[T]) -> Iterator[T]:
     """Yield each result one late, when the next has been started, so that the device stays busy.
 
     JAX computes in the background: the device has its next level before the host waits for the

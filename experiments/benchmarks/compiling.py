@@ -11,7 +11,7 @@ from experiments.benchmarks import guided_step
 from experiments.benchmarks.figures import OURS, Figure
 from experiments.comparison import Job
 from experiments.subprocesses import alone
-from mg_jax import parallel
+from mg_jax import compilation
 
 
 class Compilation(NamedTuple):
@@ -40,7 +40,7 @@ def measure(jobs: Sequence[Job], repetitions: int) -> Iterator[Figure]:
 def compiled(job: Job, folder: Path) -> Compilation:
     """Compile here, with programs kept in `folder`. For good: the process should end after it."""
     jax_run.prepare(job)
-    parallel.keep_programs(folder)
+    compilation.keep_programs(folder)
     begin = time.perf_counter()
     sizes = guided_step.compiled(job).memory_analysis()
     seconds = time.perf_counter() - begin
@@ -50,4 +50,4 @@ def compiled(job: Job, folder: Path) -> Compilation:
         + sizes.temp_size_in_bytes
         - sizes.alias_size_in_bytes
     )
-    return Compilation(seconds, parallel.peak_memory(), planned)
+    return Compilation(seconds, compilation.peak_memory(), planned)

@@ -11,7 +11,7 @@ from experiments import jax_run
 from experiments.benchmarks import flops
 from experiments.comparison import FACTOR, SIZES, Job, architecture
 from experiments.subprocesses import all_of
-from mg_jax import kernel, noise, parallel, schedule
+from mg_jax import compilation, kernel, noise, schedule
 from mg_jax.models.stable_diffusion import checkpoint
 from mg_jax.prompting import Prompt
 from mg_jax.types import Edit, Params, Problem, Schedule, State, Strengths, Target
@@ -45,7 +45,7 @@ def counted(jobs: Sequence[Job], at_once: int) -> dict[Job, int]:
 def compiled(job: Job) -> Any:
     """The job's compiled level, as `jax.stages.Compiled`."""
     step = shaped(job)
-    program: Any = parallel.jit_lean(step.level)
+    program: Any = compilation.jit_lean(step.level)
     return program.lower(*step.arguments).compile()
 
 

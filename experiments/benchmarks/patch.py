@@ -31,7 +31,7 @@ class Case(NamedTuple):
     flow: Float32[np.ndarray, "h w 2"]
 
 
-class Edited(NamedTuple):
+class EditTimes(NamedTuple):
     """What an edit took."""
 
     seconds: float
@@ -83,7 +83,7 @@ def measure(
             )
 
 
-def in_new_process(case: Case, settings: mg_jax.PatchSettings, folder: Path) -> Edited:
+def in_new_process(case: Case, settings: mg_jax.PatchSettings, folder: Path) -> EditTimes:
     """Run the program for users, from its start to its end; `folder` keeps compiled programs.
 
     Raises:
@@ -106,16 +106,18 @@ def in_new_process(case: Case, settings: mg_jax.PatchSettings, folder: Path) -> 
     if done.returncode:
         raise ValueError(f"experiments.edit: {(done.stderr.splitlines() or ['failed'])[-1]}")
     metrics = json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))
-    return Edited(seconds, metrics["seconds_compile"], metrics["peak_memory_bytes"])
+    return EditTimes(seconds, metrics["seconds_compile"], metrics["peak_memory_bytes"])
 
 
-def in_one_process(case: Case, settings: mg_jax.PatchSettings, repetitions: int) -> list[Edited]:
+def in_one_process(case: Case, settings: mg_jax.PatchSettings, repetitions: int) -> list[EditTimes]:
     """Edit so many times, after one edit that is not counted."""
     found = []
     for _ in range(1 + repetitions):
         request = api.request(case.photo, case.flow, settings=settings)
         scores = api.run(request, progress=False).metrics
         found.append(
-            Edited(scores["seconds"], scores["seconds_compile"], int(scores["peak_memory_bytes"]))
+            EditTimes(
+                scores["seconds"], scores["seconds_compile"], int(scores["peak_memory_bytes"])
+            )
         )
     return found[1:]

@@ -53,7 +53,7 @@ def zoom(chance: Chance, material: Material, size: int) -> Drawn:
 def _inwards(size: int, room: int) -> Ask:
     """Move an object to where it is whole in the frame; perhaps turn it a little."""
 
-    def ask(chance: Chance, points: Points) -> motions.Motion:
+    def ask(chance: Chance, points: Points) -> motions.MotionSpec:
         low, high = points.min(axis=0), points.max(axis=0)
         share = np.array([chance.between(0.1, 0.9), chance.between(0.1, 0.9)])
         dx, dy = room + share * (size - (high - low)) - low

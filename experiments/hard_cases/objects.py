@@ -73,7 +73,7 @@ def _alone(
 def _towards(x: float, y: float, size: int) -> Ask:
     """Move an object's middle to a place, or near it; perhaps turn it a little."""
 
-    def ask(chance: Chance, points: Points) -> motions.Motion:
+    def ask(chance: Chance, points: Points) -> motions.MotionSpec:
         middle = (points.min(axis=0) + points.max(axis=0)) / 2
         miss = np.array([chance.between(-1, 1), chance.between(-1, 1)]) * _MISSING * size
         dx, dy = np.array([x, y]) + miss - middle

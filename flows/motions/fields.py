@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int32
 
-from flows.motions.words import Motion
+from flows.motions.words import MotionSpec
 from flows.parsing import LIMIT
 
 
-def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
+def field(motion: MotionSpec, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w 2"]:
     """Compute a motion's flow: the displacement of every selected pixel in pixels, 0 elsewhere.
 
     A centre that the words leave open is the centroid of the selected pixels after the steps
@@ -39,7 +39,7 @@ def field(motion: Motion, mask: Bool[np.ndarray, "h w"]) -> Float32[np.ndarray, 
 
 
 def together(
-    objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
+    objects: Sequence[tuple[MotionSpec, Bool[np.ndarray, "h w"]]],
 ) -> Float32[np.ndarray, "h w 2"]:
     """Compute one flow for several objects, each with its own motion.
 
@@ -57,7 +57,7 @@ def together(
 
 
 def order(
-    objects: Sequence[tuple[Motion, Bool[np.ndarray, "h w"]]],
+    objects: Sequence[tuple[MotionSpec, Bool[np.ndarray, "h w"]]],
 ) -> Int32[np.ndarray, "h w"]:
     """Label each pixel with its object: 1 for the first, 2 for the second, …; 0 in no mask.
 

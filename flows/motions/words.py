@@ -32,13 +32,13 @@ class Step(NamedTuple):
         return MOTIONS[self.name](**(open_ | self.parameters))
 
 
-class Motion(NamedTuple):
+class MotionSpec(NamedTuple):
     """Steps done one after the other, at least one."""
 
     steps: tuple[Step, ...]
 
 
-def parse(text: str) -> Motion:
+def parse(text: str) -> MotionSpec:
     """Parse a motion from words, with every parameter checked.
 
     Raises:
@@ -48,7 +48,7 @@ def parse(text: str) -> Motion:
     parts = [part.strip() for part in text.split(";")]
     if not any(parts):
         raise ValueError(f"motion {text!r}: is empty; expected {_usage()}")
-    return Motion(tuple(_step(part) for part in parts if part))
+    return MotionSpec(tuple(_step(part) for part in parts if part))
 
 
 def _step(text: str) -> Step:

@@ -18,7 +18,7 @@ from mg_jax import energies, images, kernel, noise, sample
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.copying import copy
 from mg_jax.models.patch.denoiser import denoise
-from mg_jax.models.patch.motion import LayeredMotion, understood
+from mg_jax.models.patch.motion import LayeredMotion, layered
 from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.stage import Prepared, magnify, prepare
@@ -50,7 +50,7 @@ def task(
     settings: PatchSettings,
 ) -> Task:
     """Define the task to sample `picture` again where it is `free`, from an edit's patches."""
-    motion = understood(photo, Motion(flow))
+    motion = layered(photo, Motion(flow))
     return Task(photo, motion, picture, free, coarse_to_fine.seen(photo, motion, settings))
 
 

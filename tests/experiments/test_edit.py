@@ -16,7 +16,7 @@ import mg_jax
 from experiments import command, edit, motion_flags
 from flows import files, motions, tensors
 from mg_jax import api, images, metrics, reference, result
-from mg_jax.interfaces import Edited
+from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
 
 from ..mg_jax.models.stable_diffusion import published
@@ -59,7 +59,7 @@ def stand_in(monkeypatch):
 
     def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
         yield from ()
-        return Edited(
+        return ModelResult(
             np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
         )
 
@@ -534,11 +534,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, capsys, begins, says, ar
 WITHOUT_SAMPLER = """
 import numpy as np
 from experiments import command, edit, motion_flags
-from mg_jax.interfaces import Edited
+from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
 def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
     yield from ()
-    return Edited(np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32))
+    latents = np.zeros((keys.size, 0, 0, 0), np.float32)
+    return ModelResult(np.stack([image] * keys.size), region, latents)
 coarse_to_fine.edit = photo
 command.run(edit.main)
 """

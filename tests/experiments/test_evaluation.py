@@ -16,7 +16,7 @@ from experiments.evaluation import Ruler
 from experiments.methods import Method
 from flows import raft
 from flows.calling import compiled_flow
-from mg_jax import fidelity, images, metrics, parallel
+from mg_jax import compilation, fidelity, images, metrics
 from mg_jax.cases import Case
 from mg_jax.models import clip
 from mg_jax.models.clip import network
@@ -46,7 +46,7 @@ def ruler(monkeypatch):
         SEEN.append(result)
         return FLOW
 
-    def judgeable(_judge, _source, motion):
+    def measurable(_judge, _source, motion):
         TRIED.append(motion.flow)
         return motion.moving
 
@@ -54,7 +54,7 @@ def ruler(monkeypatch):
     TRIED.clear()
     evaluation._judgeable.cache_clear()
     monkeypatch.setattr(metrics, "flow_between", flow_between)
-    monkeypatch.setattr(metrics, "judgeable", judgeable)
+    monkeypatch.setattr(metrics, "measurable", measurable)
     return Ruler(None, None, {"judge": "fixed"})
 
 
@@ -111,7 +111,7 @@ def test_the_judge_is_tried_once_a_case(tmp_path, ruler):
 
 def test_a_flow_that_cannot_be_judged_has_no_error(tmp_path, ruler, monkeypatch):
     nowhere = np.zeros((H, W), bool)
-    monkeypatch.setattr(metrics, "judgeable", lambda *_: nowhere)
+    monkeypatch.setattr(metrics, "measurable", lambda *_: nowhere)
     scores = edited(tmp_path, ruler, Counting()).scores
     assert scores["flow_l1_px"] is scores["flow_epe_moved_px"] is None
     assert scores["judged_moved"] == 0
@@ -220,7 +220,7 @@ def test_the_rulers_code_has_all_of_ours_that_measuring_runs(tmp_path):
     finally:
         sys.setprofile(None)
     ours = ran & set(evaluation._files(flows, mg_jax))
-    ours -= {Path(parallel.__file__)}  # which listens to the compiler, to tell its time
+    ours -= {Path(compilation.__file__)}  # which listens to the compiler, to tell its time
     assert {file.stem for file in ours} >= {
         "metrics", "filling", "images", "correlation", "vision", "encoder"
     }  # fmt: skip

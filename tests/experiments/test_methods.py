@@ -9,7 +9,7 @@ import pytest
 import mg_jax
 from experiments import methods
 from mg_jax.cases import Case
-from mg_jax.interfaces import Edited
+from mg_jax.interfaces import ModelResult
 
 H, W = 128, 160
 RNG = np.random.default_rng(0)
@@ -108,7 +108,7 @@ def test_without_an_edit_mask_everything_may_change(monkeypatch):
     def edit(photo, _motion, region, _raft, keys, settings, ramp):
         seen.append((region, keys.size, settings, ramp.size))
         yield from ()
-        return Edited(photo[None], region, np.zeros((1, 0, 0, 0), np.float32))
+        return ModelResult(photo[None], region, np.zeros((1, 0, 0, 0), np.float32))
 
     monkeypatch.setattr(methods.coarse_to_fine, "edit", edit)
     KNOWN["no_edit_mask"].edit(case(), 0)

@@ -18,7 +18,7 @@ from flows import masks, motions, nearest
 from flows.geometry import warp
 from flows.motion import Motion
 from mg_jax import api, images, metrics, networks
-from mg_jax.interfaces import Edited
+from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
 
 # The rim of the cup leaves the small picture.
@@ -84,7 +84,7 @@ def test_the_edit_moves_the_object(first):
 
 def test_its_metrics_are_the_rulers(first):
     result, _ = first
-    judged = metrics.judgeable(networks.flow_network("raft-small"), photo(), Motion(flow()))
+    judged = metrics.measurable(networks.flow_network("raft-small"), photo(), Motion(flow()))
     again = metrics.measure(
         photo(), result.image, Motion(flow()), result.region, result.estimate, judged
     )
@@ -332,7 +332,7 @@ def stand_in(monkeypatch):
     def edit(image, motion, region, _raft, keys, _settings, ramp, _energy):
         seen.update(motion=motion, region=region, ramp=ramp)
         yield from ()
-        return Edited(
+        return ModelResult(
             np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
         )
 

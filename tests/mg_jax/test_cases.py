@@ -10,7 +10,7 @@ import mg_jax
 from flows import files
 from mg_jax import cases, images, metrics
 from mg_jax.cases import Case
-from mg_jax.interfaces import Edited
+from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
 
 H, W = 24, 32
@@ -179,7 +179,7 @@ def test_the_edit_region_is_that_of_an_edit(monkeypatch):
     def edit(image, _motion, region, *_):
         seen.append(region)
         yield from ()
-        return Edited(image[None], region, np.zeros((1, 0, 0, 0), np.float32))
+        return ModelResult(image[None], region, np.zeros((1, 0, 0, 0), np.float32))
 
     monkeypatch.setattr(coarse_to_fine, "edit", edit)
     monkeypatch.setattr(

@@ -317,7 +317,7 @@ def bowl(_params, target, image, _level):
 
 def test_a_constant_denoiser_predicts_the_same_and_has_no_gradient():
     edit = problem()
-    found, info = stepper(kernel.constant(halve))(RECORDING, kernel.init(Z), LEVEL, edit)
+    found, info = stepper(kernel.without_gradient(halve))(RECORDING, kernel.init(Z), LEVEL, edit)
     through, whole = once(RECORDING, kernel.init(Z), LEVEL, edit)
     np.testing.assert_array_equal(info.clean, whole.clean)
     # The estimate's slope in z is 1/√ᾱ, and not (1 − σ/2)/√ᾱ.

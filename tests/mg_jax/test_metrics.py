@@ -166,7 +166,7 @@ def scripted(monkeypatch):
 
 
 def test_the_judge_is_tried_on_the_photo_moved_by_the_flow_itself(scripted):
-    metrics.judgeable(RAFT, SOURCE, Motion(FLOW))
+    metrics.measurable(RAFT, SOURCE, Motion(FLOW))
     ((source, moved),) = scripted.shown
     np.testing.assert_array_equal(source, SOURCE)
     np.testing.assert_array_equal(moved[LANDED], SOURCE[OBJECT])
@@ -177,7 +177,7 @@ def test_the_judge_is_tried_on_the_photo_moved_by_the_flow_itself(scripted):
 def test_of_an_object_that_has_left_no_rim_stays(scripted):
     rim = (nearest.distance(OBJECT) <= 2) & ~OBJECT
     source = np.where(OBJECT, 250, np.where(rim, 130, 10)).astype(np.uint8)[..., None].repeat(3, -1)
-    metrics.judgeable(RAFT, source, Motion(FLOW))
+    metrics.measurable(RAFT, source, Motion(FLOW))
     ((_, moved),) = scripted.shown
     assert (moved[LANDED] == 250).all()
     np.testing.assert_allclose(moved[~LANDED], 10, atol=4)  # filling rounds as it goes on
@@ -186,9 +186,9 @@ def test_of_an_object_that_has_left_no_rim_stays(scripted):
 @pytest.mark.parametrize("dx", [1, 3, 12])
 def test_a_judge_that_sees_nothing_move_tells_no_motion(scripted, dx):
     flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), OBJECT)
-    assert not metrics.judgeable(RAFT, SOURCE, Motion(flow)).any()
+    assert not metrics.measurable(RAFT, SOURCE, Motion(flow)).any()
     scripted.finds = flow
-    np.testing.assert_array_equal(metrics.judgeable(RAFT, SOURCE, Motion(flow)), OBJECT)
+    np.testing.assert_array_equal(metrics.measurable(RAFT, SOURCE, Motion(flow)), OBJECT)
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_a_judge_that_sees_nothing_move_tells_no_motion(scripted, dx):
 def test_it_may_be_off_by_3_pixels_or_5_percent_but_not_by_half_the_motion(scripted, dx, off, told):
     flow = OBJECT[..., None] * np.array([dx, 0], np.float32)
     scripted.finds = flow + np.array([0, off], np.float32)
-    assert metrics.judgeable(RAFT, SOURCE, Motion(flow))[OBJECT].all() == told
-    assert not metrics.judgeable(RAFT, SOURCE, Motion(flow))[~OBJECT].any()
+    assert metrics.measurable(RAFT, SOURCE, Motion(flow))[OBJECT].all() == told
+    assert not metrics.measurable(RAFT, SOURCE, Motion(flow))[~OBJECT].any()
 
 
 @pytest.mark.parametrize(("off", "told"), [(2.9, True), (3.1, False)])
@@ -213,7 +213,7 @@ def test_a_large_picture_is_tried_at_the_size_that_it_is_measured_at(
     where[60:140, 50:170] = True
     scripted.finds = np.zeros((128, 160, 2), np.float32)
     scripted.finds[30:70, 25:85] = (20, off)
-    judged = metrics.judgeable(
+    judged = metrics.measurable(
         RAFT, photo, Motion(where[..., None] * np.array([40, 0], np.float32))
     )
     np.testing.assert_array_equal(judged, where & told)
@@ -231,7 +231,7 @@ def test_raft_tells_a_cup_that_is_moved_but_not_one_that_is_turned_round(words, 
     photo = images.resize(images.read(DATA / "coffee.png"), height, width)
     cup = images.read_mask(DATA / "coffee_mask.png").astype(np.uint8)[..., None] * 255
     flow = motions.field(motions.parse(words), images.resize(cup, height, width)[..., 0] > 127)
-    judged = metrics.judgeable(RAFT, photo, Motion(flow))
+    judged = metrics.measurable(RAFT, photo, Motion(flow))
     for result in (photo, fill(*warping.forward(photo, Motion(flow)))):
         estimate = metrics.flow_between(RAFT, photo, result)
         scores = measure(result, flow, estimate=estimate, source=photo, judged=judged)

@@ -13,7 +13,7 @@ def noted(dx, keep=None):
     mask = np.zeros((H, W), bool)
     mask[40:60, 100:120] = True
     flow = motions.field(motions.parse(f"translate dx={dx} dy=0"), mask)
-    return notes.of(api.request(PHOTO, flow, keep_mask=keep))
+    return notes.for_request(api.request(PHOTO, flow, keep_mask=keep))
 
 
 def test_nothing_is_said_of_a_motion_inside_the_picture():

@@ -14,7 +14,7 @@ from flows.raft import weights
 from mg_jax import guiding, images, kernel, noise, schedule
 from mg_jax.models.patch import patch_sources
 from mg_jax.models.patch.denoiser import denoise
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.settings import PatchSettings, stages
 from mg_jax.models.patch.stage import magnify, prepare
 from mg_jax.nn.attention import attend, cudnn
@@ -70,9 +70,7 @@ def patch_level():
     photo = images.to_float(pixels)
     moving = np.zeros((96, 96), bool)
     moving[30:60, 20:50] = True
-    motion = understood(
-        pixels, Motion(motions.field(motions.parse("translate dx=20 dy=0"), moving))
-    )
+    motion = layered(pixels, Motion(motions.field(motions.parse("translate dx=20 dy=0"), moving)))
     raft = weights.load("raft-small")
     ready = prepare(
         coarse,

@@ -301,7 +301,7 @@ def test_a_result_is_told_once_the_next_has_been_asked_for(count):
             asked.append(i)
             yield i
 
-    for told, result in enumerate(sample.one_late(results())):
+    for told, result in enumerate(sample.delayed(results())):
         assert result == told
         assert asked == list(range(min(told + 2, count)))
     assert asked == list(range(count))

@@ -23,10 +23,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from flax import nnx
 
 from experiments import pytorch_networks
+from mg_jax.compilation import peak_memory
 from mg_jax.models.stable_diffusion.config import TINY, V1, V2, Config
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
-from mg_jax.parallel import peak_memory
 
 from ..drawing import build, draw, inputs
 

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from flows.interfaces import FlowNetwork
-from mg_jax import energies, guiding, images, kernel, noise, parallel, sample, schedule
-from mg_jax.interfaces import Edited
+from mg_jax import compilation, energies, guiding, images, kernel, noise, sample, schedule
+from mg_jax.interfaces import ModelResult
 from mg_jax.kernel import Kernel
 from mg_jax.models.patch import matching, patch_sources
 from mg_jax.models.patch.copying import copy
@@ -59,7 +59,7 @@ def edit(
     settings: PatchSettings,
     ramp: Float[np.ndarray, " levels"],
     energy: Energy | None = None,
-) -> Phases[Edited]:
+) -> Phases[ModelResult]:
     """Edit the photo inside `region`; returns one picture per key.
 
     `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels.
@@ -85,7 +85,7 @@ def edit(
         return found, guiding.repeated(found.problem, keys.shape[0])
 
     # While the device samples, a thread prepares the fine grid and compiles programs.
-    with parallel.beside() as helper:
+    with compilation.background_thread() as helper:
         task = _task(helper, sampled, _segments(coarse, settings, network, energy), settings, keys)
         fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
         prepared, problem = task.ready.result()
@@ -106,7 +106,7 @@ def edit(
             image, matches = snapped(grid.result(), larger(grid.result(), image), REACH[1])
     full = [photo, *(images.to_uint8(view.picture) for view in pictures[1:])]
     copied = [copy(photo, full, region, np.asarray(m)) for m in matches]
-    return Edited(np.stack(copied), region, np.asarray(state.z))
+    return ModelResult(np.stack(copied), region, np.asarray(state.z))
 
 
 def seen(
@@ -163,7 +163,7 @@ def _task(
             settings.gradient_through,
         )
         state = kernel.init(jnp.zeros_like(problem.edit.source))
-        parallel.compile_for(program, keys, state, schedule.rows(found.schedule, 0, 1), problem)
+        compilation.compile_for(program, keys, state, schedule.rows(found.schedule, 0, 1), problem)
         return program
 
     programs = []
@@ -181,7 +181,7 @@ def _program(
     energy: Energy, recursions: int, gradient_every: int, gradient_through: str
 ) -> Callable[..., tuple[State, Info]]:
     patch: Kernel = kernel.build(
-        kernel.constant(denoise) if gradient_through == "estimate" else denoise,
+        kernel.without_gradient(denoise) if gradient_through == "estimate" else denoise,
         magnify,
         energy,
         kernel.noised_source,

@@ -1,9 +1,9 @@
 """The patch model as a `Model`."""
 
 from mg_jax import networks
-from mg_jax.interfaces import Edited, Request
+from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.sample import Phases
 
@@ -13,16 +13,16 @@ class Patch:
 
     name = "patch"
     settings = PatchSettings()
-    reads = frozenset({"order", "settings", "energy"})
+    accepts = frozenset({"order", "settings", "energy"})
 
     def check(self, request: Request) -> None:
         """Load the flow network; nothing else can fail. Raises ValueError if it cannot be read."""
         networks.flow_network(request.flow_model)
 
-    def edit(self, request: Request) -> Phases[Edited]:
+    def edit(self, request: Request) -> Phases[ModelResult]:
         """Sample on the coarse grid, as one phase, then match on the fine grid."""
         assert isinstance(request.settings, PatchSettings)
-        motion = understood(request.image, request.motion, request.order)
+        motion = layered(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask
         return (
             yield from coarse_to_fine.edit(

@@ -26,7 +26,7 @@ class LayeredMotion(NamedTuple):
         return np.asarray(nearest.distance(self.moving | self.landed) <= reach)
 
 
-def understood(
+def layered(
     photo: UInt8[np.ndarray, "H W 3"],
     asked: Motion,
     order: Int[np.ndarray, "H W"] | None = None,

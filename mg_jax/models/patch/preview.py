@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from mg_jax import images
-from mg_jax.interfaces import Edited, Request
+from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.patch import patch_sources
-from mg_jax.models.patch.motion import LayeredMotion, understood
+from mg_jax.models.patch.motion import LayeredMotion, layered
 from mg_jax.models.patch.settings import PatchSettings, fine
 from mg_jax.models.patch.stage import grid_shape
 from mg_jax.sample import Phases
@@ -17,19 +17,21 @@ class Preview:
 
     name = "preview"
     settings = PatchSettings()
-    reads = frozenset({"order"})
+    accepts = frozenset({"order"})
 
     def check(self, _request: Request) -> None:
         """Accept every request: all that matters has been checked before."""
 
-    def edit(self, request: Request) -> Phases[Edited]:
+    def edit(self, request: Request) -> Phases[ModelResult]:
         """Return the same picture for each sample, without any phase."""
-        motion = understood(request.image, request.motion, request.order)
+        motion = layered(request.image, request.motion, request.order)
         region = motion.region if request.keep_mask is None else ~request.keep_mask
         picture = preview(request.image, motion, region)
         count = request.keys.shape[0]
         yield from ()
-        return Edited(np.stack([picture] * count), region, np.zeros((count, 0, 0, 0), np.float32))
+        return ModelResult(
+            np.stack([picture] * count), region, np.zeros((count, 0, 0, 0), np.float32)
+        )
 
 
 def preview(

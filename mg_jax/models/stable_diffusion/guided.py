@@ -13,18 +13,18 @@ from flows import nearest, warping
 from flows.interfaces import FlowNetwork
 from flows.motion import Motion
 from mg_jax import (
+    compilation,
     energies,
     guiding,
     images,
     inversion,
     kernel,
     noise,
-    parallel,
     sample,
     schedule,
 )
 from mg_jax.filling import fill
-from mg_jax.interfaces import Edited, Request
+from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
@@ -38,7 +38,9 @@ from mg_jax.types import Denoiser, Edit, Energy, Info, Latent, Params, Problem, 
 _FEATHER = 1 / 128  # width of the blend from photo to edit, as a share of the picture's size
 
 
-def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) -> Phases[Edited]:
+def edit(
+    request: Request, flow_network: FlowNetwork, model: StableDiffusion
+) -> Phases[ModelResult]:
     """Edit with given networks; first the photo is inverted, if the settings say so.
 
     Outside the edit region pictures are the photo, unless `settings.finish` says otherwise.
@@ -102,7 +104,7 @@ def edit(request: Request, flow_network: FlowNetwork, model: StableDiffusion) ->
     )
     pictures = inputs.decoded(state.z, model, net)
     finished = [_finished(photo, region, one, settings) for one in pictures]
-    return Edited(np.stack(finished), region, np.asarray(state.z, np.float32))
+    return ModelResult(np.stack(finished), region, np.asarray(state.z, np.float32))
 
 
 def settings_of(request: Request) -> StableDiffusionSettings:
@@ -255,7 +257,7 @@ def _program(
     if null_text:
         denoise = inversion.per_level(denoise)
     guided = kernel.build(
-        kernel.constant(denoise) if gradient_through == "estimate" else denoise,
+        kernel.without_gradient(denoise) if gradient_through == "estimate" else denoise,
         net.decode,
         energy,
         kernel.stored_source if stored else kernel.noised_source,
@@ -264,4 +266,4 @@ def _program(
         kernel.norm_of_batch if clip_over == "batch" else kernel.norm_of_sample,
         gradient_every,
     )
-    return parallel.jit_lean(functools.partial(sample.scan, guided))
+    return compilation.jit_lean(functools.partial(sample.scan, guided))

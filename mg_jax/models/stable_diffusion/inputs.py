@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from flows.raft import SMALLEST
-from mg_jax import images, parallel
+from mg_jax import compilation, images
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
@@ -17,7 +17,7 @@ from mg_jax.types import Latent
 _MULTIPLE = 64  # sides are multiples of it: latents are 8 pixels wide, and halved three times
 
 # Cached, since JAX compiles anew for every new function object.
-compiled = functools.cache(parallel.jit_lean)
+compiled = functools.cache(compilation.jit_lean)
 
 
 def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
-from mg_jax import inversion, parallel, schedule
+from mg_jax import compilation, inversion, schedule
 from mg_jax.models.stable_diffusion.inputs import decoded, encoded, prompt_of, work_picture
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
@@ -127,19 +127,19 @@ def _decoded_first(
 
 @functools.cache
 def _climb(net: Networks, iterations: int) -> Callable[..., Array]:
-    return parallel.jit_lean(
+    return compilation.jit_lean(
         functools.partial(inversion.invert, net.denoise, iterations=iterations)
     )
 
 
 @functools.cache
 def _descend(net: Networks) -> Callable[..., Array]:
-    return parallel.jit_lean(functools.partial(inversion.sample, net.denoise))
+    return compilation.jit_lean(functools.partial(inversion.sample, net.denoise))
 
 
 @functools.cache
 def _descend_guided(net: Networks) -> Callable[..., Array]:
-    return parallel.jit_lean(functools.partial(inversion.sample, classifier_free(net.denoise)))
+    return compilation.jit_lean(functools.partial(inversion.sample, classifier_free(net.denoise)))
 
 
 @functools.cache
@@ -151,4 +151,4 @@ def _follow(net: Networks, iterations: int) -> Callable[..., inversion.NullText]
             net.denoise, params, trajectory, goal, row, prompt, iterations, _LEARNING_RATE
         )
 
-    return parallel.jit_lean(follow)
+    return compilation.jit_lean(follow)

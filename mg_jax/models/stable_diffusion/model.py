@@ -5,7 +5,7 @@ import functools
 from flows import raft
 from flows.interfaces import FlowNetwork
 from mg_jax import networks
-from mg_jax.interfaces import Edited, Request
+from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import guided, loading
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
@@ -21,7 +21,7 @@ class GuidedStableDiffusion:
     """
 
     settings = StableDiffusionSettings()
-    reads = frozenset({"prompt", "replay", "settings", "energy"})
+    accepts = frozenset({"prompt", "replay", "settings", "energy"})
 
     def __init__(self, name: str, loaded: StableDiffusion | None = None):
         self.name = name
@@ -36,7 +36,7 @@ class GuidedStableDiffusion:
         self._flow_network(request)
         self._weights(request)
 
-    def edit(self, request: Request) -> Phases[Edited]:
+    def edit(self, request: Request) -> Phases[ModelResult]:
         """Invert the photo (and optimise null texts) if the settings say so, then sample."""
         return (
             yield from guided.edit(request, self._flow_network(request), self._weights(request))

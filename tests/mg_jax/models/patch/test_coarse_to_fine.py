@@ -16,7 +16,7 @@ from flows import motions, raft
 from flows.motion import Motion
 from mg_jax import history, images, noise, sample
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.preview import preview
 from mg_jax.models.patch.settings import PatchSettings
 
@@ -56,9 +56,7 @@ def cup():
 
 @functools.cache
 def motion():
-    return understood(
-        photo(), Motion(motions.field(motions.parse(f"translate dx={DX} dy=0"), cup()))
-    )
+    return layered(photo(), Motion(motions.field(motions.parse(f"translate dx={DX} dy=0"), cup())))
 
 
 def run(option="default", seed=0):

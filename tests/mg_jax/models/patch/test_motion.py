@@ -6,7 +6,7 @@ import pytest
 from flows import masks, motions, nearest
 from flows.motion import Motion
 from mg_jax.models.patch import layers
-from mg_jax.models.patch.motion import understood
+from mg_jax.models.patch.motion import layered
 
 H, W = 96, 128
 Y, X = np.mgrid[:H, :W]
@@ -27,7 +27,7 @@ def flow(words="translate dx=6 dy=4"):
 @pytest.mark.parametrize("photo", [OBJECTS, PLAIN], ids=["objects", "plain"])
 @pytest.mark.parametrize("words", WORDS)
 def test_its_parts_agree_and_the_region_has_them_all(photo, words):
-    motion = understood(photo, Motion(flow(words)))
+    motion = layered(photo, Motion(flow(words)))
     assert motion.flow.dtype == np.float32
     np.testing.assert_array_equal(motion.moving, masks.solid(motion.flow))
     np.testing.assert_array_equal(motion.landed, masks.destination(motion.flow))
@@ -39,19 +39,19 @@ def test_its_parts_agree_and_the_region_has_them_all(photo, words):
 
 
 def test_objects_of_their_own_move_as_asked():
-    np.testing.assert_array_equal(understood(OBJECTS, Motion(flow())).flow, flow())
+    np.testing.assert_array_equal(layered(OBJECTS, Motion(flow())).flow, flow())
 
 
 def test_at_a_joint_more_moves_than_was_asked():
-    motion = understood(PLAIN, Motion(flow()))
+    motion = layered(PLAIN, Motion(flow()))
     assert (motion.moving & ~masks.solid(flow())).sum() > 50
-    assert motion.region.sum() > understood(OBJECTS, Motion(flow())).region.sum()
+    assert motion.region.sum() > layered(OBJECTS, Motion(flow())).region.sum()
 
 
 def test_the_order_that_is_given_is_kept_and_what_follows_has_that_of_what_it_follows():
     order = np.where(ONE, 5, np.where(OTHER, 2, 0))
     for photo in (OBJECTS, PLAIN):
-        motion = understood(photo, Motion(flow()), order)
+        motion = layered(photo, Motion(flow()), order)
         assert (motion.order[ONE & motion.moving] == 5).all()
         assert (motion.order[OTHER & motion.moving] == 2).all()
         followed = np.where(nearest.distance(ONE) < nearest.distance(OTHER), 5, 2)
@@ -62,6 +62,6 @@ def test_the_order_that_is_given_is_kept_and_what_follows_has_that_of_what_it_fo
 
 @pytest.mark.parametrize("order", [None, np.zeros((H, W), np.int32)])
 def test_without_an_order_parts_are_layers(order):
-    motion = understood(OBJECTS, Motion(flow()), order)
+    motion = layered(OBJECTS, Motion(flow()), order)
     np.testing.assert_array_equal(motion.order, layers.order(motion.moving))
     assert motion.order[30, 30] > motion.order[66, 90]  # the larger lies on top

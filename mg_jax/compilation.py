@@ -94,7 +94,7 @@ def jit_lean(function: Callable[P, R], donated: int | tuple[int, ...] = ()) -> C
 
 
 @contextmanager
-def beside() -> Iterator[ThreadPoolExecutor]:
+def background_thread() -> Iterator[ThreadPoolExecutor]:
     """Provide a thread that prepares and compiles what comes next while the device works.
 
     When the block ends, work that has not begun is dropped; work that has begun is waited for,

@@ -14,7 +14,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from flows.nn.convolution import convolve
-from mg_jax import parallel
+from mg_jax import compilation
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def config():
 def test_a_fresh_program_costs_and_a_known_one_does_not():
     x = jnp.arange(7.0)
     program = jax.jit(lambda x: jnp.sin(x) @ jnp.cos(x))
-    with parallel.compile_time() as first:
+    with compilation.compile_time() as first:
         program(x)
-    with parallel.compile_time() as second:
+    with compilation.compile_time() as second:
         program(x)
     assert first.seconds > 0
     assert second.seconds == 0
@@ -48,7 +48,7 @@ def test_compiling_takes_no_longer_than_the_block():
 
     outer = jax.jit(lambda x: inner(jax.jit(lambda y: inner(y) * 2)(x)))
     start = time.perf_counter()
-    with parallel.compile_time() as compiling:
+    with compilation.compile_time() as compiling:
         outer(x).block_until_ready()
     assert 0 < compiling.seconds <= time.perf_counter() - start
 
@@ -59,7 +59,7 @@ def test_what_several_threads_compile_at_once_counts_once():
 
     compiling(60.0)  # before the block
     start = time.perf_counter()
-    with parallel.compile_time() as several:
+    with compilation.compile_time() as several:
         time.sleep(0.2)
         compiling(0.1)
         compiling(0.15)
@@ -72,9 +72,9 @@ def test_what_several_threads_compile_at_once_counts_once():
 
 def test_blocks_may_nest():
     x = jnp.arange(5.0)
-    with parallel.compile_time() as whole:
+    with compilation.compile_time() as whole:
         jax.jit(lambda x: jnp.exp(x) + 1)(x)
-        with parallel.compile_time() as part:
+        with compilation.compile_time() as part:
             jax.jit(lambda x: jnp.exp(x) + 2)(x)
     assert 0 < part.seconds < whole.seconds
 
@@ -82,16 +82,16 @@ def test_blocks_may_nest():
 def test_where_jax_has_been_told_to_keep_programs_they_are_kept(config, tmp_path):
     """By $JAX_COMPILATION_CACHE_DIR, which it reads when it starts, or by its configuration."""
     config.update("jax_compilation_cache_dir", str(tmp_path))
-    parallel.keep_programs()
+    compilation.keep_programs()
     assert config.jax_compilation_cache_dir == str(tmp_path)
 
 
 def test_programs_are_kept_though_something_was_compiled_before(tmp_path):
     code = """
 import jax
-from mg_jax import parallel
+from mg_jax import compilation
 jax.jit(lambda x: x + 1)(1.0)
-parallel.keep_programs()
+compilation.keep_programs()
 jax.jit(lambda x: x + 2)(1.0)
 """
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
@@ -103,12 +103,12 @@ jax.jit(lambda x: x + 2)(1.0)
 def test_programs_are_kept_in_the_users_cache(config, monkeypatch, tmp_path):
     config.update("jax_compilation_cache_dir", None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    parallel.keep_programs()
+    compilation.keep_programs()
     assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "mg_jax" / "programs"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     config.update("jax_compilation_cache_dir", None)
-    parallel.keep_programs()
+    compilation.keep_programs()
     home = tmp_path / "home" / ".cache" / "mg_jax" / "programs"
     assert Path(jax.config.jax_compilation_cache_dir) == home
 
@@ -116,18 +116,18 @@ def test_programs_are_kept_in_the_users_cache(config, monkeypatch, tmp_path):
 @pytest.mark.usefixtures("config")
 def test_a_folder_given_is_where_programs_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "other"))
-    parallel.keep_programs(tmp_path / "this")
+    compilation.keep_programs(tmp_path / "this")
     assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "this"
 
 
 def test_work_beside_is_waited_for_but_not_when_the_user_interrupts():
-    with parallel.beside() as helper:
+    with compilation.background_thread() as helper:
         begun = helper.submit(time.sleep, 0.1)
     assert begun.done()
     end, works = threading.Event(), []
 
     def interrupted():
-        with parallel.beside() as helper:
+        with compilation.background_thread() as helper:
             works.append(helper.submit(end.wait, 20))
             raise KeyboardInterrupt
 
@@ -138,15 +138,15 @@ def test_work_beside_is_waited_for_but_not_when_the_user_interrupts():
 
 
 def test_peak_memory_only_grows():
-    before = parallel.peak_memory()
+    before = compilation.peak_memory()
     held = np.ones(2**25)  # 256 MiB
-    after = parallel.peak_memory()
+    after = compilation.peak_memory()
     assert 0 < before <= after
     assert after >= held.nbytes / 2
 
 
 def test_a_lean_program_is_the_function():
-    lean = parallel.jit_lean(lambda x, y: x * y + 1)
+    lean = compilation.jit_lean(lambda x, y: x * y + 1)
     np.testing.assert_array_equal(lean(jnp.arange(3.0), 2.0), [1, 3, 5])
 
 
@@ -162,6 +162,6 @@ def test_a_lean_program_holds_less_memory():
     kernels = [jax.ShapeDtypeStruct((3, 3, 64, 64), jnp.float32)] * 12
     lean, plain = (
         jit(jax.grad(chain)).lower(x, kernels).compile().memory_analysis().temp_size_in_bytes
-        for jit in (parallel.jit_lean, jax.jit)
+        for jit in (compilation.jit_lean, jax.jit)
     )
     assert lean < plain / 2
