@@ -12,13 +12,15 @@ from experiments.subprocesses import SAID
 
 _MAY_BE_EMPTY = ("prompt",)
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
+_TERMINATED = 143  # and of one that SIGTERM has ended
 
 
 def run(main: Callable[[], None]) -> None:
     """Parse the flags, then run `main`.
 
     A ValueError, a failing disk, a bad flag or too little memory ends in one line on standard error
-    and status 1; Ctrl-C in one line and status 130.
+    and status 1; Ctrl-C in one line and status 130; SIGTERM, where the run is saved, in one line
+    and status 143.
     """
     _start(lambda rest: attempt(main, rest))
 
@@ -51,9 +53,18 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
         fail(f"not enough memory ({said}); expected more, or a smaller --size")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(_INTERRUPTED)  # Python would wait for threads that compile, which nothing stops
+        _end(_INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code == _TERMINATED:  # `mg_jax.preemption.Preempted`, which has said so
+            _end(_TERMINATED)
+        raise
+
+
+def _end(status: int) -> NoReturn:
+    """End at once: Python would wait for threads that compile, which nothing stops."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _start(begin: Callable[[Sequence[str]], None]) -> None:

@@ -13,7 +13,8 @@ r"""Edit a photo by a motion field.
 
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
 edited.png (full size), overview.png, metrics.json, history.npz and config.json, and what
-`mg_jax.Result.load` reads besides.
+`mg_jax.Result.load` reads besides. A run that is stopped goes on when the same command is given
+again (--checkpoint_every; saved in --out/checkpoint).
 Time: see the README; nothing is downloaded.
 """
 
@@ -29,11 +30,12 @@ from absl import flags
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
-from experiments import command, motion_flags, reading, setting_flags, writing
+from experiments import checkpoint_flags, command, motion_flags, reading, setting_flags, writing
 from flows import files, selections
 from mg_jax import (
     api,
     arguments,
+    checkpoint,
     compilation,
     images,
     metrics,
@@ -51,6 +53,7 @@ _LATENT = 8  # pixels a side
 
 flags.adopt_module_key_flags(motion_flags)
 flags.adopt_module_key_flags(setting_flags)
+flags.adopt_module_key_flags(checkpoint_flags)
 _keep_mask = flags.DEFINE_string(
     "keep_mask",
     None,
@@ -79,6 +82,7 @@ _guidance_schedule = flags.DEFINE_string(
 )
 
 _CONFIG = "config.json"
+_CHECKPOINT = "checkpoint"
 
 
 class _Inputs(NamedTuple):
@@ -119,14 +123,17 @@ def main() -> None:
         )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
+    saving = checkpoint_flags.read(settings, out / _CHECKPOINT)
     for note in notes.for_request(request):
         print(f"note: {note}", file=sys.stderr)
     with reading.named(read.origins):
-        edited = api.run(request)
+        edited = api.run(request, checkpoint=saving.folder, checkpoint_every=saving.every)
     (out / result.METRICS).unlink(missing_ok=True)
     with files.atomic(out / _CONFIG) as stream:
         stream.write((json.dumps(config, indent=2) + "\n").encode())
     edited.save(out)
+    if saving.folder is not None:
+        checkpoint.remove(saving.folder)
     scores = edited.metrics
     print(
         f"{out / result.PICTURE}: {metrics.verdict(scores)},"

@@ -8,8 +8,9 @@ lies outside their region as it is. A level takes --inversion_iterations evaluat
 and one more to see how well the photo comes back: the program prints its PSNR, and that of the
 autoencoder alone, which no inversion can exceed. Each iteration of --null_text costs about three
 evaluations a level more, with its gradient's memory; ten of them (the paper's number) keep sampling
-with --cfg_scale on the trajectory. --reference_latents also writes what the PyTorch reference
-reads.
+with --cfg_scale on the trajectory. A run that is stopped goes on when the same command is given
+again (--checkpoint_every; saved in --out.checkpoint). --reference_latents also writes what the
+PyTorch reference reads.
 """
 
 import dataclasses
@@ -20,10 +21,20 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command, field_flags, writing
-from mg_jax import compilation, fidelity, images, progress, sample, trajectory
+from experiments import checkpoint_flags, command, field_flags, writing
+from mg_jax import (
+    checkpoint,
+    compilation,
+    fidelity,
+    fingerprint,
+    images,
+    progress,
+    sample,
+    trajectory,
+)
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
+from mg_jax.sample import Step
 
 _image = flags.DEFINE_string("image", None, "Photo to invert.", required=True)
 _model = flags.DEFINE_string(
@@ -42,6 +53,7 @@ _settings_flags = field_flags.define(
     ("inversion_iterations", "null_text", "size", "steps", "cfg_scale", "dtype")
 )
 flags.adopt_module_key_flags(field_flags)
+flags.adopt_module_key_flags(checkpoint_flags)
 
 
 def main() -> None:
@@ -58,12 +70,25 @@ def main() -> None:
     photo = images.read(_image.value)
     model = loading.load(_model.value, dtype=settings.dtype)
     net = networks.build(model.config, settings.dtype, "blocks")
+    phases = inverted.trajectory_of(photo, _prompt.value, model, net, settings, name=_model.value)
+    saving = checkpoint_flags.read(settings, out.with_name(out.name + ".checkpoint"))
     with tqdm(desc="inverting", unit="level", disable=None) as bar:
-        phases = inverted.trajectory_of(
-            photo, _prompt.value, model, net, settings, name=_model.value
-        )
-        found = sample.run(phases, lambda step: progress.show(bar, step))
+        if saving.folder is None:
+            found = sample.run(phases, lambda step: progress.show(bar, step))
+        else:
+            parts = fingerprint.of_inversion(
+                photo, _prompt.value, _model.value, model.weights, settings
+            )
+            with checkpoint.opened(saving.folder, parts, saving.every) as saved:
+
+                def observe(step: Step) -> None:
+                    progress.show(bar, step)
+                    saved.save(step, dict)
+
+                found = sample.run(phases, observe, saved.resume)
     trajectory.write(out, found)
+    if saving.folder is not None:
+        checkpoint.remove(saving.folder)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
     if folder is not None:
         from mg_jax import reference

@@ -1,10 +1,12 @@
 """The public functions for notebooks and programs: from a photo and a flow to the edited photo."""
 
+import contextlib
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -16,7 +18,7 @@ from mg_jax import (
     arguments,
     checking,
     compilation,
-    history,
+    fingerprint,
     metrics,
     networks,
     noise,
@@ -24,6 +26,7 @@ from mg_jax import (
     sample,
 )
 from mg_jax.arguments import Anything
+from mg_jax.checkpoint import EVERY, SavedRun, opened
 from mg_jax.interfaces import Model, Request
 from mg_jax.models import registry
 from mg_jax.models.patch import preview as patch_preview
@@ -33,8 +36,9 @@ from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
 from mg_jax.notes import EditWarning
 from mg_jax.progress import show
+from mg_jax.recording import Recording
 from mg_jax.result import Result
-from mg_jax.sample import Step
+from mg_jax.sample import Phase, Step
 from mg_jax.settings import Settings
 from mg_jax.types import Energy
 
@@ -60,6 +64,8 @@ def edit(
     callback: Callable[[Step], None] | None = None,
     record: int = 0,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = EVERY,
 ) -> Result:
     """Edit a photo so that its pixels move as a flow says.
 
@@ -92,6 +98,9 @@ def edit(
         callback: called with each `Step`; an exception that it raises stops the run.
         record: keep the estimate of every `record`-th level, for `Result.animation`; 0: of none.
         progress: show a progress bar, if in a terminal or notebook.
+        checkpoint: a folder in which the run is saved while it is made, and from which the same
+            call goes on after a stop. SIGTERM then saves the run, and ends the process with 143.
+        checkpoint_every: save after so many levels.
 
     Raises:
         ValueError: one line that names the argument or file, what is wrong, what is expected.
@@ -115,7 +124,14 @@ def edit(
     )
     for note in notes.for_request(asked):
         warnings.warn(note, EditWarning, stacklevel=2)
-    return run(asked, callback, record=record, progress=progress)
+    return run(
+        asked,
+        callback,
+        record=record,
+        progress=progress,
+        checkpoint=checkpoint,
+        checkpoint_every=checkpoint_every,
+    )
 
 
 def run(
@@ -124,34 +140,42 @@ def run(
     *,
     record: int = 0,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = EVERY,
 ) -> Result:
-    """Run a checked request; `callback`, `record` and `progress` as for `edit`.
+    """Run a checked request; all other arguments as for `edit`.
 
     Raises:
-        ValueError: `record` is below 0.
+        ValueError: `record` is below 0, or `checkpoint` is not a folder for this run.
+        Preempted: SIGTERM came, and the run is saved in `checkpoint`.
     """
     if record < 0:
         raise ValueError(f"record: {record}; expected 0, no level, or every so many levels")
     start = time.perf_counter()
     image, motion = request.image, request.motion
-    parts: list[history.History] = []
-    estimates: list[UInt8[np.ndarray, "h w 3"]] = []
+    recording = Recording(request.keys.size, record)
     with (
         tqdm(desc="compiling", unit="level", disable=None if progress else True) as bar,
         compilation.compile_time() as compiling,
     ):
+        with _saved(request, record, checkpoint, checkpoint_every) as saved:
 
-        def observe(step: Step) -> None:
-            part = history.of_step(step)
-            if part is not None:
-                parts.append(part)
-            show(bar, step)
-            if record and step.info is not None and step.done % record == 0:
-                estimates.append(step.picture()[0])
-            if callback is not None:
-                callback(step)
+            def resume(phase: Phase) -> tuple[int, Any]:
+                if saved is None:
+                    return sample.from_start(phase)
+                place = saved.resume(phase)
+                recording.restore(saved.record)
+                return place
 
-        edited = sample.run(request.model.edit(request), observe)
+            def observe(step: Step) -> None:
+                recording.add(step)
+                show(bar, step)
+                if saved is not None:
+                    saved.save(step, recording.arrays)
+                if callback is not None:
+                    callback(step)
+
+            edited = sample.run(request.model.edit(request), observe, resume)
         judge = networks.flow_network(request.flow_model)
         flows = [metrics.flow_between(judge, image, one) for one in edited.images]
         judged = metrics.measurable(judge, image, motion)
@@ -166,9 +190,9 @@ def run(
         flow=motion.flow,
         region=edited.region,
         estimate=flows[0],
-        estimates=tuple(estimates),
+        estimates=tuple(recording.estimates),
         latents=edited.latents,
-        history=history.joined(parts, request.keys.size),
+        history=recording.history,
         metrics={
             **scores[0],
             "samples": scores,
@@ -257,6 +281,18 @@ def request(
     )
     chosen.check(checked)
     return checked
+
+
+@contextlib.contextmanager
+def _saved(
+    request: Request, record: int, folder: str | Path | None, every: int
+) -> Iterator[SavedRun | None]:
+    """Open the run's folder, if there is one."""
+    if folder is None:
+        yield None
+        return
+    with opened(Path(folder), fingerprint.of_request(request, record), every) as saved:
+        yield saved
 
 
 def preview(

@@ -1,6 +1,6 @@
 """Record of a run: energies, their terms and the guidance of every evaluation, as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,17 +60,27 @@ def joined(parts: Sequence[History], samples: int) -> History:
 
 
 def write(path: Path, history: History) -> None:
-    """Write a history as .npz, whole or not at all; terms are named terms.NAME."""
-    columns = history._asdict()
-    terms = {_TERMS + name: values for name, values in columns.pop("terms").items()}
+    """Write a history as .npz, whole or not at all."""
     with files.atomic(path) as stream:
-        np.savez_compressed(stream, **columns, **terms)
+        np.savez_compressed(stream, **arrays(history))  # type: ignore[arg-type]
 
 
 def read(path: Path) -> History:
     """Read what `write` wrote."""
     with np.load(path, allow_pickle=False) as stored:
-        columns = dict(stored)
+        return from_arrays(stored)
+
+
+def arrays(history: History) -> dict[str, np.ndarray]:
+    """A history as named arrays; terms are named terms.NAME."""
+    columns = history._asdict()
+    terms = {_TERMS + name: values for name, values in columns.pop("terms").items()}
+    return {**columns, **terms}
+
+
+def from_arrays(named: Mapping[str, np.ndarray]) -> History:
+    """The history of what `arrays` returns."""
+    columns = dict(named)
     terms = {
         name.removeprefix(_TERMS): columns.pop(name)
         for name in list(columns)

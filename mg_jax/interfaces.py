@@ -80,3 +80,11 @@ class Model(Protocol):
 
         Yields each walk over noise levels, is sent its last state, and returns the pictures.
         """
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A model with weights of its own, so that a saved run does not go on with others."""
+
+    def weights(self, request: Request) -> Any:
+        """A pytree of all arrays that an edit computes with besides the request's."""

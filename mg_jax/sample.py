@@ -46,12 +46,20 @@ class Step(NamedTuple):
 Phases = Generator[Phase, Any, R]
 """The generator of a model's run: yields phases, is sent each one's last state, returns R."""
 
+Resume = Callable[[Phase], tuple[int, Any]]
+"""(phase) -> levels of it that are done already, and the state after them."""
 
-def steps(phases: Phases[R]) -> Generator[Step, None, R]:
+
+def from_start(phase: Phase) -> tuple[int, Any]:
+    """Begin a phase with its first level: the `Resume` of a new run."""
+    return 0, phase.start
+
+
+def steps(phases: Phases[R], resume: Resume = from_start) -> Generator[Step, None, R]:
     """Walk all levels of all phases, yielding a step for each; return what `phases` returns.
 
-    Steps are yielded one late, when the next level has been started, so that the device stays busy.
-    Closing the generator, or raising in it, stops the run.
+    `resume` says where each phase goes on. Steps are yielded one late, when the next level has been
+    started, so that the device stays busy. Closing the generator, or raising in it, stops the run.
     """
     state: Any = None
     try:
@@ -61,8 +69,8 @@ def steps(phases: Phases[R]) -> Generator[Step, None, R]:
             except StopIteration as end:
                 result: R = end.value
                 return result
-            state = phase.start
-            for step in delayed(_levels(phase)):
+            done, state = resume(phase)
+            for step in delayed(_levels(phase, done, state)):
                 yield step
                 state = step.state
     finally:
@@ -81,12 +89,12 @@ def estimate(
     return picture
 
 
-def run(phases: Phases[R], callback: Callable[[Step], None]) -> R:
+def run(phases: Phases[R], callback: Callable[[Step], None], resume: Resume = from_start) -> R:
     """Walk all phases, calling `callback` with each step; return what `phases` returns.
 
-    An exception that the callback raises stops the run.
+    `resume` says where each phase goes on. An exception that the callback raises stops the run.
     """
-    walk = steps(phases)
+    walk = steps(phases, resume)
     try:
         while True:
             try:
@@ -128,9 +136,9 @@ def delayed(results: Iterable[T]) -> Iterator[T]:
         yield last
 
 
-def _levels(phase: Phase) -> Iterator[Step]:
-    state = phase.start
-    for done, level in enumerate(phase.levels, 1):
+def _levels(phase: Phase, skipped: int, state: Any) -> Iterator[Step]:
+    """Run the levels of a phase that are left, from the state after the first `skipped`."""
+    for done, level in enumerate(phase.levels[skipped:], skipped + 1):
         state, info = phase.step(level, state)
         yield Step(
             phase.name,

@@ -45,6 +45,7 @@ class Settings:
     ]
 
     SIZES: ClassVar[range]
+    CHECKPOINT_EVERY: ClassVar[int]  # levels after which programs save a run; 0: never
     STEPS: ClassVar[range]
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {"gradient_through": ("denoiser", "estimate")}
 

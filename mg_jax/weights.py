@@ -1,7 +1,6 @@
 """Save parameters with Orbax, and restore them directly to their devices."""
 
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float
 
 from flows import parameter_matching
 from flows.files.broken import said
+from mg_jax import orbax
 
 _AT_A_TIME = 2**28  # most bytes of copies while saving or restoring, or one array if larger
 _WIDEST = 8  # most bytes of a number on disk
@@ -83,21 +83,10 @@ def restore(
 
 @contextlib.contextmanager
 def _orbax(largest: int = 0) -> Iterator[Any]:
-    """Provide Orbax with a limit on the memory for copies, and with its logging turned off.
-
-    The limit leaves room for the largest array. After a failure logging stays off, as Orbax's
-    threads end, and complain, later.
-    """
-    from orbax.checkpoint import v1 as ocp  # type: ignore[import-untyped] # slow to import
-
-    context = ocp.Context()
-    context.memory.write_concurrent_bytes = max(_AT_A_TIME, largest)
-    context.memory.read_concurrent_bytes = max(_AT_A_TIME, largest)
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    with context:
-        yield ocp
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    """Provide Orbax with a limit on the memory for copies, which leaves room for the largest."""
+    with orbax.quiet() as ocp:
+        context = ocp.Context()
+        context.memory.write_concurrent_bytes = max(_AT_A_TIME, largest)
+        context.memory.read_concurrent_bytes = max(_AT_A_TIME, largest)
+        with context:
+            yield ocp

@@ -5,29 +5,34 @@ The comparisons themselves need PyTorch and a clone of the reference: see tests/
 
 import json
 import math
-import subprocess
-import sys
 import time
 from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
-from experiments import comparison, pytorch_reference, subprocesses
+from experiments import benchmark, command, comparison, pytorch_reference, subprocesses
 from experiments.benchmarks import figures, guided_step, patch, scaling, step
 from experiments.benchmarks.figures import OURS, REFERENCE, Figure
 from experiments.comparison import SIZES, Job, Run
 from flows.geometry import occlusion_mask
 from mg_jax import PatchSettings
 
+from ..programs import program
+
 JOB = Job("tiny", size=128, levels=2, recursions=3, stored=True, flow_model="raft-sintel")
 
 
-def benchmark(*flags):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.benchmark", *flags], capture_output=True, text=True
-    )
+def run(*flags):
+    """The program in this process: its status."""
+    with flagsaver.flagsaver():
+        try:
+            command.attempt(benchmark.main, command.parse(["benchmark", *flags]))
+        except SystemExit as end:
+            return end.code
+    return 0
 
 
 @pytest.fixture
@@ -60,36 +65,15 @@ BAD = [
     (["--reference_dir={clone}", "--network_size=huge"], "network_size"),
 ]
 
-EACH = """
-import contextlib, io, json, sys
-from absl.testing import flagsaver
-from experiments import benchmark, command
 
-told = []
-for flags in json.load(sys.stdin):
-    out, error = io.StringIO(), io.StringIO()
-    with flagsaver.flagsaver(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-        try:
-            command.attempt(benchmark.main, command.parse(["benchmark", *flags]))
-            status = 0
-        except SystemExit as end:
-            status = end.code
-    told.append([status, out.getvalue(), error.getvalue()])
-print(json.dumps(told))
-"""
-
-
-def test_bad_input_is_one_line_that_names_it(clone):
-    """In one process, as the program takes seconds to start."""
-    flags = [[flag.format(clone=clone) for flag in one] for one, _ in BAD]
-    done = subprocess.run(
-        [sys.executable, "-c", EACH], input=json.dumps(flags), capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    for (_, said), (status, out, error) in zip(BAD, json.loads(done.stdout), strict=True):
-        assert (status, out) == (1, ""), said
-        assert error.count("\n") == 1
-        assert said.format(clone=clone) in error
+@pytest.mark.parametrize(("flags", "said"), BAD)
+def test_bad_input_is_one_line_that_names_it(clone, flags, said, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "alone", lambda _: {"backend": "cpu"})
+    assert run(*(flag.format(clone=clone) for flag in flags)) == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("\n") == 1
+    assert said.format(clone=clone) in told.err
 
 
 MEASURED = {
@@ -320,7 +304,8 @@ def test_a_failing_edit_is_one_line(tmp_path):
 
 @pytest.mark.long
 def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):
-    done = benchmark(
+    done = program(
+        "experiments.benchmark",
         *("--measure=compiling", "--flow_model=raft-small", "--precision=float32"),
         *("--repetitions=1", f"--out={tmp_path}"),
     )

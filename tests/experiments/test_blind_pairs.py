@@ -17,6 +17,8 @@ from experiments.blind.key import Comparison, Key, Pair
 from mg_jax import cases, images
 from mg_jax.cases import Case
 
+from ..programs import program
+
 H, W = 24, 32
 METHODS = ("zeppelin", "quokka", "marzipan")
 CASES = ("apple", "lagoon", "ostrich", "tundra")
@@ -56,8 +58,7 @@ def contents(out):
 
 
 def run(task, *arguments):
-    program = [sys.executable, "-m", "experiments.blind_pairs", task, *arguments]
-    return subprocess.run(program, capture_output=True, text=True)
+    return program("experiments.blind_pairs", task, *arguments)
 
 
 def test_a_seed_gives_one_study_and_another_seed_another_order(folder):

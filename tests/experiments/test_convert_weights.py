@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -11,12 +9,12 @@ from mg_jax.models.stable_diffusion import loading
 
 from ..mg_jax.models.stable_diffusion import published
 from ..mg_jax.models.stable_diffusion.published import FIRST, SECOND
+from ..programs import program
 
 
 def convert(**flags):
     arguments = [f"--{name}={value}" for name, value in flags.items()]
-    command = [sys.executable, "-m", "experiments.convert_weights", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+    return program("experiments.convert_weights", *arguments)
 
 
 def test_a_folder_is_converted_and_loads_again(tmp_path):

@@ -1,8 +1,5 @@
 """The motion between two pictures or two times of a video, from the command line."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -11,6 +8,8 @@ import pytest
 
 from flows import files, masks
 from mg_jax import images
+
+from ..programs import program
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 160, 208
@@ -47,11 +46,7 @@ def scene(tmp_path_factory):
 
 def run(**flags):
     named = [f"--{name}={value}" for name, value in flags.items()]
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.estimate_flow", *named],
-        capture_output=True,
-        text=True,
-    )
+    return program("experiments.estimate_flow", *named)
 
 
 def check(found, flow):
@@ -111,19 +106,6 @@ BAD = [
     ({"first": "before.png", "second": "after.png", "least_region": "nan"}, "--least_region: nan"),
     ({"first": "before.png", "second": "after.png", "least_motion": "nan"}, "--least_motion: nan"),
 ]
-EACH = """
-import json, sys
-from absl import flags
-from absl.testing import flagsaver
-from experiments import command, estimate_flow
-for arguments in json.load(sys.stdin):
-    with flagsaver.flagsaver():
-        flags.FLAGS.unparse_flags()
-        try:
-            command.attempt(estimate_flow.main, command.parse(["estimate_flow", *arguments]))
-        except SystemExit as left:
-            print(left.code)
-"""
 
 
 OVER = [
@@ -138,43 +120,28 @@ OVER = [
 ]
 
 
-def test_what_is_read_is_not_overwritten(tmp_path):
+@pytest.mark.parametrize("flags", OVER)
+def test_what_is_read_is_not_overwritten(tmp_path, flags):
     folder = tmp_path / "pictures"
     folder.mkdir()
     names = {"before.png", "after.png", "a_preview.png", "clip_preview.png", "mask.png", "raft.npy"}
     for name in names:
         (folder / name).write_text(name)
-    calls = [
-        [f"--{k}={folder / v if '.' in str(v) else v}" for k, v in flags.items()] for flags in OVER
-    ]
-    done = subprocess.run(
-        [sys.executable, "-c", EACH], input=json.dumps(calls), capture_output=True, text=True
-    )
-    lines = done.stderr.splitlines()
-    assert (done.stdout.split(), len(lines)) == (["1"] * len(OVER), len(OVER))
-    for line, call in zip(lines, calls, strict=True):
-        assert line.startswith(f"{call[-1]}: would overwrite ")
-        assert line.endswith(", which is read; expected another name")
+    done = run(**{k: folder / v if "." in str(v) else v for k, v in flags.items()})
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"--out={folder / flags['out']}: would overwrite ")
+    assert done.stderr.endswith(", which is read; expected another name\n")
     assert {path.name for path in folder.iterdir()} == names
     assert all((folder / name).read_text() == name for name in names)
 
 
-def test_bad_input_is_one_line_that_names_it_and_writes_nothing(scene, tmp_path):
+@pytest.mark.parametrize(("flags", "named"), BAD)
+def test_bad_input_is_one_line_that_names_it_and_writes_nothing(scene, tmp_path, flags, named):
     folder, _ = scene
-    calls = []
-    for flags, _ in BAD:
-        given = {k: folder / v if (folder / str(v)).exists() else v for k, v in flags.items()}
-        given["out"] = tmp_path / flags.get("out", "flow.npz")
-        calls.append([f"--{name}={value}" for name, value in given.items()])
-    done = subprocess.run(
-        [sys.executable, "-c", EACH],
-        input=json.dumps(calls),
-        capture_output=True,
-        text=True,
-    )
-    lines = done.stderr.splitlines()
-    assert (done.stdout.split(), len(lines)) == (["1"] * len(BAD), len(BAD))
-    for line, (_, named) in zip(lines, BAD, strict=True):
-        assert named in line
-        assert "expected" in line
+    given = {k: folder / v if (folder / str(v)).exists() else v for k, v in flags.items()}
+    given["out"] = tmp_path / flags.get("out", "flow.npz")
+    done = run(**given)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert named in done.stderr
+    assert "expected" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -1,8 +1,6 @@
 """The command: a whole evaluation, gone on with, and bad input."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +12,7 @@ from mg_jax.cases import Case
 from mg_jax.models import clip
 
 from ..mg_jax.models.clip import published
+from ..programs import program
 
 H, W, DX = 128, 144, 16
 PROMPT = "squares of all colours"
@@ -40,12 +39,13 @@ def work(tmp_path):
 
 
 def evaluate(work, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.evaluate", f"--cases={work / 'cases'}",
-         f"--out={work / 'out'}", "--judge=raft-small", *arguments],
-        capture_output=True,
-        text=True,
-    )  # fmt: skip
+    return program(
+        "experiments.evaluate",
+        f"--cases={work / 'cases'}",
+        f"--out={work / 'out'}",
+        "--judge=raft-small",
+        *arguments,
+    )
 
 
 @pytest.mark.long

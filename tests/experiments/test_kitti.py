@@ -1,8 +1,6 @@
 """Cases from a KITTI folder, small and drawn."""
 
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
@@ -12,6 +10,8 @@ from PIL import Image
 from experiments import kitti
 from flows import masks, motions
 from mg_jax import cases
+
+from ..programs import program
 
 HEIGHT, WIDTH = 94, 310
 CAR, PERSON, ROAD = 26 * 256, 24 * 256, 7 * 256
@@ -118,8 +118,7 @@ def test_bad_folders_are_one_line_that_names_the_fault(folder, spoil, named):
 
 
 def run(*flags):
-    command = [sys.executable, "-m", "experiments.make_kitti_cases", *flags]
-    return subprocess.run(command, capture_output=True, text=True)
+    return program("experiments.make_kitti_cases", *flags)
 
 
 def test_the_program_writes_cases_that_can_be_read(folder, tmp_path):

@@ -1,17 +1,16 @@
 """Making cases from the command line."""
 
 import hashlib
-import subprocess
-import sys
 
 import pytest
 
 from mg_jax import cases, images
 
+from ..programs import program
+
 
 def run(*flags):
-    command = [sys.executable, "-m", "experiments.make_cases", *flags]
-    return subprocess.run(command, capture_output=True, text=True)
+    return program("experiments.make_cases", *flags)
 
 
 def test_it_writes_whole_cases_with_answers(tmp_path):

@@ -11,6 +11,8 @@ from experiments import motion_flags
 from flows import draw, files, motions
 from mg_jax import images
 
+from ..programs import program
+
 H, W = 100, 150
 MASK = np.zeros((H, W), bool)
 MASK[30:60, 40:80] = True
@@ -26,12 +28,8 @@ def work(tmp_path):
 
 
 def make_flow(work, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.make_flow", f"--image={work / 'photo.png'}"]
-        + [argument.replace("{}", str(work)) for argument in arguments],
-        capture_output=True,
-        text=True,
-    )
+    given = [argument.replace("{}", str(work)) for argument in arguments]
+    return program("experiments.make_flow", f"--image={work / 'photo.png'}", *given)
 
 
 def test_the_flow_of_two_objects_and_its_preview(work):

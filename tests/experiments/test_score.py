@@ -1,8 +1,6 @@
 """Scoring finished pictures from the command line."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,6 +8,8 @@ import pytest
 from experiments import motion_flags
 from flows import files
 from mg_jax import images
+
+from ..programs import program
 
 H, W = 128, 160
 
@@ -27,12 +27,8 @@ def folder(tmp_path):
 
 def score(folder, result, judge="raft-small", flow="flow.npz"):
     flags = {"source": "photo.png", "result": result, "flow": flow, "judge": judge}
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.score"]
-        + [f"--{k}={v if k == 'judge' else folder / v}" for k, v in flags.items()],
-        capture_output=True,
-        text=True,
-    )
+    named = [f"--{k}={v if k == 'judge' else folder / v}" for k, v in flags.items()]
+    return program("experiments.score", *named)
 
 
 def test_doing_nothing_changes_no_background_and_misses_the_motion(folder):

@@ -25,6 +25,7 @@ class PatchSettings(settings.Settings):
     stages: Annotated[int, Help("2, or 1, without matching on the fine grid.")] = 2
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
+    CHECKPOINT_EVERY: ClassVar[int] = 0  # an edit takes seconds
     STEPS: ClassVar[range] = range(4, 501)
 
     def __post_init__(self) -> None:

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from mg_jax import compilation, inversion, schedule
 from mg_jax.models.stable_diffusion.inputs import decoded, encoded, prompt_of, work_picture
@@ -21,11 +22,21 @@ from mg_jax.types import Info
 _LEARNING_RATE = 0.01  # of null-text optimisation, as in the paper
 
 
+# States keep their shape from level to level, so that a stopped run finds its place in them.
+
+
+class _Climbed(NamedTuple):
+    """The state of the inversion."""
+
+    latent: Float[Array, "1 h w c"]
+    path: Float[Array, "levels 1 h w c"]  # noisiest first; zeros at levels not reached yet
+
+
 class _Followed(NamedTuple):
     """The state of null-text optimisation."""
 
-    latent: Array
-    embeddings: tuple[Array, ...]  # one for each level done, noisiest first
+    latent: Float[Array, "1 h w c"]
+    embeddings: Float[Array, "levels 1 n d"]  # noisiest first; zeros at levels not reached yet
 
 
 def trajectory_of(
@@ -49,33 +60,40 @@ def trajectory_of(
     clean = encoded(work_picture(photo, settings), model, net)
     climb = _climb(net, settings.inversion_iterations)
 
-    def upwards(level: int, path: tuple[Array, ...]) -> tuple[tuple[Array, ...], None]:
+    def upwards(level: int, climbed: _Climbed) -> tuple[_Climbed, None]:
         row = schedule.rows(rows, level, level + 1)
-        return (climb(model.weights.unet, path[0], row, words.conditional)[0], *path), None
+        z = climb(model.weights.unet, climbed.latent, row, words.conditional)[0]
+        return _Climbed(z, _with_row(climbed.path, level, z)), None
 
     levels = range(settings.steps)
-    path = yield Phase("inversion", levels[::-1], (clean,), upwards, _decoded_first(model, net))
-    embeddings: tuple[Array, ...] = ()
+    start = _Climbed(clean, jnp.zeros((len(levels), *clean.shape), clean.dtype))
+    path = (yield Phase("inversion", levels[::-1], start, upwards, _decoded_first(model, net))).path
+    embeddings = None
     if settings.null_text:
         follow = _follow(net, settings.null_text)
 
-        def along(level: int, found: _Followed) -> tuple[_Followed, None]:
-            row, goal = schedule.rows(rows, level, level + 1), path[level + 1]
-            last = words if not level else words._replace(unconditional=found.embeddings[-1])
-            best, z = follow(model.weights.unet, found.latent[None], goal, row, last)
-            return _Followed(z, (*found.embeddings, best[0])), None
+        def along(level: int, followed: _Followed) -> tuple[_Followed, None]:
+            row = schedule.rows(rows, level, level + 1)
+            goal = path[level + 1] if level + 1 < len(levels) else clean
+            last = words
+            if level:
+                last = words._replace(unconditional=followed.embeddings[level - 1])
+            best, z = follow(model.weights.unet, followed.latent[None], goal, row, last)
+            return _Followed(z, _with_row(followed.embeddings, level, best[0])), None
 
-        start = _Followed(path[0], ())
-        found = yield Phase("null_text", levels, start, along, _decoded_first(model, net))
-        embeddings = found.embeddings
-    latents = np.stack(path[:-1])[:, 0]
+        none = jnp.zeros((len(levels), *words.unconditional.shape), words.unconditional.dtype)
+        followed = yield Phase(
+            "null_text", levels, _Followed(path[0], none), along, _decoded_first(model, net)
+        )
+        embeddings = np.asarray(followed.embeddings)[:, 0]
+    latents = np.asarray(path)[:, 0]
     if not np.isfinite(latents).all():
         raise ValueError("latents: not finite after inversion; expected a model for its --dtype")
     return Trajectory(
         latents=latents,
         t=np.asarray(rows.t, np.float32),
         alpha=np.asarray(rows.alpha, np.float32),
-        unconditional=np.stack(embeddings)[:, 0] if embeddings else None,
+        unconditional=embeddings,
         origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.size),
     )
 
@@ -120,6 +138,11 @@ def _decoded_first(
 ) -> Callable[[tuple[Any, ...], Info | None], UInt8[np.ndarray, "b h w 3"]]:
     """Return the function that shows a phase's state, whose first field is the latent."""
     return lambda state, _info: decoded(state[0], model, net)
+
+
+def _with_row(rows: Float[Array, "levels *row"], level: int, row: Array) -> Array:
+    updated: Array = jax.lax.dynamic_update_index_in_dim(rows, row, level, 0)
+    return updated
 
 
 # Cached, since JAX compiles anew for every new function object.

@@ -7,6 +7,7 @@ from flows.interfaces import FlowNetwork
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import guided, loading
+from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.sample import Phases
@@ -25,7 +26,7 @@ class GuidedStableDiffusion:
 
     def __init__(self, name: str, loaded: StableDiffusion | None = None):
         self.name = name
-        self._loaded = loaded
+        self._given = loaded
 
     def check(self, request: Request) -> None:
         """Load the weights and the flow network.
@@ -34,21 +35,23 @@ class GuidedStableDiffusion:
             ValueError: one of them cannot be read; the message names the file.
         """
         self._flow_network(request)
-        self._weights(request)
+        self._loaded(request)
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Invert the photo (and optimise null texts) if the settings say so, then sample."""
-        return (
-            yield from guided.edit(request, self._flow_network(request), self._weights(request))
-        )
+        return (yield from guided.edit(request, self._flow_network(request), self._loaded(request)))
+
+    def weights(self, request: Request) -> Weights:
+        """The parameters of its networks (see `mg_jax.interfaces.Weighted`)."""
+        return self._loaded(request).weights
 
     def _flow_network(self, request: Request) -> FlowNetwork:
         settings = guided.settings_of(request)
         statistics: raft.Statistics = "batch" if settings.flow_statistics == "batch" else "running"
         return networks.flow_network(request.flow_model, statistics, settings.dtype)
 
-    def _weights(self, request: Request) -> StableDiffusion:
-        return self._loaded or read(self.name, guided.settings_of(request).dtype)
+    def _loaded(self, request: Request) -> StableDiffusion:
+        return self._given or read(self.name, guided.settings_of(request).dtype)
 
 
 @functools.lru_cache(maxsize=1)

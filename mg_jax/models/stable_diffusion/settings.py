@@ -68,6 +68,7 @@ class StableDiffusionSettings(settings.Settings):
     ] = "blocks"
 
     SIZES: ClassVar[range] = range(128, 2049, 64)
+    CHECKPOINT_EVERY: ClassVar[int] = 10
     STEPS: ClassVar[range] = range(1, 1000)
     CHOICES: ClassVar[dict[str, tuple[str, ...]]] = settings.Settings.CHOICES | {
         "dtype": ("float32", "bfloat16"),
