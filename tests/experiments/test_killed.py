@@ -1,0 +1,130 @@
+"""Programs that are killed at any moment go on, and end with the same bits.
+
+KILLS=20 python -m pytest tests/experiments/test_killed.py -m long  kills more often.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flows import files
+from mg_jax import images
+from mg_jax.models.stable_diffusion.config import VAEConfig
+
+from ..mg_jax.models.stable_diffusion import published
+
+pytestmark = pytest.mark.long
+KILLS = int(os.environ.get("KILLS", "3"))
+CONFIG = replace(published.FIRST, vae=VAEConfig((32,) * 4, layers=1))
+H, W = 128, 160
+PATCH = ("--size=256", "--steps=24", "--recursions=1", "--checkpoint_every=1")
+DIFFUSION = (
+    "--size=128",
+    "--steps=12",
+    "--recursions=2",
+    "--null_text=2",
+    "--prompt=a cup",
+    "--checkpoint_every=1",
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A photo, a flow, and a tiny Stable Diffusion."""
+    place = tmp_path_factory.mktemp("killed")
+    images.write(
+        place / "photo.png", np.random.default_rng(0).integers(0, 256, (H, W, 3), np.uint8)
+    )
+    flow = np.zeros((H, W, 2), np.float32)
+    flow[40:80, 40:80] = (24, 3)
+    files.write(place / "flow.npz", flow)
+    drawn = published.draw(CONFIG)
+    tame = {
+        network: {path: 0.05 * array for path, array in arrays.items()}
+        for network, arrays in drawn.items()
+    }
+    published.folder(place / "model", CONFIG, tame)
+    return place
+
+
+def start(place, out, *flags):
+    return subprocess.Popen(
+        [sys.executable, "-m", "experiments.edit", f"--image={place / 'photo.png'}",
+         f"--flow={place / 'flow.npz'}", f"--out={out}", *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def saved(out):
+    """Levels that are saved, of all phases."""
+    return sorted(
+        (phase.name, int(level.name))
+        for phase in (out / "checkpoint").glob("*")
+        for level in phase.glob("*")
+        if level.name.isdigit()
+    )
+
+
+def killed(process, out, chance, number):
+    """Kill the process some time after its next saved level; what was saved, if it was in time."""
+    before = saved(out)
+    after = chance.random()
+    while process.poll() is None and saved(out) == before:
+        time.sleep(0.002)
+    time.sleep(after)
+    process.send_signal(number)
+    _, told = process.communicate()
+    return process.returncode, told.decode()
+
+
+def same(out, whole):
+    assert (out / "edited.png").read_bytes() == (whole / "edited.png").read_bytes()
+    for name in ("history.npz", "arrays.npz"):
+        with np.load(out / name) as ours, np.load(whole / name) as wanted:
+            assert ours.keys() == wanted.keys()
+            for key in wanted:
+                np.testing.assert_array_equal(ours[key], wanted[key])
+    assert not (out / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("model", ["patch", "diffusion"])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(place, tmp_path, model):
+    flags = (f"--model={place / 'model'}", *DIFFUSION) if model == "diffusion" else PATCH
+    assert start(place, tmp_path / "whole", *flags).wait() == 0
+    chance, out, kills = random.Random(0), tmp_path / "out", 0
+    phases = set()
+    while kills < KILLS:
+        status, told = killed(start(place, out, *flags), out, chance, signal.SIGKILL)
+        if status == 0:
+            break
+        assert (status, told) == (-signal.SIGKILL, "")
+        phases |= {phase for phase, _ in saved(out)}
+        kills += 1
+    assert start(place, out, *flags).wait() == 0
+    same(out, tmp_path / "whole")
+    print(f"{model}: {kills} kills, in {sorted(phases)}")
+
+
+def test_sigterm_saves_and_ends_with_143_and_one_line(place, tmp_path):
+    chance, out = random.Random(1), tmp_path / "out"
+    flags = (f"--model={place / 'model'}", *DIFFUSION)
+    status, told = killed(start(place, out, *flags), out, chance, signal.SIGTERM)
+    assert status == 143
+    assert told.count("\n") == 1
+    assert f"saved in {out / 'checkpoint'}, the same call goes on" in told
+    before = saved(out)
+    other = start(place, out, *flags, "--seed=1")
+    assert other.wait() == 1
+    line = other.stderr.read().decode()
+    assert line.count("\n") == 1
+    assert "holds another run (seed 0, now 1)" in line
+    assert saved(out) == before
+    assert start(place, out, *flags).wait() == 0
