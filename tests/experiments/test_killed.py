@@ -63,6 +63,12 @@ def start(place, out, *flags):
     )  # fmt: skip
 
 
+def ended(process):
+    """Its status, and what it said on standard error."""
+    _, told = process.communicate()
+    return process.returncode, told.decode()
+
+
 def saved(out):
     """Levels that are saved, of all phases."""
     return sorted(
@@ -74,15 +80,14 @@ def saved(out):
 
 
 def killed(process, out, chance, number):
-    """Kill the process some time after its next saved level; what was saved, if it was in time."""
+    """Kill the process up to a second after its next saved level, if it still runs then."""
     before = saved(out)
     after = chance.random()
     while process.poll() is None and saved(out) == before:
         time.sleep(0.002)
     time.sleep(after)
     process.send_signal(number)
-    _, told = process.communicate()
-    return process.returncode, told.decode()
+    return ended(process)
 
 
 def same(out, whole):
@@ -98,7 +103,7 @@ def same(out, whole):
 @pytest.mark.parametrize("model", ["patch", "diffusion"])
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(place, tmp_path, model):
     flags = (f"--model={place / 'model'}", *DIFFUSION) if model == "diffusion" else PATCH
-    assert start(place, tmp_path / "whole", *flags).wait() == 0
+    assert ended(start(place, tmp_path / "whole", *flags))[0] == 0
     chance, out, kills = random.Random(0), tmp_path / "out", 0
     phases = set()
     while kills < KILLS:
@@ -108,7 +113,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(place, tmp
         assert (status, told) == (-signal.SIGKILL, "")
         phases |= {phase for phase, _ in saved(out)}
         kills += 1
-    assert start(place, out, *flags).wait() == 0
+    assert ended(start(place, out, *flags))[0] == 0
     same(out, tmp_path / "whole")
     print(f"{model}: {kills} kills, in {sorted(phases)}")
 
@@ -121,10 +126,9 @@ def test_sigterm_saves_and_ends_with_143_and_one_line(place, tmp_path):
     assert told.count("\n") == 1
     assert f"saved in {out / 'checkpoint'}, the same call goes on" in told
     before = saved(out)
-    other = start(place, out, *flags, "--seed=1")
-    assert other.wait() == 1
-    line = other.stderr.read().decode()
+    status, line = ended(start(place, out, *flags, "--seed=1"))
+    assert status == 1
     assert line.count("\n") == 1
     assert "holds another run (seed 0, now 1)" in line
     assert saved(out) == before
-    assert start(place, out, *flags).wait() == 0
+    assert ended(start(place, out, *flags))[0] == 0
