@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
 from experiments.subprocesses import turn
 from flows import parameter_matching, raft
-from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import compilation, guiding, kernel, noise, sample, schedule
 from mg_jax.checkpoints import parts
@@ -22,8 +21,9 @@ from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
 from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
 from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Params, Problem, Strengths, Target
+from mg_jax.types import Params, Problem
 
 
 def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
@@ -154,26 +154,21 @@ def _problem(
     image: Float[Array, "1 H W 3"],
     source: Float[Array, "*levels 1 h w 4"],
 ) -> Problem:
-    one = jnp.ones(1)
-    flow = jnp.asarray(given.flow)
-    target = Target(
-        source=image,
-        flow=flow[None],
-        visible=jnp.asarray(occlusion_mask(flow), flow.dtype)[None, ..., None],
-        features=guiding.features(network)(network.params, image),
-        flow_unit=one,
-        flow_weight=one * job.flow_weight,
-        color_weight=one * job.color_weight,
-    )
-    keep = jnp.asarray(given.keep)
-    problem = Problem(
+    settings = StableDiffusionSettings(color_weight=job.color_weight, flow_weight=job.flow_weight)
+    features_of = guiding.features(network)
+    problem = guiding.problem(
         Params(weights.unet, weights.vae, network.params),
-        Edit(source, keep, jnp.ones((*given.start.shape[:3], 1)), target),
-        Strengths(one * job.guidance_weight, one * job.clip),
-        (),
+        source,
+        given.keep[0],
+        np.ones((*given.start.shape[1:3], 1), job.sampling),
+        guiding.target(image, given.flow, 512, settings, network.params, features_of),
+        job.guidance_weight,
+        job.clip,
     )
     prompt = Prompt(
-        jnp.asarray(given.unconditional), jnp.asarray(given.conditional), one * job.cfg_scale
+        jnp.asarray(given.unconditional),
+        jnp.asarray(given.conditional),
+        jnp.ones(1) * job.cfg_scale,
     )
     return guiding.repeated(problem, job.batch)._replace(
         prompt=jax.tree.map(lambda leaf: jnp.repeat(leaf, job.batch, axis=0), prompt)

@@ -47,7 +47,7 @@ def destination(
 
     Where a motion enlarges, the area between four neighbours that all move is filled without gaps,
     unless two of them end more than 16 pixels apart. A pixel counts if what lands has a bilinear
-    weight on it.
+    weight on it: the pixels of `flows.geometry.splat`, without the gaps that it leaves.
     """
     height, width, _ = flow.shape
     source = solid(flow, threshold)

@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
-from flows import nearest, warping
+from flows import fitting, nearest, warping
 from flows.calling import compiled_flow
 from flows.geometry import warp
 from flows.interfaces import FlowNetwork
@@ -51,6 +51,7 @@ def flow_between(
     flow: np.ndarray = np.asarray(compiled_flow(judge, judge.params, *pair, JUDGING_UPDATES))[0]
     if (h, w) == (height, width):
         return flow
+    # Bicubic, unlike `flows.fitting`: an estimate changes gradually across edges.
     scaled = flow * np.array([width / w, height / h], np.float32)
     return images.resize(scaled, height, width)
 
@@ -66,14 +67,13 @@ def measurable(
     """
     height, width, _ = source.shape
     h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
-    # By nearest neighbour: averaging would blur the edges of the motion.
-    small = _nearest(motion.flow, h, w) * np.array([w / width, h / height], np.float32)
+    small = fitting.fit_nearest(motion.flow, h, w)
     photo = images.resize(source, h, w)
     carried_out = _carried_out(photo, Motion(small))
     estimate = flow_between(judge, photo, carried_out)
     errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
     told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
-    return np.asarray(motion.moving & _nearest(told, height, width))
+    return np.asarray(motion.moving & fitting.nearest(told, height, width))
 
 
 def measure(
@@ -136,16 +136,6 @@ def verdict(scores: Mapping[str, Any]) -> str:
 def _size_judged(height: int, width: int) -> tuple[int, int]:
     shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
     return max(SMALLEST, round(height * shrink)), max(SMALLEST, round(width * shrink))
-
-
-def _nearest(
-    values: Shaped[np.ndarray, "_ _ *rest"], height: int, width: int
-) -> Shaped[np.ndarray, "{height} {width} *rest"]:
-    row, column = (
-        (2 * np.arange(to) + 1) * of // (2 * to)
-        for to, of in zip((height, width), values.shape[:2], strict=True)
-    )
-    return np.asarray(values[row][:, column])
 
 
 def _carried_out(source: UInt8[np.ndarray, "h w 3"], motion: Motion) -> UInt8[np.ndarray, "h w 3"]:

@@ -22,13 +22,7 @@ compiled = functools.cache(compilation.jit_lean)
 
 def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
     """Working height and width: multiples of 64, about size² pixels in the photo's proportions."""
-    height, width = shape
-    aspect = (height / width) ** 0.5
-
-    def rounded(length: float) -> int:
-        return max(SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
-
-    return rounded(size * aspect), rounded(size / aspect)
+    return images.grid_shape(shape, size, _MULTIPLE, SMALLEST)
 
 
 def work_picture(
