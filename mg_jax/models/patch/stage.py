@@ -119,7 +119,7 @@ def _denoiser(
     pictures = [images.box(view.picture, shape) for view in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view in views]
     count = sum(int(c.sum()) for c in chosen)
-    capacity = _bucket(count + 1, inside.size)
+    capacity = -(-(count + 1) // inside.size) * inside.size  # one more, for padding
     used = sorted(set(radius.tolist()))
     patches = patch_library.build(
         pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0)
@@ -198,10 +198,6 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
 
 def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     return images.box(mask[..., None].astype(np.float32), shape)[..., 0]
-
-
-def _bucket(count: int, size: int) -> int:
-    return max(1, -(-count // size)) * size
 
 
 def _padded(rows: np.ndarray, count: int, fill: int | float) -> np.ndarray:
