@@ -71,9 +71,9 @@ def measurable(
     photo = images.resize(source, h, w)
     carried_out = _carried_out(photo, Motion(small))
     estimate = flow_between(judge, photo, carried_out)
-    errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
-    told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
-    return np.asarray(motion.moving & fitting.nearest(told, height, width))
+    errors, lengths = (np.linalg.norm(vectors, axis=-1) for vectors in (estimate - small, small))
+    right = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
+    return np.asarray(motion.moving & fitting.nearest(right, height, width))
 
 
 def measure(
@@ -110,14 +110,14 @@ def measure(
     back = np.asarray(_warp(jnp.asarray(after), jnp.asarray(flow, jnp.float32)))
     colors = np.abs(before - back).mean(axis=-1)
     changes = np.abs(before - after).mean(axis=-1)
-    told = _mean(judged.astype(np.float32), moved)
+    judged_share = _mean(judged.astype(np.float32), moved)
     errors: dict[str, float | None] = {
         "flow_l1_px": float(np.abs(estimate - flow).mean()),
         "flow_epe_moved_px": _mean(np.linalg.norm(estimate - flow, axis=-1), moved),
     }
     return {
-        **(errors if told >= _ENOUGH else dict.fromkeys(errors)),
-        "judged_moved": told,
+        **(errors if judged_share >= _ENOUGH else dict.fromkeys(errors)),
+        "judged_moved": judged_share,
         "color_l1": _mean(colors, inside),
         "color_l1_moved": _mean(colors, inside & moved),
         "color_l1_visible": _mean(colors, inside & motion.visible),

@@ -147,7 +147,7 @@ def _denoiser(
             np.concatenate([n, free[f]]) if r else n
             for n, f, r in zip(near, closest(parts, home[free], _MOST), reached, strict=True)
         ]
-    width = bucket([len(found) for found in near])
+    width = bucket([len(numbers) for numbers in near])
 
     def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
         rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]

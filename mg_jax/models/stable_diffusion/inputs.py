@@ -47,10 +47,10 @@ def decoded(latent: Latent, model: StableDiffusion, net: Networks) -> UInt8[np.n
 def prompt_of(
     text: str, samples: int, scale: float, model: StableDiffusion, net: Networks
 ) -> Prompt:
-    """Embed a prompt for all samples; the unconditional one is the empty text."""
+    """Embed a prompt for all samples; the unconditional one is of the empty text."""
     tokens = jnp.asarray(model.tokenizer.encode(["", text]))
     unconditional, conditional = (
-        jnp.repeat(one[None], samples, axis=0)
-        for one in compiled(net.embed)(model.weights.text, tokens)
+        jnp.repeat(embedding[None], samples, axis=0)
+        for embedding in compiled(net.embed)(model.weights.text, tokens)
     )
     return Prompt(unconditional, conditional, jnp.full(samples, scale))
