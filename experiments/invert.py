@@ -62,17 +62,18 @@ def main() -> None:
         phases = inverted.trajectory_of(
             photo, _prompt.value, model, net, settings, name=_model.value
         )
-        found = sample.run(phases, lambda step: progress.show(bar, step))
-    trajectory.write(out, found)
+        inverted_photo = sample.run(phases, lambda step: progress.show(bar, step))
+    trajectory.write(out, inverted_photo)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
     if folder is not None:
         from mg_jax import reference
 
-        reference.write_latents(folder, found.latents)
+        reference.write_latents(folder, inverted_photo.latents)
         print(f"{folder}: latents for the PyTorch reference")
     with tqdm(desc="sampling back", unit="level", disable=None) as bar:
         back = sample.run(
-            inverted.reconstructed(found, model, net), lambda step: progress.show(bar, step)
+            inverted.reconstructed(inverted_photo, model, net),
+            lambda step: progress.show(bar, step),
         )
     work = images.resize(photo, *back.shape[:2])
     alone = inverted.round_trip(photo, model, net, settings)

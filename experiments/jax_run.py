@@ -34,33 +34,33 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     """
     prepare(job)
     network = raft_of(job)
-    given, before = data(job), resident()
+    inputs, before = data(job), resident()
     config = architecture(SIZES[job.network_size])
     net = networks.build(config, job.precision, job.remat)
     weights = _weights(config, job.precision)
     with turn():
-        return _sample(job, given, network, net, weights, starts, before)
+        return _sample(job, inputs, network, net, weights, starts, before)
 
 
 def _sample(
     job: Job,
-    given: Data,
+    inputs: Data,
     network: Raft,
     net: networks.Networks,
     weights: checkpoint.Weights,
     starts: Float[np.ndarray, "levels 1 h w 4"] | None,
     before: int,
 ) -> Run:
-    image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
+    image = jax.jit(net.decode)(weights.vae, jnp.asarray(inputs.source))
     if job.stored:
-        source = jnp.asarray(given.trajectory)
+        source = jnp.asarray(inputs.trajectory)
     else:
         source = jax.jit(net.encode)(weights.vae, image)
-    problem = _problem(job, given, network, weights, image, source)
+    problem = _problem(job, inputs, network, weights, image, source)
     program = compilation.jit_lean(level_of(job, network))
-    rows = schedule.ddim(job.levels, given.ramp)
-    recording = jnp.asarray(given.noise)
-    state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
+    rows = schedule.ddim(job.levels, inputs.ramp)
+    recording = jnp.asarray(inputs.noise)
+    state = kernel.init(jnp.repeat(jnp.asarray(inputs.start), job.batch, axis=0))
     energies, pushes, seconds, begun, reached = [], [], [], [], []
     for level in range(job.levels):
         if starts is not None:
@@ -148,7 +148,7 @@ def _part(layout: parts.Layout, wanted: parts.Params) -> Part:
 
 def _problem(
     job: Job,
-    given: Data,
+    inputs: Data,
     network: Raft,
     weights: checkpoint.Weights,
     image: Float[Array, "1 H W 3"],
@@ -159,15 +159,15 @@ def _problem(
     problem = guiding.problem(
         Params(weights.unet, weights.vae, network.params),
         source,
-        given.keep[0],
-        np.ones((*given.start.shape[1:3], 1), job.sampling),
-        guiding.target(image, given.flow, 512, settings, network.params, features_of),
+        inputs.keep[0],
+        np.ones((*inputs.start.shape[1:3], 1), job.sampling),
+        guiding.target(image, inputs.flow, 512, settings, network.params, features_of),
         job.guidance_weight,
         job.clip,
     )
     prompt = Prompt(
-        jnp.asarray(given.unconditional),
-        jnp.asarray(given.conditional),
+        jnp.asarray(inputs.unconditional),
+        jnp.asarray(inputs.conditional),
         jnp.ones(1) * job.cfg_scale,
     )
     return guiding.repeated(problem, job.batch)._replace(
