@@ -41,7 +41,7 @@ _PREDICTION = flags.DEFINE_enum(
 def main() -> None:
     """Find, read, write, tell."""
     start = time.perf_counter()
-    checkpoint, new = _given(_CHECKPOINT), Path(_given(_CONVERTED))
+    checkpoint, new = command.needed(_CHECKPOINT), Path(command.needed(_CONVERTED))
     converted.check_new(new)
     place = loading.find(checkpoint, _KEEP_DTYPE.value)
     if converted.is_one(place):
@@ -65,12 +65,6 @@ def main() -> None:
         f" {time.perf_counter() - start:.0f} s,"
         f" peak memory {compilation.peak_memory() / 1e9:.1f} GB"
     )
-
-
-def _given(flag: flags.FlagHolder[str | None]) -> str:
-    if not flag.value:
-        raise ValueError(f"--{flag.name}: none given; expected one")
-    return flag.value
 
 
 if __name__ == "__main__":
