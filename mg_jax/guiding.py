@@ -96,7 +96,11 @@ def problem(
     guidance_weight: float,
     clip: float,
 ) -> Problem:
-    """Build the problem of one sample, without a prompt."""
+    """Build the problem of one sample, without a prompt.
+
+    `source` is the clean latent or its trajectory; the masks are on its grid. `clip` is the
+    guidance's largest norm.
+    """
     edit = Edit(source, jnp.asarray(keep)[None], jnp.asarray(guidance_mask)[None], target)
     ones = jnp.ones(1)
     return Problem(params, edit, Strengths(ones * guidance_weight, ones * clip), ())
