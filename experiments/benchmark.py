@@ -177,20 +177,20 @@ def main() -> None:
     )
     clone, ways = _others(job, sections)
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
-    found: dict[str, list[Figure]] = {}
+    results: dict[str, list[Figure]] = {}
     with tqdm(desc="benchmark", unit="figure", disable=None) as bar:
 
         def measure(title: str, figures: Iterator[Figure]) -> None:
             bar.set_postfix_str(title)
-            found[title] = []
+            results[title] = []
             for figure in figures:
-                found[title].append(figure)
-                _write(out, about, scale, found)
+                results[title].append(figure)
+                _write(out, about, scale, results)
                 bar.update()
 
-        rates: dict[str, Rate] = {one: alone(hardware.matrix_rate, one) for one in precisions}
+        rates: dict[str, Rate] = {p: alone(hardware.matrix_rate, p) for p in precisions}
         measure("hardware", hardware.figures(rates))
-        limits: dict[str, float] = {one: rate.operations for one, rate in rates.items()}
+        limits: dict[str, float] = {p: rate.operations for p, rate in rates.items()}
         timed = (jobs if "step" in sections else []) + (
             list(scaled.values()) if "scaling" in sections else []
         )
@@ -204,7 +204,7 @@ def main() -> None:
             "patch": partial(patch.measure, patch.cases(), PatchSettings(), _repetitions.value),
             "networks": partial(
                 networks.measure,
-                [job.multiplying(one) for one in precisions],
+                [job.multiplying(p) for p in precisions],
                 bool(ways),
                 _repetitions.value,
                 limits,
@@ -214,7 +214,7 @@ def main() -> None:
         }
         for name in sections:
             measure(name, parts[name]())
-    print(_text(about, scale, found))
+    print(_text(about, scale, results))
 
 
 def _scale(by_device: Scale) -> Scale:
@@ -295,25 +295,25 @@ def _numbers(flag: Any, values: Sequence[str], smallest: int) -> list[int]:
 
 
 def _write(
-    out: Path, machine: Mapping[str, str], scale: Scale, found: Mapping[str, Sequence[Figure]]
+    out: Path, machine: Mapping[str, str], scale: Scale, results: Mapping[str, Sequence[Figure]]
 ) -> None:
     content = {
         "machine": machine,
         "flags": {flag.name: flag.value for flag in _FLAGS} | scale._asdict(),
-        "sections": {name: contents(figures) for name, figures in found.items()},
+        "sections": {name: contents(figures) for name, figures in results.items()},
     }
     for name, text in (
-        ("benchmark.md", _text(machine, scale, found)),
+        ("benchmark.md", _text(machine, scale, results)),
         ("benchmark.json", json.dumps(content, indent=2)),
     ):
         with files.atomic(out / name) as stream:
             stream.write((text + "\n").encode())
 
 
-def _text(machine: Mapping[str, str], scale: Scale, found: Mapping[str, Sequence[Figure]]) -> str:
+def _text(machine: Mapping[str, str], scale: Scale, results: Mapping[str, Sequence[Figure]]) -> str:
     size = f"{scale.network_size} networks, {scale.size} px, {_flow_model.value}"
     about = ", ".join(f"{name} {value}" for name, value in machine.items())
-    return f"{about}. Guided steps: {size}.\n\n{table(found)}"
+    return f"{about}. Guided steps: {size}.\n\n{table(results)}"
 
 
 if __name__ == "__main__":

@@ -21,15 +21,13 @@ experiments.evaluate has it, or FOLDER/CASE/edited.png, or FOLDER/CASE.png, of t
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from absl import flags
 
 from experiments import command, writing
 from experiments.blind import answers, key, report, results, study
 from flows import files
-
-T = TypeVar("T")
 
 _TABLES, _NUMBERS = "tally.md", "tally.json"
 
@@ -46,7 +44,11 @@ _answers = flags.DEFINE_list("answers", None, "tally: the viewers' files, .json 
 def make() -> None:
     """Write the study and its key."""
     _refuse(_answers)
-    folder, texts, out = Path(_needed(_cases)), _needed(_results), Path(_needed(_out))
+    folder, texts, out = (
+        Path(command.needed(_cases)),
+        command.needed(_results),
+        Path(command.needed(_out)),
+    )
     kept = Path(_key.value) if _key.value else out.with_name(f"{out.name}.key.json")
     study.check_places(out, kept)
     methods = results.parse(texts)
@@ -58,7 +60,7 @@ def make() -> None:
 def tally() -> None:
     """Check and count the answers."""
     _refuse(_cases, _results, _seed)
-    kept, names, out = _needed(_key), _needed(_answers), Path(_needed(_out))
+    kept, names, out = command.needed(_key), command.needed(_answers), Path(command.needed(_out))
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--answers: {name} is given twice; expected each viewer once")
@@ -75,12 +77,6 @@ def tally() -> None:
         with files.atomic(out / file) as stream:
             stream.write(text.encode())
     print(f"{summary}\n{out / _TABLES}: the same, with all cases")
-
-
-def _needed(flag: flags.FlagHolder[T | None]) -> T:
-    if not flag.value:
-        raise ValueError(f"--{flag.name}: none given; expected a value")
-    return flag.value
 
 
 def _refuse(*unread: flags.FlagHolder[Any]) -> None:

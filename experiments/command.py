@@ -4,11 +4,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from absl import app, flags
 
 from experiments.subprocesses import SAID
+
+T = TypeVar("T")
 
 _MAY_BE_EMPTY = ("prompt",)
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
@@ -85,6 +87,13 @@ def parse(argv: Sequence[str]) -> list[str]:
         if flag.present and flag.value == "" and name not in _MAY_BE_EMPTY:
             fail(f"--{name}: empty; expected a value, or no such flag")
     return rest
+
+
+def needed(flag: flags.FlagHolder[T | None]) -> T:
+    """The value of a flag that only some tasks of a program need. Raises ValueError without one."""
+    if not flag.value:
+        raise ValueError(f"--{flag.name}: none given; expected a value")
+    return flag.value
 
 
 def fail(line: str) -> NoReturn:

@@ -196,14 +196,6 @@ class Agreement(NamedTuple):
     clipped: float  # share of the evaluations whose push was clipped
 
 
-def level_errors(found: Run, expected: Run, edited: Bool[np.ndarray, "1 h w 1"]) -> list[float]:
-    """Relative differences of the latents after each level, in the edited region."""
-    return [
-        float(np.linalg.norm((ours - theirs) * edited) / np.linalg.norm(theirs * edited))
-        for ours, theirs in zip(found.reached, expected.reached, strict=True)
-    ]
-
-
 def agreement(found: Run, expected: Run, clip: float) -> Agreement:
     """Compare a run with the one to be reproduced."""
 

@@ -41,36 +41,30 @@ _PREDICTION = flags.DEFINE_enum(
 def main() -> None:
     """Find, read, write, tell."""
     start = time.perf_counter()
-    checkpoint, new = _given(_CHECKPOINT), Path(_given(_CONVERTED))
+    checkpoint, new = command.needed(_CHECKPOINT), Path(command.needed(_CONVERTED))
     converted.check_new(new)
     place = loading.find(checkpoint, _KEEP_DTYPE.value)
     if converted.is_one(place):
         raise ValueError(f"{place}: is converted already; expected a published checkpoint")
     prediction = cast(Prediction | None, _PREDICTION.value)
-    found = loading.inspect(place, _KEEP_DTYPE.value, prediction)
-    print(f"{place}: {found.kind}; its UNet predicts {found.config.prediction}")
-    if found.assumed:
+    described = loading.inspect(place, _KEEP_DTYPE.value, prediction)
+    print(f"{place}: {described.kind}; its UNet predicts {described.config.prediction}")
+    if described.assumed:
         print("note: the file does not say what its UNet predicts: v_prediction is assumed;")
         print("      if pictures come out grey or noisy, convert with --prediction=epsilon")
-    model = loading.take(found, dtype=_KEEP_DTYPE.value)
+    model = loading.take(described, dtype=_KEEP_DTYPE.value)
     for network, params in model.weights._asdict().items():
         leaves = jax.tree.leaves(params)
         print(f"{network}: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters")
-    for sort, count in found.unused.items():
+    for sort, count in described.unused.items():
         print(f"left out: {sort} ({count})")
-    converted.write(new, found, model.weights)
+    converted.write(new, described, model.weights)
     size = sum(file.stat().st_size for file in new.rglob("*") if file.is_file())
     print(
         f"{new}: kept as {_KEEP_DTYPE.value}, {size / 1e9:.2f} GB,"
         f" {time.perf_counter() - start:.0f} s,"
         f" peak memory {compilation.peak_memory() / 1e9:.1f} GB"
     )
-
-
-def _given(flag: flags.FlagHolder[str | None]) -> str:
-    if not flag.value:
-        raise ValueError(f"--{flag.name}: none given; expected one")
-    return flag.value
 
 
 if __name__ == "__main__":

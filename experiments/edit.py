@@ -42,11 +42,8 @@ from mg_jax import (
     notes,
     reference,
     result,
-    schedule,
-    trajectory,
 )
-from mg_jax.models.stable_diffusion.inputs import work_shape
-from mg_jax.models.stable_diffusion.replay import in_pixels
+from mg_jax.models.stable_diffusion.replay import in_pixels, of_trajectory
 from mg_jax.settings import Settings
 
 _LATENT = 8  # pixels a side
@@ -105,7 +102,8 @@ def main() -> None:
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
     with reading.named({}):
         settings = setting_flags.read()
-    read = _read_directory(settings) if _reference_dir.value else _read_files(settings)
+    accepts = setting_flags.chosen().accepts
+    read = (_read_directory if _reference_dir.value else _read_files)(settings, accepts)
     with reading.named(read.origins):
         request = api.request(
             read.image,
@@ -117,7 +115,7 @@ def main() -> None:
             keep_mask=read.keep_mask,
             order=read.order,
             flow_model=_flow_model.value,
-            settings=settings if "settings" in setting_flags.chosen().accepts else None,
+            settings=settings if "settings" in accepts else None,
             ramp=read.ramp,
             replay=read.replay,
         )
@@ -142,33 +140,32 @@ def main() -> None:
     )
 
 
-def _read_files(settings: Settings) -> _Inputs:
+def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     """What the single flags name."""
     image = images.read(motion_flags.image_path())
     keep = arguments.selection("--keep_mask", _keep_mask.value, image) if _keep_mask.value else None
     layered = motion_flags.read_flow(image)
-    diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
     return _Inputs(
         image,
         layered.flow,
-        None if diffusion else layered.order,
+        layered.order if "order" in accepts else None,
         keep,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
-        _replay(image, settings),
+        _replay(image, settings, accepts),
         {"ramp": _guidance_schedule.value or "", "replay": _noise.value or ""},
     )
 
 
-def _read_directory(settings: Settings) -> _Inputs:
+def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     """What the reference's data directory holds; its masks and latents as they are."""
     folder = Path(_reference_dir.value or "")
     own_flags = (motion_flags.image, motion_flags.motion, motion_flags.object_mask)
     for flag in (*own_flags, _keep_mask, _trajectory):
         if flag.value:
             raise ValueError(f"--{flag.name}: given with --reference_dir, which has its own")
-    diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
-    found = reference.read(folder, motion_flags.flow.value, settings.steps if diffusion else None)
-    if found.flow is None:
+    replays = "replay" in accepts
+    content = reference.read(folder, motion_flags.flow.value, settings.steps if replays else None)
+    if content.flow is None:
         raise ValueError(f"{folder}: has no flows/NAME.pth; expected a flow")
     own = Path(_guidance_schedule.value) if _guidance_schedule.value else None
     name = reference.named_flow(folder, motion_flags.flow.value)
@@ -179,50 +176,38 @@ def _read_directory(settings: Settings) -> _Inputs:
         "ramp": str(own or folder),
         "replay": _noise.value or str(folder),
     }
-    replay = _replay(found.image, settings)
-    if not diffusion:
-        keep = None if found.keep is None else in_pixels(found.keep, found.image.shape[:2])
+    replay = _replay(content.image, settings, accepts)
+    if not replays:
+        keep = None if content.keep is None else in_pixels(content.keep, content.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, None, keep, ramp, replay, origins)
-    if found.latents is not None:
+        return _Inputs(content.image, content.flow, None, keep, ramp, replay, origins)
+    if content.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
-    grid = tuple(side // _LATENT for side in found.image.shape[:2])
+    grid = tuple(side // _LATENT for side in content.image.shape[:2])
     replay = replay._replace(
-        start=found.start,
-        trajectory=found.latents,
-        keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
+        start=content.start,
+        trajectory=content.latents,
+        keep=np.zeros((*grid, 1), bool) if content.keep is None else content.keep,
     )
-    ramp = reading.ramp(own) if own else found.ramp
-    return _Inputs(found.image, found.flow, None, None, ramp, replay, origins)
+    ramp = reading.ramp(own) if own else content.ramp
+    return _Inputs(content.image, content.flow, None, None, ramp, replay, origins)
 
 
-def _replay(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Replay:
+def _replay(
+    image: UInt8[np.ndarray, "h w 3"], settings: Settings, accepts: frozenset[str]
+) -> mg_jax.Replay:
     """Trajectory and noise of the flags."""
-    replay = mg_jax.Replay()
-    if not isinstance(settings, mg_jax.StableDiffusionSettings):
-        for flag in (_noise, _trajectory):
-            if flag.value:
-                raise ValueError(
-                    f"--{flag.name}: not for the model {setting_flags.model.value}; expected none"
-                )
-        return replay
-    if _noise.value:
-        replay = replay._replace(recording=reading.noise(Path(_noise.value)))
-    if _trajectory.value:
-        setting_flags.refuse_of_inversion("--trajectory is the photo's")
-        found = trajectory.read(_trajectory.value)
-        height, width = work_shape(image.shape[:2], settings.size)
-        trajectory.check_fits(
-            _trajectory.value,
-            found,
-            image,
-            (height // _LATENT, width // _LATENT),
-            schedule.ddim(settings.steps),
-            _prompt.value,
-            settings.cfg_scale,
-        )
-        replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
-    return replay
+    for flag in (_noise, _trajectory):
+        if flag.value and "replay" not in accepts:
+            raise ValueError(
+                f"--{flag.name}: not for the model {setting_flags.model.value}; expected none"
+            )
+    recording = reading.noise(Path(_noise.value)) if _noise.value else None
+    if not _trajectory.value:
+        return mg_jax.Replay(recording=recording)
+    setting_flags.refuse_of_inversion("--trajectory is the photo's")
+    replay = of_trajectory(_trajectory.value, image, _prompt.value, settings)
+    return replay._replace(recording=recording)
 
 
 def _inputs() -> list[str]:

@@ -169,7 +169,7 @@ def _within(
 
 def _sheet(
     pair: _Pair,
-    found: Float32[np.ndarray, "h w 2"],
+    estimate: Float32[np.ndarray, "h w 2"],
     known: Bool[np.ndarray, "h w"],
     photo: UInt8[np.ndarray, "H W 3"],
     flow: Float32[np.ndarray, "H W 2"],
@@ -178,7 +178,7 @@ def _sheet(
         [
             (Path(pair.names[0]).name, pair.first),
             (Path(pair.names[1]).name, pair.second),
-            ("flow found", _painted(found)),
+            ("flow found", _painted(estimate)),
             ("consistent", np.where(known[..., None], pair.first, np.uint8(255))),
             ("flow asked for", _painted(flow)),
             ("on the photo", draw.arrows(photo, flow)),

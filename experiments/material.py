@@ -56,10 +56,10 @@ def crop(
 def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder; expected one with pictures")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
-    if not found:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+    if not paths:
         raise ValueError(f"{folder}: has no picture; expected .png, .jpg or .webp files")
-    return found
+    return paths
 
 
 def _trimmed(cutout: UInt8[np.ndarray, "_ _ 4"]) -> UInt8[np.ndarray, "_ _ 4"]:

@@ -112,11 +112,11 @@ def stable_diffusion(model: str, settings: mg_jax.StableDiffusionSettings) -> Me
 
 
 def _guided(model: str, settings: Settings) -> Method:
-    reads = model != registry.PATCH
+    accepts = registry.find(model).accepts
 
     def edit(case: Case, seed: int) -> Picture:
-        prompt = case.prompt if reads else ""
-        order = None if reads else case.order
+        prompt = case.prompt if "prompt" in accepts else ""
+        order = case.order if "order" in accepts else None
         request = api.request(
             case.source, case.flow, prompt, model, seed, order=order, settings=settings
         )

@@ -86,12 +86,12 @@ def inputs() -> list[str]:
 def _flow_file(path: str, shape: tuple[int, int]) -> Float32[np.ndarray, "h w 2"]:
     if object_mask.value:
         raise ValueError("--object_mask: goes with --motion; --flow says itself what moves")
-    found = files.read(path)
-    if found.shape[:2] != shape:
+    field = files.read(path)
+    if field.shape[:2] != shape:
         raise ValueError(
-            f"{path}: {reading.size_text(found.shape[:2])} pixels;"
+            f"{path}: {reading.size_text(field.shape[:2])} pixels;"
             f" expected {reading.size_text(shape)}, the size of {image_path()}"
         )
     with reading.named({"flow": path}):
-        checking.flow(found, shape)
-    return found
+        checking.flow(field, shape)
+    return field

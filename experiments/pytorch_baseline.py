@@ -55,29 +55,29 @@ def run(job: Job) -> Run:
     torch.set_default_device(device)  # torchvision's RAFT makes some tensors anew in each call
     torch.set_grad_enabled(False)
     torch.backends.cuda.matmul.allow_tf32 = job.tensorfloat  # by default in convolutions alone
-    given = data(job)
+    inputs = data(job)
     before = resident()
     networks = pytorch_networks.build(job, device)
     with turn():
-        return _sample(job, given, networks, device, before)
+        return _sample(job, inputs, networks, device, before)
 
 
-def _sample(job: Job, given: Data, networks: Networks, device: Any, before: int) -> Run:
+def _sample(job: Job, inputs: Data, networks: Networks, device: Any, before: int) -> Run:
     import torch
 
     decode = _decode(networks)
-    image = decode(_tensor(given.source))
-    energy = _energy(job, given, networks, image)
+    image = decode(_tensor(inputs.source))
+    energy = _energy(job, inputs, networks, image)
     if job.compiled:  # the other networks' blocks are
         energy = torch.compile(energy)
-    model = Model(_denoise(job, given, networks), decode, energy)
+    model = Model(_denoise(job, inputs, networks), decode, energy)
     encoded = None if job.stored else _encoded(networks, image)
-    noise, keep = _tensor(given.noise), _tensor(given.keep)
-    z = _tensor(given.start).repeat(job.batch, 1, 1, 1)
+    noise, keep = _tensor(inputs.noise), _tensor(inputs.keep)
+    z = _tensor(inputs.start).repeat(job.batch, 1, 1, 1)
     energies, pushes, seconds, begun, reached = [], [], [], [], []
-    for i, level in enumerate(_levels(job, given)):
+    for i, level in enumerate(_levels(job, inputs)):
         begun.append(_array(z))
-        stored = _tensor(given.trajectory[i])
+        stored = _tensor(inputs.trajectory[i])
         begin = time.perf_counter()
         for draws in noise[i * job.recursions :][: job.recursions]:
             source = stored if encoded is None else _mix(encoded, draws[Draw.SOURCE], level.alpha)
@@ -105,10 +105,10 @@ def _sample(job: Job, given: Data, networks: Networks, device: Any, before: int)
     )
 
 
-def _levels(job: Job, given: Data) -> Iterator[Level]:
+def _levels(job: Job, inputs: Data) -> Iterator[Level]:
     import torch
 
-    rows = schedule.ddim(job.levels, given.ramp)
+    rows = schedule.ddim(job.levels, inputs.ramp)
     for t, *numbers in zip(rows.t, rows.alpha, rows.alpha_prev, rows.ramp, strict=True):
         yield Level(torch.tensor(float(t)), *map(float, numbers))
 
@@ -138,10 +138,10 @@ def _mix(clean: Any, noise: Any, alpha: float) -> Any:
     return alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
 
 
-def _denoise(job: Job, given: Data, networks: Networks) -> Function:
+def _denoise(job: Job, inputs: Data, networks: Networks) -> Function:
     import torch
 
-    prompts = (torch.from_numpy(p) for p in (given.unconditional, given.conditional))
+    prompts = (torch.from_numpy(p) for p in (inputs.unconditional, inputs.conditional))
     unet = networks.unet
     context = torch.cat([p.repeat(job.batch, 1, 1) for p in prompts]).to(unet.device, unet.dtype)
 
@@ -171,13 +171,13 @@ def _encoded(networks: Networks, image: Any) -> Any:
     return mean.to(image.dtype) * vae.config.scaling_factor
 
 
-def _energy(job: Job, given: Data, networks: Networks, source: Any) -> Function:
+def _energy(job: Job, inputs: Data, networks: Networks, source: Any) -> Function:
     """The motion energy; what it needs of the source is computed here, once."""
     import torch
     from torch.nn.functional import grid_sample
 
-    visible = np.asarray(occlusion_mask(jnp.asarray(given.flow)))[None, ..., None]
-    target, mask = _tensor(given.flow[None]), _tensor(visible.astype(given.flow.dtype))
+    visible = np.asarray(occlusion_mask(jnp.asarray(inputs.flow)))[None, ..., None]
+    target, mask = _tensor(inputs.flow[None]), _tensor(visible.astype(inputs.flow.dtype))
     side = torch.arange(job.size, dtype=source.dtype)
     pixels = torch.stack(torch.meshgrid(side, side, indexing="xy"))
     flow_to = flow_from(networks.raft, source, job.batch)

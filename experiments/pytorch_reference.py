@@ -70,16 +70,16 @@ def run(clone: Path, job: Job) -> Run:
     sys.dont_write_bytecode = True
     sys.path.insert(0, str(clone.absolute()))
     sys.modules.update(_absent(torch))
-    given = data(job)
+    inputs = data(job)
     before = resident()
     model = _model(torch, SIZES[job.network_size]).to(device).eval()
-    energy = _energy(torch, job, given).to(device)
+    energy = _energy(torch, job, inputs).to(device)
     sampler = _sampler(torch, model, device)
 
     def tensor(array: np.ndarray) -> Any:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(array, -1, -3))).to(device)
 
-    recorded = tensor(given.noise)[:, (1 if job.stored else 0) :].flatten(0, 1)
+    recorded = tensor(inputs.noise)[:, (1 if job.stored else 0) :].flatten(0, 1)
     noises: Iterator[Any] = iter(recorded)
     torch.set_grad_enabled(False)
     visited: list[np.ndarray] = []
@@ -97,17 +97,17 @@ def run(clone: Path, job: Job) -> Run:
             batch_size=1,
             shape=tuple(recorded.shape[2:]),
             num_ddim_steps=job.levels,
-            src_img=model.decode_first_stage(tensor(given.source)),
-            cond_embed=torch.from_numpy(given.conditional).to(device),
-            uncond_embed=torch.from_numpy(given.unconditional).to(device),
+            src_img=model.decode_first_stage(tensor(inputs.source)),
+            cond_embed=torch.from_numpy(inputs.conditional).to(device),
+            uncond_embed=torch.from_numpy(inputs.unconditional).to(device),
             CFG_scale=job.cfg_scale,
-            start_zt=tensor(given.start),
-            cached_latents=tensor(given.trajectory) if job.stored else None,
-            edit_mask=tensor(given.keep).expand(1, recorded.shape[2], -1, -1),
+            start_zt=tensor(inputs.start),
+            cached_latents=tensor(inputs.trajectory) if job.stored else None,
+            edit_mask=tensor(inputs.keep).expand(1, recorded.shape[2], -1, -1),
             num_recursive_steps=job.recursions,
             clip_grad=job.clip,
             guidance_weight=job.guidance_weight,
-            guidance_schedule=given.ramp.tolist(),
+            guidance_schedule=inputs.ramp.tolist(),
             guidance_energy=energy,
         )
         begun_at.append(time.perf_counter())
@@ -211,7 +211,7 @@ def _model(torch: Any, sizes: Sizes) -> Any:
     return model
 
 
-def _energy(torch: Any, job: Job, given: Data) -> Any:
+def _energy(torch: Any, job: Job, inputs: Data) -> Any:
     """Their FlowLoss, with the weights of RAFT that both sides use."""
     flow_network = importlib.import_module("flow_models.raft.raft")
     options = argparse.Namespace(small=False, dropout=0, alternate_corr=False)
@@ -222,7 +222,7 @@ def _energy(torch: Any, job: Job, given: Data) -> Any:
         energy = losses.FlowLoss(
             job.color_weight,
             job.flow_weight,
-            target_flow=torch.from_numpy(given.flow.transpose(2, 0, 1)[None].copy()),
+            target_flow=torch.from_numpy(inputs.flow.transpose(2, 0, 1)[None].copy()),
             occlusion_masking=True,
         )
     energy.flow_net.flowNet.args.mixed_precision = False

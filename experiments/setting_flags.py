@@ -4,7 +4,6 @@ import dataclasses
 
 from absl import flags
 
-import mg_jax
 from experiments import field_flags
 from mg_jax.interfaces import Model
 from mg_jax.models import registry
@@ -42,16 +41,17 @@ def read() -> Settings:
         ValueError: a flag that the model or the other settings leave no use, or out of range.
     """
     settings = chosen().settings
-    if isinstance(settings, mg_jax.StableDiffusionSettings):
-        settings = PRESETS[_preset.value or "paper"]()
-    elif _preset.value:
-        raise ValueError(f"--preset: not for the model {model.value}; expected none")
+    if _preset.value:
+        preset = PRESETS[_preset.value]()
+        if type(preset) is not type(settings):
+            raise ValueError(f"--preset: not for the model {model.value}; expected none")
+        settings = preset
     asked = field_flags.given(_settings)
     unread = {} if "settings" in chosen().accepts else asked
     for name in unread or asked.keys() - {field.name for field in dataclasses.fields(settings)}:
         raise ValueError(f"--{name}: not for the model {model.value}; expected none")
     settings = dataclasses.replace(settings, **asked)
-    if isinstance(settings, mg_jax.StableDiffusionSettings) and settings.source == "noised":
+    if getattr(settings, "source", None) == "noised":
         refuse_of_inversion("the source is noised")
     return settings
 

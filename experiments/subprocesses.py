@@ -42,14 +42,14 @@ def several(calls: Sequence[Callable[[], R]], at_once: int) -> Iterator[R | OutO
     """
     with tempfile.NamedTemporaryFile(prefix="turns.") as turns:
 
-        def one(call: Callable[[], R]) -> R | OutOfMemoryError:
+        def in_process(call: Callable[[], R]) -> R | OutOfMemoryError:
             try:
                 return _apart(call, turns.name)
             except OutOfMemoryError as error:
                 return error
 
         with ThreadPoolExecutor(at_once) as pool:
-            yield from pool.map(one, calls)
+            yield from pool.map(in_process, calls)
 
 
 def all_of(calls: Sequence[Callable[[], R]], at_once: int) -> list[R]:
@@ -59,12 +59,12 @@ def all_of(calls: Sequence[Callable[[], R]], at_once: int) -> list[R]:
         OutOfMemoryError: there was not enough memory for one of them.
         Exception: what one of them raises.
     """
-    found = []
+    results = []
     for result in several(calls, at_once):
         if isinstance(result, OutOfMemoryError):
             raise result
-        found.append(result)
-    return found
+        results.append(result)
+    return results
 
 
 @contextlib.contextmanager

@@ -69,8 +69,8 @@ def markdown(table: Table, beside: frozenset[str]) -> str:
     parts = []
     for group in means(table):
         counts = sorted(set(group.counts.values()), reverse=True)
-        many = "case" if len(group.cases) == 1 else "cases"
-        which = f"Means over {len(group.cases)} {many}"
+        noun = "case" if len(group.cases) == 1 else "cases"
+        which = f"Means over {len(group.cases)} {noun}"
         if len(counts) > 1:
             fewer = (
                 f"{METRICS[key].title.strip('… ')} over {count}"
@@ -84,7 +84,7 @@ def markdown(table: Table, beside: frozenset[str]) -> str:
 
 
 def _means(table: Table, cases: list[str], rows: list[str]) -> Means:
-    found: dict[str, dict[str, float | None]] = {row: {} for row in rows}
+    means: dict[str, dict[str, float | None]] = {row: {} for row in rows}
     counts = {}
     for metric in METRICS:
         values = {row: [table[case][row].get(metric) for case in cases] for row in rows}
@@ -94,8 +94,8 @@ def _means(table: Table, cases: list[str], rows: list[str]) -> Means:
         for row in rows:
             mean = row in having and counts[metric] > 0
             numbers = [value for i in alike if (value := values[row][i]) is not None]
-            found[row][metric] = float(np.mean(numbers)) if mean else None
-    return Means(cases, found, counts)
+            means[row][metric] = float(np.mean(numbers)) if mean else None
+    return Means(cases, means, counts)
 
 
 def _lines(rows: Mapping[str, Scores], beside: frozenset[str]) -> str:

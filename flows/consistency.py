@@ -26,7 +26,7 @@ def consistent(
         backward: from the second to the first, in pixels.
     """
     height, width, _ = forward.shape
-    loop = np.asarray(_compose(*(jnp.asarray(one, jnp.float32) for one in (forward, backward))))
+    loop = np.asarray(_compose(*(jnp.asarray(flow, jnp.float32) for flow in (forward, backward))))
     back = loop - forward
     lengths = np.square(forward).sum(-1) + np.square(back).sum(-1)
     agrees = np.square(loop).sum(-1) < _SHARE * lengths + _PIXELS

@@ -151,12 +151,7 @@ def selected(
 def moved(
     image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Warp a picture forward (`warping.forward`); uncovered pixels show a chequered pattern.
-
-    Args:
-        image: the picture.
-        flow: pixels.
-    """
+    """Warp a picture forward (`warping.forward`); uncovered pixels show a chequered pattern."""
     warped = warping.forward(image, Motion(flow))
     height, width = warped.holes.shape
     side = max(2, min(height, width) // 50)
@@ -168,12 +163,7 @@ def moved(
 def preview(
     image: UInt8[np.ndarray, "h w 3"], flow: Float[np.ndarray, "h w 2"]
 ) -> UInt8[np.ndarray, "_ _ 3"]:
-    """Make a sheet that shows a motion: what moves, arrows, colours, the picture warped forward.
-
-    Args:
-        image: the picture.
-        flow: pixels.
-    """
+    """Make a sheet that shows a motion: what moves, arrows, colours, the picture warped forward."""
     largest = float(np.linalg.norm(flow, axis=-1).max())
     return sheet(
         [

@@ -1,8 +1,8 @@
-"""Resize a flow for a picture of another size, without blurring the edges of what moves."""
+"""Resize flows for pictures of another size, without blurring the edges of what moves."""
 
 import numpy as np
 import scipy.ndimage
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 
 from flows import masks
 
@@ -12,10 +12,10 @@ def fit(
 ) -> Float32[np.ndarray, "{height} {width} 2"]:
     """Resize a flow to `height` x `width`, and scale its vectors accordingly, per axis.
 
-    Bilinear, pixel areas aligned (as pictures are resized), exact for affine motions. Unlike
-    `geometry.resize` it keeps edges sharp: a pixel moves if at least half of the weight that it is
-    interpolated with lies on moving pixels, and then by the mean of these alone. Averaged with
-    pixels at rest, motions would be too short.
+    Bilinear, pixel areas aligned (as pictures are resized), exact for affine motions. Edges stay
+    sharp: a pixel moves if at least half of the weight that it is interpolated with lies on moving
+    pixels, and then by the mean of these alone. Averaged with pixels at rest, motions would be too
+    short.
     """
     ratio = np.array([width / flow.shape[1], height / flow.shape[0]])
     places = [
@@ -30,3 +30,26 @@ def fit(
     )
     mean = np.stack(motion, axis=-1) / np.maximum(share, 0.5)[..., None]
     return np.where((share >= 0.5)[..., None], mean * ratio, 0).astype(np.float32)
+
+
+def fit_nearest(
+    flow: Float[np.ndarray, "h w 2"], height: int, width: int
+) -> Float[np.ndarray, "{height} {width} 2"]:
+    """Resize a flow by nearest neighbour, and scale its vectors accordingly, per axis.
+
+    Unlike `fit` it averages no vectors: where an object's pixels move differently, or touch those
+    of another object, each pixel has the motion of a single one.
+    """
+    scale = np.array([width / flow.shape[1], height / flow.shape[0]])
+    return np.asarray(nearest(flow, height, width) * scale, flow.dtype)
+
+
+def nearest(
+    values: Shaped[np.ndarray, "_ _ *rest"], height: int, width: int
+) -> Shaped[np.ndarray, "{height} {width} *rest"]:
+    """Resize by nearest neighbour: the values of the pixels that the new pixels' centres lie in."""
+    rows, columns = (
+        np.minimum((np.arange(new) + 0.5) / (new / old), old - 1).astype(np.int64)
+        for new, old in zip((height, width), values.shape[:2], strict=True)
+    )
+    return np.asarray(values[rows[:, None], columns])

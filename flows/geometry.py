@@ -157,18 +157,3 @@ def invert(flow: Float[Arrays, "h w 2"], iterations: int = 50) -> Float[Array, "
         0, iterations, lambda _, guess: -warp(flow, guess), jnp.zeros_like(flow)
     )
     return inverse
-
-
-def resize(
-    flow: Float[Arrays, "h w 2"], height: int, width: int
-) -> Float[Array, "{height} {width} 2"]:
-    """Resize a flow for a picture of another size, and scale its vectors accordingly, per axis.
-
-    Bilinear, antialiased when it shrinks, pixel areas aligned (as pictures are resized).
-    Meant for preparing inputs: its gradient is slow on CPU.
-    """
-    flow = jnp.asarray(flow)
-    old_height, old_width, _ = flow.shape
-    resampled: Array = jax.image.resize(flow, (height, width, 2), method="linear", antialias=True)
-    factor = jnp.array([width / old_width, height / old_height], flow.dtype)
-    return resampled * factor[None, None, :]

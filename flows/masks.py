@@ -31,12 +31,12 @@ def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.
     rests = np.zeros_like(moves)
     padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves outside the picture
     for dy, dx in _OPPOSITE:
-        one, other = (
+        before, after = (
             padded[1 + y : 1 + y + height, 1 + x : 1 + x + width] for y, x in ((dy, dx), (-dy, -dx))
         )
-        both = moving(one, threshold) & moving(other, threshold)
-        longer = np.maximum(np.linalg.norm(one, axis=-1), np.linalg.norm(other, axis=-1))
-        rests |= both & (np.linalg.norm(one + other, axis=-1) <= longer / 2)
+        both = moving(before, threshold) & moving(after, threshold)
+        longer = np.maximum(np.linalg.norm(before, axis=-1), np.linalg.norm(after, axis=-1))
+        rests |= both & (np.linalg.norm(before + after, axis=-1) <= longer / 2)
     return np.asarray(moves | rests)
 
 
@@ -47,7 +47,7 @@ def destination(
 
     Where a motion enlarges, the area between four neighbours that all move is filled without gaps,
     unless two of them end more than 16 pixels apart. A pixel counts if what lands has a bilinear
-    weight on it.
+    weight on it: the pixels of `flows.geometry.splat`, without the gaps that it leaves.
     """
     height, width, _ = flow.shape
     source = solid(flow, threshold)

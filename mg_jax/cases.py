@@ -103,10 +103,10 @@ def find(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise ValueError(f"{root}: no such folder; expected a folder of cases")
-    found = sorted(path.parent for path in root.glob(f"*/{SOURCE}") if path.parent.name[0] != ".")
-    if not found:
+    cases = sorted(path.parent for path in root.glob(f"*/{SOURCE}") if path.parent.name[0] != ".")
+    if not cases:
         raise ValueError(f"{root}: has no case; expected folders with {SOURCE} and {FLOW}")
-    return found
+    return cases
 
 
 def _picture(path: Path, source: np.ndarray) -> UInt8[np.ndarray, "h w 3"] | None:

@@ -222,8 +222,8 @@ def origins(
         miss, slopes = _newton(channels, np.clip(points, first, last) - first, points, pixels)
         points = points - _applied(slopes, miss)
     miss, slopes = _newton(channels, np.clip(points, first, last) - first, points, pixels)
-    found = (np.abs(miss) < _CLOSE) & (points >= first - 0.5) & (points <= last + 0.5)
-    lost = ~found.all(axis=-1)
+    solved = (np.abs(miss) < _CLOSE) & (points >= first - 0.5) & (points <= last + 0.5)
+    lost = ~solved.all(axis=-1)
     points[lost], slopes[lost] = np.nan, np.nan
     return points, slopes
 

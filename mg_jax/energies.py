@@ -40,9 +40,7 @@ def motion(flow_of: FlowOf) -> Energy:
         params: Any, target: Target, image: Image, _level: Schedule
     ) -> tuple[PerSample, Terms]:
         estimate = flow_of(params, target, image)
-        return _weigh(
-            target, Terms(flow_loss(estimate, target), color_loss(image, estimate, target))
-        )
+        return _weighed(target, image, flow_loss(estimate, target), estimate)
 
     return energy
 
@@ -54,9 +52,7 @@ def motion_oracle(flow_of: FlowOf) -> Energy:
         params: Any, target: Target, image: Image, _level: Schedule
     ) -> tuple[PerSample, Terms]:
         estimate = flow_of(params, target, image)
-        return _weigh(
-            target, Terms(flow_loss(estimate, target), color_loss(image, target.flow, target))
-        )
+        return _weighed(target, image, flow_loss(estimate, target), target.flow)
 
     return energy
 
@@ -65,10 +61,7 @@ def color_oracle(
     _params: Any, target: Target, image: Image, _level: Schedule
 ) -> tuple[PerSample, Terms]:
     """Only the colour loss, by the target flow: for images that are too blurred to estimate one."""
-    return _weigh(
-        target,
-        Terms(jnp.zeros(image.shape[:1], image.dtype), color_loss(image, target.flow, target)),
-    )
+    return _weighed(target, image, jnp.zeros(image.shape[:1], image.dtype), target.flow)
 
 
 def nothing(
@@ -84,5 +77,9 @@ def _mean_magnitude(error: Float[Array, "b H W _"]) -> PerSample:
     return jnp.mean(error * jnp.sign(error), axis=(1, 2, 3))
 
 
-def _weigh(target: Target, terms: Terms) -> tuple[PerSample, Terms]:
+def _weighed(
+    target: Target, image: Image, flow: PerSample, along: Float[Array, "b H W 2"]
+) -> tuple[PerSample, Terms]:
+    """The weighted sum of a flow loss and of the colour loss along a flow, and both."""
+    terms = Terms(flow, color_loss(image, along, target))
     return target.flow_weight * terms.flow + target.color_weight * terms.color, terms

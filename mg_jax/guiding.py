@@ -7,13 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from flows import fitting
 from flows.geometry import occlusion_mask
 from flows.interfaces import FlowNetwork
 from mg_jax import energies
 from mg_jax.settings import Settings
-from mg_jax.types import Edit, Energy, Image, Problem, Target
+from mg_jax.types import Edit, Energy, Image, Params, Problem, Strengths, Target
 
 UPDATES = 5
 UPDATES_FROM_TARGET = 2
@@ -70,32 +71,39 @@ def target(
         flow_params: the flow network's parameters.
         features_of: the flow network's `features`.
     """
-    goal = resampled(flow, seen.shape[1:3])
-    visible = np.ones(goal.shape[:2], np.float32)
+    goal = jnp.asarray(fitting.fit_nearest(flow, *seen.shape[1:3]))
+    visible = jnp.ones(goal.shape[:2], goal.dtype)
     if settings.occlusion_masking:
-        visible = np.asarray(occlusion_mask(jnp.asarray(goal)), np.float32)
-    one = jnp.ones(1)
+        visible = occlusion_mask(goal).astype(goal.dtype)
+    ones = jnp.ones(1)
     return Target(
         source=seen,
-        flow=jnp.asarray(goal)[None],
-        visible=jnp.asarray(visible)[None, ..., None],
+        flow=goal[None],
+        visible=visible[None, ..., None],
         features=features_of(flow_params, seen),
-        flow_unit=one * 512.0 / size,
-        flow_weight=one * settings.flow_weight,
-        color_weight=one * settings.color_weight,
+        flow_unit=ones * 512.0 / size,
+        flow_weight=ones * settings.flow_weight,
+        color_weight=ones * settings.color_weight,
     )
 
 
-def resampled(
-    flow: Float[np.ndarray, "H W 2"], shape: tuple[int, ...]
-) -> Float[np.ndarray, "h w 2"]:
-    """Resize a flow by nearest neighbour, and scale its vectors, without averaging across edges."""
-    scale = np.array(shape) / np.array(flow.shape[:2])
-    rows, columns = (
-        np.minimum((np.arange(n) + 0.5) / s, size - 1).astype(np.int64)
-        for n, s, size in zip(shape, scale, flow.shape[:2], strict=True)
-    )
-    return np.asarray(flow[rows[:, None], columns[None]] * scale[::-1], np.float32)
+def problem(
+    params: Params,
+    source: Float[Array, "*levels 1 h w c"],
+    keep: Bool[np.ndarray, "h w _"],
+    guidance_mask: Float[np.ndarray, "h w 1"],
+    target: Target,
+    guidance_weight: float,
+    clip: float,
+) -> Problem:
+    """Build the problem of one sample, without a prompt.
+
+    `source` is the clean latent or its trajectory; the masks are on its grid. `clip` is the
+    guidance's largest norm.
+    """
+    edit = Edit(source, jnp.asarray(keep)[None], jnp.asarray(guidance_mask)[None], target)
+    ones = jnp.ones(1)
+    return Problem(params, edit, Strengths(ones * guidance_weight, ones * clip), ())
 
 
 def repeated(problem: Problem, samples: int) -> Problem:

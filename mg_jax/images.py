@@ -152,6 +152,20 @@ def resize(
     return np.stack([np.array(channel) for channel in channels], axis=-1)
 
 
+def grid_shape(shape: tuple[int, ...], side: int, unit: int, least: int) -> tuple[int, int]:
+    """Rows and columns of a grid over a picture of `shape` (height, width).
+
+    About side² cells in the picture's proportions; multiples of `unit`, and at least `least`.
+    """
+    height, width = shape
+    aspect = (height / width) ** 0.5
+
+    def rounded(length: float) -> int:
+        return max(least, unit * round(length / unit))
+
+    return rounded(side * aspect), rounded(side / aspect)
+
+
 def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np.ndarray, "h w c"]:
     """Average the pixels in each cell of a grid with `shape` (rows, columns) over the picture."""
     channels = [

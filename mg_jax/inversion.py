@@ -155,8 +155,8 @@ def null_text(
 
     goals = jnp.concatenate([trajectory[1:], clean[None]])
     start = trajectory[0], prompt.unconditional
-    (latent, _), found = jax.lax.scan(follow, start, (schedule, goals))
-    return NullText(found, latent)
+    (latent, _), embeddings = jax.lax.scan(follow, start, (schedule, goals))
+    return NullText(embeddings, latent)
 
 
 def _better(new: _Try, old: _Try) -> _Try:

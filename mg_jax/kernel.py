@@ -127,12 +127,12 @@ def build(
         ) -> tuple[Latent, Latent, _Slope]:
             if last is None:  # a gradient for each recursion, as in the paper, needs no branch
                 return guided(z, level, problem)
-            found: tuple[Latent, Latent, _Slope] = jax.lax.cond(
+            result: tuple[Latent, Latent, _Slope] = jax.lax.cond(
                 index % gradient_every == 0,
                 lambda: guided(z, level, problem),
                 lambda: (*unguided(z, level, problem), last),
             )
-            return found
+            return result
 
         def recursion(
             carry: tuple[Latent, Latent, _Slope | None], index: Int[Array, ""]

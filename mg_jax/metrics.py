@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
 
-from flows import nearest, warping
+from flows import fitting, nearest, warping
 from flows.calling import compiled_flow
 from flows.geometry import warp
 from flows.interfaces import FlowNetwork
@@ -51,6 +51,7 @@ def flow_between(
     flow: np.ndarray = np.asarray(compiled_flow(judge, judge.params, *pair, JUDGING_UPDATES))[0]
     if (h, w) == (height, width):
         return flow
+    # Bicubic, unlike `flows.fitting`: an estimate changes gradually across edges.
     scaled = flow * np.array([width / w, height / h], np.float32)
     return images.resize(scaled, height, width)
 
@@ -66,14 +67,13 @@ def measurable(
     """
     height, width, _ = source.shape
     h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
-    # By nearest neighbour: averaging would blur the edges of the motion.
-    small = _nearest(motion.flow, h, w) * np.array([w / width, h / height], np.float32)
+    small = fitting.fit_nearest(motion.flow, h, w)
     photo = images.resize(source, h, w)
     carried_out = _carried_out(photo, Motion(small))
     estimate = flow_between(judge, photo, carried_out)
-    errors, lengths = (np.linalg.norm(one, axis=-1) for one in (estimate - small, small))
-    told = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
-    return np.asarray(motion.moving & _nearest(told, height, width))
+    errors, lengths = (np.linalg.norm(vectors, axis=-1) for vectors in (estimate - small, small))
+    right = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
+    return np.asarray(motion.moving & fitting.nearest(right, height, width))
 
 
 def measure(
@@ -110,14 +110,14 @@ def measure(
     back = np.asarray(_warp(jnp.asarray(after), jnp.asarray(flow, jnp.float32)))
     colors = np.abs(before - back).mean(axis=-1)
     changes = np.abs(before - after).mean(axis=-1)
-    told = _mean(judged.astype(np.float32), moved)
+    judged_share = _mean(judged.astype(np.float32), moved)
     errors: dict[str, float | None] = {
         "flow_l1_px": float(np.abs(estimate - flow).mean()),
         "flow_epe_moved_px": _mean(np.linalg.norm(estimate - flow, axis=-1), moved),
     }
     return {
-        **(errors if told >= _ENOUGH else dict.fromkeys(errors)),
-        "judged_moved": told,
+        **(errors if judged_share >= _ENOUGH else dict.fromkeys(errors)),
+        "judged_moved": judged_share,
         "color_l1": _mean(colors, inside),
         "color_l1_moved": _mean(colors, inside & moved),
         "color_l1_visible": _mean(colors, inside & motion.visible),
@@ -136,16 +136,6 @@ def verdict(scores: Mapping[str, Any]) -> str:
 def _size_judged(height: int, width: int) -> tuple[int, int]:
     shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
     return max(SMALLEST, round(height * shrink)), max(SMALLEST, round(width * shrink))
-
-
-def _nearest(
-    values: Shaped[np.ndarray, "_ _ *rest"], height: int, width: int
-) -> Shaped[np.ndarray, "{height} {width} *rest"]:
-    row, column = (
-        (2 * np.arange(to) + 1) * of // (2 * to)
-        for to, of in zip((height, width), values.shape[:2], strict=True)
-    )
-    return np.asarray(values[row][:, column])
 
 
 def _carried_out(source: UInt8[np.ndarray, "h w 3"], motion: Motion) -> UInt8[np.ndarray, "h w 3"]:

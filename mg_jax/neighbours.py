@@ -12,10 +12,10 @@ def check(name: str) -> None:
     """Raise ImportError, one line, if the package `name` is not the one next to this package."""
     expected = Path(__file__).parents[1] / name / "__init__.py"
     spec = find_spec(name)
-    found = None if spec is None else spec.origin
-    if found is None or not expected.samefile(found):
+    origin = None if spec is None else spec.origin
+    if origin is None or not expected.samefile(origin):
         raise ImportError(
-            f"{name}: is {found or 'missing'}; mg_jax needs {expected} (rename yours, or work in"
+            f"{name}: is {origin or 'missing'}; mg_jax needs {expected} (rename yours, or work in"
             " another folder; the commands mg-edit and so on work in any)"
         )
 

@@ -185,9 +185,9 @@ def _latent(path: Path, grid: tuple[int, int]) -> Float32[np.ndarray, "h w c"]:
 
 def _latents(folder: Path, grid: tuple[int, int]) -> Float32[np.ndarray, "levels h w c"]:
     numbers = {
-        int(found[1])
+        int(matched[1])
         for path in folder.iterdir()
-        if (found := re.fullmatch(r"zt\.(\d{5})\.pth", path.name))
+        if (matched := re.fullmatch(r"zt\.(\d{5})\.pth", path.name))
     }
     if not numbers:
         raise ValueError(f"{folder}: holds no latents; expected zt.00000.pth, zt.00001.pth, ...")

@@ -104,7 +104,7 @@ class Result:
         history.write(out / HISTORY, self.history)
         with files.atomic(out / ARRAYS) as stream:
             arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
-            arrays |= {f"{_ESTIMATE}{i}": one for i, one in enumerate(self.estimates)}
+            arrays |= {f"{_ESTIMATE}{i}": estimate for i, estimate in enumerate(self.estimates)}
             np.savez_compressed(stream, **arrays)
         about = {"settings": self.settings, "seed": self.seed}
         for name, content in ((ABOUT, about), (METRICS, self.metrics)):

@@ -77,7 +77,7 @@ def fields(settings: Settings) -> list[Field]:
 
     A field's help is taken from the class itself, or else from the nearest base class that has one.
     """
-    found = []
+    listed = []
     for field in dataclasses.fields(settings):
         notes = [
             get_args(inspect.get_annotations(base).get(field.name))
@@ -86,5 +86,5 @@ def fields(settings: Settings) -> list[Field]:
         help_ = next(note.text for of in notes for note in of if isinstance(note, Help))
         default = getattr(settings, field.name)
         choices = settings.CHOICES.get(field.name, ())
-        found.append(Field(field.name, type(default), help_, default, choices))
-    return found
+        listed.append(Field(field.name, type(default), help_, default, choices))
+    return listed

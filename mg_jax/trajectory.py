@@ -61,10 +61,10 @@ def write(path: str | os.PathLike[str], trajectory: Trajectory) -> None:
     path = Path(path)
     check_name(path)
     fields = trajectory._asdict()
-    found = {name: fields[name] for name in _DIMENSIONS if fields[name] is not None}
-    _check(found, path)
+    present = {name: fields[name] for name in _DIMENSIONS if fields[name] is not None}
+    _check(present, path)
     origin = {name: str(value) for name, value in trajectory.origin._asdict().items()}
-    arrays = {name: np.ascontiguousarray(array) for name, array in found.items()}
+    arrays = {name: np.ascontiguousarray(array) for name, array in present.items()}
     with atomic(path) as stream:
         stream.write(safetensors.numpy.save(arrays, {"kind": _KIND, **origin}))
 
@@ -83,7 +83,7 @@ def read(path: str | os.PathLike[str]) -> Trajectory:
     try:
         with safetensors.safe_open(path, framework="numpy") as content:
             header = content.metadata() or {}
-            found = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: broken or cut short ({reason}); expected {_KIND}") from error
@@ -101,9 +101,9 @@ def read(path: str | os.PathLike[str]) -> Trajectory:
         raise ValueError(
             f"{path}: header lacks or garbles {error}; expected {', '.join(Origin._fields)}"
         ) from error
-    _check(found, path)
+    _check(tensors, path)
     return Trajectory(
-        found["latents"], found["t"], found["alpha"], found.get("unconditional"), origin
+        tensors["latents"], tensors["t"], tensors["alpha"], tensors.get("unconditional"), origin
     )
 
 
@@ -172,17 +172,17 @@ def noise_spread(
     return float(np.std(np.log(np.maximum(sizes, 1e-12)))) if len(sizes) else 0.0
 
 
-def _check(found: dict[str, np.ndarray], path: Path) -> None:
+def _check(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Raise ValueError with the first reason why these are not a trajectory's arrays."""
-    missing = [name for name in _NEEDED if name not in found]
+    missing = [name for name in _NEEDED if name not in arrays]
     if missing:
         raise ValueError(f"{path}: has no {', '.join(missing)}; expected {', '.join(_NEEDED)}")
-    unknown = sorted(set(found) - set(_DIMENSIONS))
+    unknown = sorted(set(arrays) - set(_DIMENSIONS))
     if unknown:
         raise ValueError(f"{path}: unknown {unknown[0]!r}; expected {', '.join(_DIMENSIONS)}")
-    levels = len(found["latents"]) if found["latents"].ndim else 0
-    for name in filter(found.__contains__, _DIMENSIONS):
-        array = found[name]
+    levels = len(arrays["latents"]) if arrays["latents"].ndim else 0
+    for name in filter(arrays.__contains__, _DIMENSIONS):
+        array = arrays[name]
         expected = f"float32, {_DIMENSIONS[name]} axes, the first {levels} levels"
         wrong = array.ndim != _DIMENSIONS[name] or not array.size or len(array) != levels
         if wrong or array.dtype != np.float32:
@@ -190,7 +190,7 @@ def _check(found: dict[str, np.ndarray], path: Path) -> None:
             raise ValueError(f"{path}: {name} is {array.dtype} {shape}; expected {expected}")
         if not np.isfinite(array).all():
             raise ValueError(f"{path}: {name} holds NaN or Inf; expected finite numbers")
-    t, alpha, latents = found["t"], found["alpha"], found["latents"]
+    t, alpha, latents = arrays["t"], arrays["alpha"], arrays["latents"]
     if (np.diff(t) >= 0).any() or (np.diff(alpha) <= 0).any() or not 0 < alpha[0] <= alpha[-1] < 1:
         raise ValueError(f"{path}: t or alpha out of order or range; expected noisiest first")
     if noise_spread(latents, alpha) > _CLEARLY * noise_spread(latents[::-1], alpha):

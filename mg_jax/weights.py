@@ -45,8 +45,8 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """
     try:
         with _orbax() as ocp:
-            found = ocp.metadata(path.absolute()).metadata or {}
-        return {name: one.shape for name, one in found.items()}
+            metadata = ocp.metadata(path.absolute()).metadata or {}
+        return {name: array.shape for name, array in metadata.items()}
     except Exception as error:  # as above
         raise ValueError(f"{path}: broken ({said(error)}); expected arrays by Orbax") from None
 

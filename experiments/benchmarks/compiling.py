@@ -27,13 +27,13 @@ def measure(jobs: Sequence[Job], repetitions: int) -> Iterator[Figure]:
     for job in jobs:
         with tempfile.TemporaryDirectory(prefix="programs.") as folder:
             cold, *warm = (alone(compiled, job, Path(folder)) for _ in range(1 + repetitions))
-        for kept, found in (("none kept", [cold]), ("from disk", warm)):
+        for kept, compilations in (("none kept", [cold]), ("from disk", warm)):
             yield Figure(
                 f"compiling a guided step, {job.products}, recomputing {job.remat}, {kept}",
                 OURS,
-                tuple(one.seconds for one in found),
-                memory=max(one.held for one in found),
-                note=f"the program plans {found[0].planned / 2**30:.2f} GiB in all",
+                tuple(compilation.seconds for compilation in compilations),
+                memory=max(compilation.held for compilation in compilations),
+                note=f"the program plans {compilations[0].planned / 2**30:.2f} GiB in all",
             )
 
 

@@ -76,7 +76,7 @@ def table(sections: Sections) -> str:
     rows: list[Sequence[str]] = [_COLUMNS, ["---", "---", *["---:"] * 7, "---"]]
     for title, figures in sections.items():
         rows.append([f"**{title}**", *[""] * (len(_COLUMNS) - 1)])
-        ours = {one.what: one.median for one in figures if one.by == OURS and one.values}
+        ours = {f.what: f.median for f in figures if f.by == OURS and f.values}
         rows += [_row(figure, ours.get(figure.what)) for figure in figures]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

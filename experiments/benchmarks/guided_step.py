@@ -37,9 +37,9 @@ def counted(jobs: Sequence[Job], at_once: int) -> dict[Job, int]:
         for job in jobs
     }
     distinct = list(dict.fromkeys(alike.values()))
-    counts = all_of([partial(operations, one) for one in distinct], at_once)
-    found = dict(zip(distinct, counts, strict=True))
-    return {job: found[one] for job, one in alike.items()}
+    counts = all_of([partial(operations, distinct_job) for distinct_job in distinct], at_once)
+    count_of = dict(zip(distinct, counts, strict=True))
+    return {job: count_of[distinct_job] for job, distinct_job in alike.items()}
 
 
 def compiled(job: Job) -> Any:
@@ -61,7 +61,7 @@ def shaped(job: Job) -> Step:
     z = _array(job.batch, grid, grid, latent)
     image = _array(job.batch, job.size, job.size, 3)
     words = _array(job.batch, config.text.length, config.unet.context)
-    one = _array(job.batch)
+    per_sample = _array(job.batch)
     weights = checkpoint.shapes(config)
     flow_params = jax.eval_shape(lambda: flow_network.params)
     target = Target(
@@ -69,16 +69,16 @@ def shaped(job: Job) -> Step:
         flow=_array(job.batch, job.size, job.size, 2),
         visible=_array(job.batch, job.size, job.size, 1),
         features=jax.eval_shape(flow_network.features, flow_params, image),
-        flow_unit=one,
-        flow_weight=one,
-        color_weight=one,
+        flow_unit=per_sample,
+        flow_weight=per_sample,
+        color_weight=per_sample,
     )
     kept = _shaped((job.batch, grid, grid, 1), "bool")
     problem = Problem(
         Params(cast(weights.unet, job.precision), cast(weights.vae, job.precision), flow_params),
         Edit(_array(job.levels, *z.shape), kept, _array(job.batch, grid, grid, 1), target),
-        Strengths(one, one),
-        Prompt(words, words, one),
+        Strengths(per_sample, per_sample),
+        Prompt(words, words, per_sample),
     )
     state: State = jax.eval_shape(kernel.init, z)
     row: Schedule = jax.eval_shape(lambda: schedule.rows(schedule.ddim(job.levels), 0, 1))
@@ -88,7 +88,7 @@ def shaped(job: Job) -> Step:
 
 def cast(params: Any, dtype: str) -> Any:
     """Shapes of the same parameters as `dtype`."""
-    return jax.tree.map(lambda one: _shaped(one.shape, dtype), params)
+    return jax.tree.map(lambda leaf: _shaped(leaf.shape, dtype), params)
 
 
 def _array(*shape: int) -> Any:

@@ -59,10 +59,10 @@ def measure(
     counted = dict(zip(NAMES, counts, strict=True))
     asked = [(job, name, by) for job in jobs for name in NAMES for by in sides]
     calls = [partial(sides[by], job, name, repetitions) for job, name, by in asked]
-    for (job, name, by), found in zip(asked, several(calls, at_once), strict=True):
-        if isinstance(found, OutOfMemoryError):
-            found = {FORWARD: (), GRADIENT: ()}
-        for direction, spent in found.items():
+    for (job, name, by), times in zip(asked, several(calls, at_once), strict=True):
+        if isinstance(times, OutOfMemoryError):
+            times = {FORWARD: (), GRADIENT: ()}
+        for direction, spent in times.items():
             yield Figure(
                 f"{NAMES[name]}, {direction}, {job.products}",
                 by,
@@ -154,10 +154,10 @@ def _part(job: Job, name: str) -> Part:
 def _drawn(weights: Any) -> Any:
     """Kernels that keep the variance of what they multiply; ones for all else."""
 
-    def draw(one: Any) -> Any:
-        if len(one.shape) < 2:
-            return jnp.ones(one.shape, one.dtype)
-        size = one.size // one.shape[-1]
-        return jax.random.normal(jax.random.key(0), one.shape, one.dtype) * size**-0.5
+    def draw(weight: Any) -> Any:
+        if len(weight.shape) < 2:
+            return jnp.ones(weight.shape, weight.dtype)
+        size = weight.size // weight.shape[-1]
+        return jax.random.normal(jax.random.key(0), weight.shape, weight.dtype) * size**-0.5
 
     return jax.tree.map(draw, weights)

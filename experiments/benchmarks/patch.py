@@ -69,17 +69,17 @@ def measure(
             "new process, programs on disk": warm,
             "again in one process": alone(in_one_process, case, settings, repetitions),
         }
-        for when, found in runs.items():
+        for when, edits in runs.items():
             yield Figure(
                 f"edit, {case.name}, {when}",
                 OURS,
-                tuple(one.seconds for one in found),
-                memory=max(one.memory for one in found),
+                tuple(done.seconds for done in edits),
+                memory=max(done.memory for done in edits),
             )
             yield Figure(
                 f"… of it compiling, {case.name}, {when}",
                 OURS,
-                tuple(one.compiling for one in found),
+                tuple(done.compiling for done in edits),
             )
 
 
@@ -111,13 +111,13 @@ def in_new_process(case: Case, settings: mg_jax.PatchSettings, folder: Path) -> 
 
 def in_one_process(case: Case, settings: mg_jax.PatchSettings, repetitions: int) -> list[EditTimes]:
     """Edit so many times, after one edit that is not counted."""
-    found = []
+    edits = []
     for _ in range(1 + repetitions):
         request = api.request(case.photo, case.flow, settings=settings)
         scores = api.run(request, progress=False).metrics
-        found.append(
+        edits.append(
             EditTimes(
                 scores["seconds"], scores["seconds_compile"], int(scores["peak_memory_bytes"])
             )
         )
-    return found[1:]
+    return edits[1:]

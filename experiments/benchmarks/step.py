@@ -39,13 +39,13 @@ def sides(job: Job, clone: Path | None, pytorch: Sequence[str]) -> list[Side]:
     `pytorch` are ways to run PyTorch done well: "eager", "compiled". The reference, of which there
     may be a `clone`, knows float32 and float64, and recomputes as it likes.
     """
-    found = [Side(OURS, jax_run.run, job)]
+    sides = [Side(OURS, jax_run.run, job)]
     if clone and job.precision != "bfloat16":
-        found.append(Side(REFERENCE, partial(pytorch_reference.run, clone), job))
+        sides.append(Side(REFERENCE, partial(pytorch_reference.run, clone), job))
     for way in pytorch:
-        one = job._replace(compiled=way == "compiled")
-        found.append(Side(f"{PYTORCH}, {way}", pytorch_baseline.run, one))
-    return found
+        compiled_job = job._replace(compiled=way == "compiled")
+        sides.append(Side(f"{PYTORCH}, {way}", pytorch_baseline.run, compiled_job))
+    return sides
 
 
 def agreement(
@@ -62,8 +62,8 @@ def agreement(
         return
     expected, *others = all_of([partial(side.run, side.job) for side in compared], at_once)
     for side, run in zip(compared[1:], others, strict=True):
-        found = comparison.agreement(run, expected, side.job.clip)
-        apart = (found.final, found.energy, found.push)
+        agreement = comparison.agreement(run, expected, side.job.clip)
+        apart = (agreement.final, agreement.energy, agreement.push)
         _check(f"{side.by}, float64", apart, EXACT)
         for term, difference in zip(("final latents", "energy", "push"), apart, strict=True):
             yield Figure(
@@ -71,7 +71,7 @@ def agreement(
                 side.by,
                 (difference,),
                 unit="",
-                note=f"allowed: {EXACT:.0e}; {found.clipped:.0%} of the pushes clipped",
+                note=f"allowed: {EXACT:.0e}; {agreement.clipped:.0%} of the pushes clipped",
             )
 
 

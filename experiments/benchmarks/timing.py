@@ -13,9 +13,9 @@ def seconds(function: Callable[[], Any], repetitions: int) -> tuple[float, ...]:
     `function` returns arrays, of JAX or of anything that is ready when the call returns.
     """
     jax.block_until_ready(function())  # type: ignore[no-untyped-call]
-    found = []
+    spent = []
     for _ in range(repetitions):
         begin = time.perf_counter()
         jax.block_until_ready(function())  # type: ignore[no-untyped-call]
-        found.append(time.perf_counter() - begin)
-    return tuple(found)
+        spent.append(time.perf_counter() - begin)
+    return tuple(spent)

@@ -66,10 +66,10 @@ def _json(path: Path, text: str) -> tuple[list[str], list[tuple[str, str]]]:
     """Studies that are named, and rows of pair and answer."""
     try:
         # Objects as tuples of their members: a dict would hide a pair that is answered twice.
-        found = json.loads(text, object_pairs_hook=tuple)
+        content = json.loads(text, object_pairs_hook=tuple)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: is no JSON; expected a viewer's answers") from error
-    members = dict(found) if isinstance(found, tuple) else {}
+    members = dict(content) if isinstance(content, tuple) else {}
     rows = members.get("answers")
     if not isinstance(rows, tuple):
         raise ValueError(f'{path}: has no answers; expected {{"answers": {{"1": "A", …}}}}')

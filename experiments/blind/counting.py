@@ -30,8 +30,9 @@ class Record(NamedTuple):
         """Wilson's 95% confidence interval of `rate`."""
         if self.rate is None:
             return None
-        found = stats.binomtest(self.wins, self.wins + self.losses).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        test = stats.binomtest(self.wins, self.wins + self.losses)
+        interval = test.proportion_ci(method="wilson")
+        return float(interval.low), float(interval.high)
 
 
 class Votes(NamedTuple):
@@ -91,7 +92,7 @@ class Agreement(NamedTuple):
 
 def contests(key: Key, viewers: Sequence[Viewer]) -> list[Contest]:
     """Count the answers for every two methods, in the key's order of methods."""
-    found = []
+    counted = []
     for first, second in itertools.combinations(key.methods, 2):
         votes: dict[str, Votes] = {}
         for pair in sorted(key.pairs, key=lambda pair: pair.case):
@@ -100,11 +101,11 @@ def contests(key: Key, viewers: Sequence[Viewer]) -> list[Contest]:
                 said = [viewer.answers.get(pair.number) for viewer in viewers]
                 letters = (shown[first], shown[second], "0")
                 votes[pair.case] = Votes(*(said.count(letter) for letter in letters))
-        answered = {case: one for case, one in votes.items() if sum(one)}
+        answered = {case: letters for case, letters in votes.items() if sum(letters)}
         unanswered = [case for case in votes if case not in answered]
-        equal = [one.case for one in key.equal if {one.first, one.second} == {first, second}]
-        found.append(Contest(first, second, answered, unanswered, equal))
-    return found
+        equal = [c.case for c in key.equal if {c.first, c.second} == {first, second}]
+        counted.append(Contest(first, second, answered, unanswered, equal))
+    return counted
 
 
 def sides(viewers: Sequence[Viewer]) -> Record:
@@ -116,7 +117,7 @@ def sides(viewers: Sequence[Viewer]) -> Record:
 def agreement(key: Key, viewers: Sequence[Viewer]) -> Agreement:
     """Measure how far viewers agree, in their A, B and 0."""
     said = [[viewer.answers.get(pair.number) for viewer in viewers] for pair in key.pairs]
-    return fleiss(np.array([[one.count(letter) for letter in LETTERS] for one in said]))
+    return fleiss(np.array([[letters.count(letter) for letter in LETTERS] for letters in said]))
 
 
 def fleiss(counts: Int[np.ndarray, "pairs kinds"]) -> Agreement:
@@ -128,7 +129,7 @@ def fleiss(counts: Int[np.ndarray, "pairs kinds"]) -> Agreement:
     counts = counts[counts.sum(axis=1) >= 2]
     if not len(counts):
         return Agreement(None, None)
-    many = counts.sum(axis=1)
-    equal = float(np.mean((counts * (counts - 1)).sum(axis=1) / (many * (many - 1))))
+    answers = counts.sum(axis=1)
+    equal = float(np.mean((counts * (counts - 1)).sum(axis=1) / (answers * (answers - 1))))
     by_chance = float(np.sum((counts.sum(axis=0) / counts.sum()) ** 2))
     return Agreement(equal, None if by_chance == 1 else (equal - by_chance) / (1 - by_chance))

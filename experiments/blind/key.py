@@ -52,14 +52,14 @@ def draw(comparisons: Iterable[Comparison], seed: int) -> list[Pair]:
         for case, first, second in _shuffled(list(group), chance):
             sided.append((case, second, first) if swapped else (case, first, second))
             swapped = not swapped
-    return [Pair(number, *one) for number, one in enumerate(_shuffled(sided, chance), start=1)]
+    return [Pair(number, *pair) for number, pair in enumerate(_shuffled(sided, chance), start=1)]
 
 
 def write(path: Path, key: Key) -> None:
     """Write a key as JSON. Raises ValueError when that fails."""
     content = key._asdict() | {
         "pairs": [pair._asdict() for pair in key.pairs],
-        "equal": [one._asdict() for one in key.equal],
+        "equal": [comparison._asdict() for comparison in key.equal],
     }
     with files.atomic(path) as stream:
         stream.write((json.dumps(content, indent=2) + "\n").encode())
@@ -72,13 +72,13 @@ def read(path: Path) -> Key:
         ValueError: the file is missing, or no key.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
         key = Key(
-            str(found["study"]),
-            int(found["seed"]),
-            [str(name) for name in found["methods"]],
-            [Pair(**one) for one in found["pairs"]],
-            [Comparison(**one) for one in found["equal"]],
+            str(content["study"]),
+            int(content["seed"]),
+            [str(name) for name in content["methods"]],
+            [Pair(**pair) for pair in content["pairs"]],
+            [Comparison(**comparison) for comparison in content["equal"]],
         )
     except FileNotFoundError as error:
         raise ValueError(f"{path}: no such file; expected the key of a study") from error
@@ -92,7 +92,7 @@ def _check(path: Path, key: Key) -> None:
     numbers = [pair.number for pair in key.pairs]
     if not numbers or numbers != list(range(1, len(numbers) + 1)):
         raise ValueError(f"{path}: its pairs are not 1, 2, 3 …; expected the key as it was written")
-    compared = [(pair.a, pair.b) for pair in key.pairs] + [one[1:] for one in key.equal]
+    compared = [(pair.a, pair.b) for pair in key.pairs] + [c[1:] for c in key.equal]
     if any(a == b or a not in key.methods or b not in key.methods for a, b in compared):
         raise ValueError(
             f"{path}: a pair is not of two of its methods; expected the key as it was written"

@@ -22,7 +22,7 @@ def content(key: Key, viewers: Sequence[Viewer]) -> dict[str, Any]:
         "methods": key.methods,
         "pairs_asked": len(key.pairs),
         "viewers": {viewer.file: len(viewer.answers) for viewer in viewers},
-        "contests": [_contest(one) for one in counting.contests(key, viewers)],
+        "contests": [_contest(contest) for contest in counting.contests(key, viewers)],
         "a_against_b": _record(counting.sides(viewers)),
         "agreement": counting.agreement(key, viewers)._asdict(),
     }

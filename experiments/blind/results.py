@@ -29,7 +29,7 @@ def parse(texts: Sequence[str]) -> dict[str, Path]:
     Raises:
         ValueError: another form, a name given twice, fewer than two names, no such folder.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for text in texts:
         names, equals, folder = text.partition("=")
         if not (equals and folder) or not all(name.strip() for name in names.split(",")):
@@ -39,12 +39,12 @@ def parse(texts: Sequence[str]) -> dict[str, Path]:
         for name in (name.strip() for name in names.split(",")):
             if Path(name).name != name:
                 raise ValueError(f"--results={text}: {name} is a path; expected a method's name")
-            if name in found:
+            if name in folders:
                 raise ValueError(f"--results: {name} is given twice; expected different names")
-            found[name] = Path(folder)
-    if len(found) < 2:
+            folders[name] = Path(folder)
+    if len(folders) < 2:
         raise ValueError("--results: fewer than two methods; expected two or more to compare")
-    return found
+    return folders
 
 
 def find(root: Path, methods: dict[str, Path]) -> Results:
@@ -72,13 +72,13 @@ def find(root: Path, methods: dict[str, Path]) -> Results:
 
 def _file(folder: Path, case: str, method: str) -> Path:
     places = (f"{case}/{method}.png", f"{case}/edited.png", f"{case}.png")
-    found = [folder / place for place in places if (folder / place).exists()]
-    if len(found) != 1:
-        lack = " and ".join(map(str, found[:2])) + " exist" if found else "no picture"
+    pictures = [folder / place for place in places if (folder / place).exists()]
+    if len(pictures) != 1:
+        lack = " and ".join(map(str, pictures[:2])) + " exist" if pictures else "no picture"
         raise ValueError(
             f"--results, {folder}: {lack} for {method}; expected one of {', '.join(places)}"
         )
-    return found[0]
+    return pictures[0]
 
 
 def _digest(file: Path, source: UInt8[np.ndarray, "h w 3"]) -> str:

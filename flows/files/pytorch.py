@@ -77,10 +77,10 @@ def installed() -> Any:
 
 
 def _read(path: Path) -> tuple[Any, None]:
-    found = load(path)
-    if found.ndim != 4 or found.shape[:2] != (1, 2):
-        raise FaultError(f"holds a tensor of shape {list(found.shape)}; expected [1, 2, H, W]")
-    return found[0].transpose(1, 2, 0), None
+    values = load(path)
+    if values.ndim != 4 or values.shape[:2] != (1, 2):
+        raise FaultError(f"holds a tensor of shape {list(values.shape)}; expected [1, 2, H, W]")
+    return values[0].transpose(1, 2, 0), None
 
 
 def _write(stream: BinaryIO, flow: Flow, _known: Known) -> None:

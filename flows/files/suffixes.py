@@ -100,7 +100,7 @@ def write(
     if known is None:
         known = np.ones(np.shape(flow)[:2], bool)
     elif not (form.marks_unknown or known.all()):
-        able = " or ".join(suffix for suffix, one in _FORMATS.items() if one.marks_unknown)
+        able = " or ".join(suffix for suffix, kind in _FORMATS.items() if kind.marks_unknown)
         raise ValueError(f"{path}: cannot mark pixels as unknown; expected the suffix {able}")
     else:
         flow = np.where(known[..., None], flow, np.float32(0))

@@ -106,8 +106,8 @@ class Transformer(nnx.Module):
         # all layers' MLPs would take most of the memory.
         @partial(jax.checkpoint, prevent_cse=False)
         def step(both: Array, params: list[nnx.State[Any, Any]]) -> tuple[Array, None]:
-            for windows, one in zip(pair, params, strict=True):
-                layer = nnx.merge(graph, one)
+            for windows, weights in zip(pair, params, strict=True):
+                layer = nnx.merge(graph, weights)
                 both = layer(both, jnp.roll(both, len(first), 0), windows)
             return both, None
 

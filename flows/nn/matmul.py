@@ -45,8 +45,8 @@ def chosen(
     """
     if x.dtype.itemsize > 2:
         return elsewhere(x, other)
-    found: Array = jax.lax.platform_dependent(x, other, cpu=on_cpu, default=elsewhere)
-    return found
+    product: Array = jax.lax.platform_dependent(x, other, cpu=on_cpu, default=elsewhere)
+    return product
 
 
 def _summed_wide(x: Float[Array, "*axes c"], matrix: Float[Array, "c c2"]) -> Array:

@@ -64,12 +64,12 @@ def lookup(
     weights are computed in the coordinates' dtype, products in the volumes'.
     """
     b, h, w, _ = coordinates.shape
-    found = []
+    windows = []
     for level, volume in enumerate(volumes):
         centre = coordinates / 2**level
         along_x = tents(centre[..., 0], radius, volume.shape[4]).astype(volume.dtype)
         along_y = tents(centre[..., 1], radius, volume.shape[3]).astype(volume.dtype)
         rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume, precision="highest")
         window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows, precision="highest")
-        found.append(window.reshape(b, h, w, -1))
-    return jnp.concatenate(found, -1)
+        windows.append(window.reshape(b, h, w, -1))
+    return jnp.concatenate(windows, -1)

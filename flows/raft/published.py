@@ -31,8 +31,8 @@ class Published:
         """Raise ValueError if `content` is not this file, by size and SHA-256."""
         if len(content) != self.size:
             raise ValueError(f"{self.name}: {len(content)} bytes; expected {self.size}")
-        if (found := hashlib.sha256(content).hexdigest()) != self.sha256:
-            raise ValueError(f"{self.name}: SHA-256 {found}; expected {self.sha256}")
+        if (digest := hashlib.sha256(content).hexdigest()) != self.sha256:
+            raise ValueError(f"{self.name}: SHA-256 {digest}; expected {self.sha256}")
 
     def extract(self, content: bytes) -> dict[str, np.ndarray]:
         """Return its arrays by name. Raises ValueError when `content` is not this file."""

@@ -72,11 +72,11 @@ class GatedUnit(nnx.Module):
         """Return the next hidden state."""
         size = self.hidden
         own = self._kernel(0, size)
-        given = context_share + convolve(motion, self._kernel(size + self.context, None), 1)
-        gates = jax.nn.sigmoid(given[..., : 2 * size] + convolve(hidden, own[..., : 2 * size], 1))
+        inputs = context_share + convolve(motion, self._kernel(size + self.context, None), 1)
+        gates = jax.nn.sigmoid(inputs[..., : 2 * size] + convolve(hidden, own[..., : 2 * size], 1))
         update, reset = gates[..., :size], gates[..., size:]
         recalled = convolve(reset * hidden, own[..., 2 * size :], 1)
-        candidate = jnp.tanh(given[..., 2 * size :] + recalled)
+        candidate = jnp.tanh(inputs[..., 2 * size :] + recalled)
         return (1 - update) * hidden + update * candidate
 
 

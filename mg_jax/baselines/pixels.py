@@ -39,25 +39,15 @@ def descend(
         The picture, its edit region enlarged from the energy's grid; and the energy before each
         step.
     """
-    height, width = region.shape
-    shape = _shape(height, width, settings.size // 2)
+    shape = images.grid_shape(region.shape, settings.size // 2, _UNIT, SMALLEST)
     source = jnp.asarray(images.box(images.to_float(photo), shape))[None]
     size = round((shape[0] * shape[1]) ** 0.5)
     target = guiding.target(source, flow, size, settings, network.params, guiding.features(network))
     inside = jnp.asarray(images.box(region[..., None].astype(np.float32), shape))[None]
     run = _program(guiding.energy(network, settings.oracle_flow), steps)
     picture, energies = run(network.params, target, inside)
-    magnified = images.to_uint8(images.resize(np.asarray(picture)[0], height, width))
+    magnified = images.to_uint8(images.resize(np.asarray(picture)[0], *region.shape))
     return np.where(region[..., None], magnified, photo), np.asarray(energies)
-
-
-def _shape(height: int, width: int, size: int) -> tuple[int, int]:
-    """Rows and columns of the energy's grid, with about the photo's aspect ratio."""
-    aspect = (height / width) ** 0.5
-    rows, columns = (
-        max(SMALLEST, _UNIT * round(a / _UNIT)) for a in (size * aspect, size / aspect)
-    )
-    return rows, columns
 
 
 def _clean() -> Schedule:

@@ -34,4 +34,5 @@ def sdedit(
     task = unguided.task(photo, flow, np.where(region[..., None], warped, photo), region, settings)
     ready = unguided.prepared(task, stage, settings)
     start = coarse_to_fine.noised(ready, ready.problem.edit.source, key[None])
-    return unguided.finished(task, unguided.draw(ready, start, key, 1, coarse_to_fine.REACH[1]))
+    _, matches = unguided.draw(ready, start, key, 1, coarse_to_fine.REACH[1])
+    return unguided.finished(task, matches)

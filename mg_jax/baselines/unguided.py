@@ -35,13 +35,6 @@ class Task(NamedTuple):
     pictures: tuple[View, ...]  # the pictures whose patches are used
 
 
-class Drawn(NamedTuple):
-    """The result of a stage."""
-
-    image: Image  # one sample, on the stage's grid
-    matches: Int[Array, "1 h w 3"]  # picture, row and column that each cell is copied from
-
-
 def task(
     photo: UInt8[np.ndarray, "H W 3"],
     flow: Float[np.ndarray, "H W 2"],
@@ -77,18 +70,22 @@ def prepared(task: Task, stage: Stage, settings: PatchSettings) -> Prepared:
     return ready._replace(problem=problem)
 
 
-def draw(ready: Prepared, z: Latent, key: Key[Array, ""], recursions: int, reach: int) -> Drawn:
+def draw(
+    ready: Prepared, z: Latent, key: Key[Array, ""], recursions: int, reach: int
+) -> tuple[Image, Int[Array, "1 h w 3"]]:
     """Denoise `z` through the stage's levels, each `recursions` times, then snap to real patches.
 
-    `reach` is the radius of the patches that vote, one of `coarse_to_fine.REACH`.
+    `reach` is the radius of the patches that vote, one of `coarse_to_fine.REACH`. Returns the
+    picture on the stage's grid, and the picture, row and column that each cell is copied from.
     """
-    return Drawn(*coarse_to_fine.snapped(ready, _sampled(ready, z, key, recursions), reach))
+    image, matches = coarse_to_fine.snapped(ready, _sampled(ready, z, key, recursions), reach)
+    return image, matches
 
 
-def finished(task: Task, drawn: Drawn) -> UInt8[np.ndarray, "H W 3"]:
+def finished(task: Task, matches: Int[Array, "1 h w 3"]) -> UInt8[np.ndarray, "H W 3"]:
     """The full-size picture: where the task is free, copied from the matches; else unchanged."""
     sources = [task.photo, *(images.to_uint8(view.picture) for view in task.pictures[1:])]
-    return copy(task.picture, sources, task.free, np.asarray(drawn.matches[0]))
+    return copy(task.picture, sources, task.free, np.asarray(matches[0]))
 
 
 @functools.partial(jax.jit, static_argnames="recursions")

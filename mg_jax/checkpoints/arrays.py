@@ -83,13 +83,13 @@ def read_all(files: Iterable[Path]) -> dict[str, Stored]:
 
     Raises ValueError, one line, as `read` does, and when two files hold an array of the same name.
     """
-    found: dict[str, Stored] = {}
+    merged: dict[str, Stored] = {}
     for file in files:
-        given = read(file).arrays
-        if twice := sorted(found.keys() & given.keys()):
+        more = read(file).arrays
+        if twice := sorted(merged.keys() & more.keys()):
             raise ValueError(f"{file}: holds {twice[0]}, as does another file; expected once")
-        found |= given
-    return found
+        merged |= more
+    return merged
 
 
 def read_index(path: Path) -> list[Path]:

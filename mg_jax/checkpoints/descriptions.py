@@ -9,16 +9,16 @@ from typing import Any
 class Description:
     """A JSON object and, in `faults`, one message for each value that is not as expected."""
 
-    def __init__(self, given: Mapping[str, Any]):
-        self.given = given
+    def __init__(self, content: Mapping[str, Any]):
+        self.content = content
         self.faults: list[str] = []
 
     def expect(self, accepted: Mapping[str, tuple[Any, ...]]) -> None:
         """Record each key whose value is not accepted; a missing key is accepted."""
         for key, values in accepted.items():
-            found = self.given.get(key, values[0])
-            if found not in values:
-                self.faults.append(f"{key} is {shown(found)}; expected {shown(values[0])}")
+            value = self.content.get(key, values[0])
+            if value not in values:
+                self.faults.append(f"{key} is {shown(value)}; expected {shown(values[0])}")
 
     def whole(self, key: str, default: int) -> int:
         """Return an integer of 1 or more; otherwise record it and return the default."""
@@ -29,11 +29,11 @@ class Description:
 
         Otherwise record it and return the default.
         """
-        found = self.given.get(key, default)
-        several = found if isinstance(found, list) else [found] * count
-        if several and all(type(one) is int and one > 0 for one in several):
+        value = self.content.get(key, default)
+        several = value if isinstance(value, list) else [value] * count
+        if several and all(type(number) is int and number > 0 for number in several):
             return tuple(several)
-        self.faults.append(f"{key} is {shown(found)}; expected numbers from 1 up")
+        self.faults.append(f"{key} is {shown(value)}; expected numbers from 1 up")
         return tuple(default)
 
     def blocks(
@@ -43,19 +43,19 @@ class Description:
 
         If one is unknown or their number differs, record it and return the default.
         """
-        if key not in self.given and len(default) == count:
+        if key not in self.content and len(default) == count:
             return tuple(default)
-        found = self.given.get(key)
-        if isinstance(found, list) and len(found) == count and all(one in known for one in found):
-            return tuple(known[one] for one in found)
-        self.faults.append(f"{key} is {shown(found)}; expected {count} of {' or '.join(known)}")
+        types = self.content.get(key)
+        if isinstance(types, list) and len(types) == count and all(name in known for name in types):
+            return tuple(known[name] for name in types)
+        self.faults.append(f"{key} is {shown(types)}; expected {count} of {' or '.join(known)}")
         return tuple((default * count)[:count])
 
     def divides(self, key: str, numbers: tuple[int, ...], divisors: tuple[int, ...]) -> None:
         """Record it if not every number is a multiple of its divisor."""
         if len(numbers) != len(divisors):
             self.faults.append(f"{key} has {len(divisors)} entries; expected {len(numbers)}")
-        elif any(one % divisor for one, divisor in zip(numbers, divisors, strict=True)):
+        elif any(number % divisor for number, divisor in zip(numbers, divisors, strict=True)):
             self.faults.append(f"{key} is {list(divisors)}; expected to divide {list(numbers)}")
 
 

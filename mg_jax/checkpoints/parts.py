@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 def paths(params: Params) -> dict[str, Any]:
     """Return the parameters by path, its parts joined with dots."""
-    return {".".join(map(str, path)): one for path, one in nnx.to_flat_state(params)}
+    return {".".join(map(str, path)): variable for path, variable in nnx.to_flat_state(params)}
 
 
 def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:

@@ -56,8 +56,8 @@ def test_what_a_2_x_file_does_not_say_is_noted(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        ({}, "--checkpoint: none given; expected one\n"),
-        ({"checkpoint": "gone.ckpt"}, "--converted: none given; expected one\n"),
+        ({}, "--checkpoint: none given; expected a value\n"),
+        ({"checkpoint": "gone.ckpt"}, "--converted: none given; expected a value\n"),
         ({"checkpoint": "gone.ckpt", "converted": "kept"}, "gone.ckpt: no such file or folder; "),
         ({"keep_dtype": "int8"}, "flag --keep_dtype=int8: value should be one of"),
     ],

@@ -170,16 +170,6 @@ def test_inverting_a_translation_turns_it_round():
     np.testing.assert_array_equal(invert(constant(7.5, -3), 3), constant(-7.5, 3))
 
 
-def test_resizing_a_constant_flow_rescales_its_pixels():
-    resized = geometry.resize(constant(6, -4), 2 * H, 3 * W)
-    np.testing.assert_allclose(resized, constant(18, -8, 2 * H, 3 * W), rtol=1e-5)
-
-
-def test_resizing_to_the_same_size_changes_nothing():
-    flow = random(H, W, 2)
-    np.testing.assert_allclose(geometry.resize(flow, H, W), flow, atol=1e-6)
-
-
 def test_warping_maps_over_a_batch():
     images, flows = random(2, H, W, 3), random(2, H, W, 2, seed=1)
     together = jax.vmap(geometry.warp)(images, flows)
@@ -194,7 +184,6 @@ FUNCTIONS = {
     "occlusion_mask": lambda image, flow: geometry.occlusion_mask(flow),  # noqa: ARG005
     "compose": lambda image, flow: geometry.compose(image[..., :2], flow),
     "invert": lambda image, flow: geometry.invert(flow),  # noqa: ARG005
-    "resize": lambda image, flow: geometry.resize(flow, 9, 11),  # noqa: ARG005
 }
 
 

@@ -50,22 +50,11 @@ def test_covered_pixels_are_left_out_unless_asked_otherwise():
     )
 
 
-def test_a_flow_of_the_same_size_is_kept():
-    np.testing.assert_array_equal(guiding.resampled(flow(), (H, W)), flow())
-
-
 @pytest.mark.parametrize(("down", "across"), [(2, 3), (1, 2)])
 def test_a_larger_flow_is_brought_to_the_grid_with_its_pixels(down, across):
     large = np.repeat(np.repeat(flow(), down, axis=0), across, axis=1)
     large[..., 0] *= across
-    np.testing.assert_allclose(guiding.resampled(large, (H, W)), flow(), rtol=1e-6)
     np.testing.assert_allclose(target(moved=large).flow[0], flow(), rtol=1e-6)
-
-
-def test_edges_of_a_motion_stay_sharp():
-    found = guiding.resampled(flow(), (27, 33))
-    assert set(np.unique(found[..., 0] != 0)) == {False, True}
-    assert np.unique(found[..., 0]).size == 2
 
 
 def test_energies_are_made_once():

@@ -48,7 +48,7 @@ def read(folder: Path) -> Config:
     parts = {key: Description(_part(file, outer, key)) for key in ("text_config", "vision_config")}
     texts, visions = parts.values()
     text, vision = _text(texts), _vision(visions)
-    end = texts.given.get("eos_token_id", 49407)
+    end = texts.content.get("eos_token_id", 49407)
     if type(end) is not int:
         texts.faults.append(f"eos_token_id is {json.dumps(end)}; expected a token's id")
     width = outer.whole("projection_dim", 512)
@@ -60,8 +60,8 @@ def read(folder: Path) -> Config:
 
 def _part(file: Path, outer: Description, key: str) -> dict[str, Any]:
     """Return one encoder's description; an older key takes precedence, as in transformers."""
-    former = outer.given.get(f"{key}_dict")
-    part = outer.given.get(key) if former is None else former
+    former = outer.content.get(f"{key}_dict")
+    part = outer.content.get(key) if former is None else former
     if part is None:
         return {}
     if not isinstance(part, dict):
@@ -69,24 +69,24 @@ def _part(file: Path, outer: Description, key: str) -> dict[str, Any]:
     return part
 
 
-def _text(given: Description) -> TextConfig:
-    given.expect(_TEXT)
-    return text_config(given)
+def _text(description: Description) -> TextConfig:
+    description.expect(_TEXT)
+    return text_config(description)
 
 
-def _vision(given: Description) -> VisionConfig:
-    given.expect(_VISION)
+def _vision(description: Description) -> VisionConfig:
+    description.expect(_VISION)
     config = VisionConfig(
-        width=given.whole("hidden_size", 768),
-        layers=given.whole("num_hidden_layers", 12),
-        heads=given.whole("num_attention_heads", 12),
-        hidden=given.whole("intermediate_size", 3072),
-        activation="gelu" if given.given.get("hidden_act") == "gelu" else "quick_gelu",
-        patch=given.whole("patch_size", 32),
-        size=given.whole("image_size", 224),
+        width=description.whole("hidden_size", 768),
+        layers=description.whole("num_hidden_layers", 12),
+        heads=description.whole("num_attention_heads", 12),
+        hidden=description.whole("intermediate_size", 3072),
+        activation="gelu" if description.content.get("hidden_act") == "gelu" else "quick_gelu",
+        patch=description.whole("patch_size", 32),
+        size=description.whole("image_size", 224),
     )
-    given.divides("num_attention_heads", (config.width,), (config.heads,))
-    given.divides("patch_size", (config.size,), (config.patch,))
+    description.divides("num_attention_heads", (config.width,), (config.heads,))
+    description.divides("patch_size", (config.size,), (config.patch,))
     return config
 
 
@@ -101,30 +101,30 @@ def _preparing(folder: Path, side: int) -> tuple[Colour, Colour]:
             raise ValueError(f"{file}: image_processor is no JSON object; expected one")
     else:
         return Config.mean, Config.std
-    given = Description(content)
-    given.expect(_PREPARING)
-    given.expect(
+    description = Description(content)
+    description.expect(_PREPARING)
+    description.expect(
         {
             "size": ({"shortest_edge": side}, side),
             "crop_size": ({"height": side, "width": side}, side),
         }
     )
-    mean = _colour(given, "image_mean", Config.mean)
-    std = _colour(given, "image_std", Config.std)
+    mean = _colour(description, "image_mean", Config.mean)
+    std = _colour(description, "image_std", Config.std)
     if not min(std):
-        given.faults.append(f"image_std is {list(std)}; expected no 0")
-    _raise(file, given.faults)
+        description.faults.append(f"image_std is {list(std)}; expected no 0")
+    _raise(file, description.faults)
     return mean, std
 
 
-def _colour(given: Description, key: str, default: Colour) -> Colour:
-    found = given.given.get(key, list(default))
-    match found:
+def _colour(description: Description, key: str, default: Colour) -> Colour:
+    value = description.content.get(key, list(default))
+    match value:
         case [float() | int() as r, float() | int() as g, float() | int() as b] if (
             0 <= r <= 1 and 0 <= g <= 1 and 0 <= b <= 1
         ):
             return float(r), float(g), float(b)
-    given.faults.append(f"{key} is {json.dumps(found)}; expected three numbers from 0 to 1")
+    description.faults.append(f"{key} is {json.dumps(value)}; expected three numbers from 0 to 1")
     return default
 
 

@@ -56,12 +56,12 @@ def _fill(place: Path, config: Config) -> Params:
     files = _weight_files(place)
     part = Part(_arrays(files), names)
     _, wanted = structure(config)
-    found, faults = parts.match(part, wanted)
+    matched, faults = parts.match(part, wanted)
     try:
         if faults:
             more = f"; and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
             raise ValueError(f"these weights do not fit: {'; '.join(faults[:_TOLD])}{more}")
-        return parts.fill(wanted, part, found, dtype=jnp.float32)
+        return parts.fill(wanted, part, matched, dtype=jnp.float32)
     except ValueError as error:
         raise ValueError(f"{', '.join(map(str, files))}: {error}") from None
 
@@ -75,5 +75,5 @@ def _weight_files(place: Path) -> list[Path]:
 
 def _arrays(files: list[Path]) -> dict[str, Stored]:
     """List all arrays that are needed."""
-    found = arrays.read_all(files)
-    return {name: one for name, one in found.items() if not _UNUSED.fullmatch(name)}
+    stored = arrays.read_all(files)
+    return {name: array for name, array in stored.items() if not _UNUSED.fullmatch(name)}

@@ -43,13 +43,6 @@ class _Segment(NamedTuple):
     levels: range
 
 
-class _Task(NamedTuple):
-    """A stage being prepared in the background, and each level's program, being compiled."""
-
-    ready: Future[tuple[Prepared, Problem]]
-    programs: list[Future[Callable[..., tuple[State, Info]]]]
-
-
 def edit(
     photo: UInt8[np.ndarray, "H W 3"],
     motion: LayeredMotion,
@@ -81,18 +74,20 @@ def edit(
         )
 
     def sampled() -> tuple[Prepared, Problem]:
-        found = ready(coarse, network.params, guiding.features(network))
-        return found, guiding.repeated(found.problem, keys.shape[0])
+        prepared = ready(coarse, network.params, guiding.features(network))
+        return prepared, guiding.repeated(prepared.problem, keys.shape[0])
 
     # While the device samples, a thread prepares the fine grid and compiles programs.
     with compilation.background_thread() as helper:
-        task = _task(helper, sampled, _segments(coarse, settings, network, energy), settings, keys)
+        coming = helper.submit(sampled)
+        segments = _segments(coarse, settings, network, energy)
+        programs = _compiled(helper, coming, segments, settings, keys)
         fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
-        prepared, problem = task.ready.result()
+        prepared, problem = coming.result()
 
         def step(level: int, state: State) -> tuple[State, Info]:
             row = schedule.rows(prepared.schedule, level, level + 1)
-            return task.programs[level].result()(keys, state, row, problem)
+            return programs[level].result()(keys, state, row, problem)
 
         state = yield Phase(
             "sampling",
@@ -144,18 +139,17 @@ def _segments(
     ]
 
 
-def _task(
+def _compiled(
     helper: Executor,
-    ready: Callable[[], tuple[Prepared, Problem]],
+    coming: Future[tuple[Prepared, Problem]],
     segments: list[_Segment],
     settings: PatchSettings,
     keys: Key[Array, " b"],
-) -> _Task:
-    """Start to prepare a stage and to compile its programs in the background."""
-    prepared = helper.submit(ready)
+) -> list[Future[Callable[..., tuple[State, Info]]]]:
+    """Start to compile each level's program in the background, for a stage being prepared."""
 
     def compiled(segment: _Segment) -> Callable[..., tuple[State, Info]]:
-        found, problem = prepared.result()
+        prepared, problem = coming.result()
         program = _program(
             segment.energy,
             segment.recursions,
@@ -163,14 +157,15 @@ def _task(
             settings.gradient_through,
         )
         state = kernel.init(jnp.zeros_like(problem.edit.source))
-        compilation.compile_for(program, keys, state, schedule.rows(found.schedule, 0, 1), problem)
+        row = schedule.rows(prepared.schedule, 0, 1)
+        compilation.compile_for(program, keys, state, row, problem)
         return program
 
     programs = []
     for segment in segments:
         if segment.levels:
             programs += [helper.submit(compiled, segment)] * len(segment.levels)
-    return _Task(prepared, programs)
+    return programs
 
 
 # Cached, since JAX compiles anew for every new function object.
@@ -200,7 +195,7 @@ def snapped(
     z = jnp.where(ready.problem.edit.keep, ready.problem.edit.source, z)
     params = ready.problem.params.denoiser
 
-    def one(z: Float[Array, "h w 3"]) -> tuple[Array, Array]:
+    def of_sample(z: Float[Array, "h w 3"]) -> tuple[Array, Array]:
         image, matches = matching.snap(
             params,
             ready.pictures,
@@ -213,5 +208,5 @@ def snapped(
         )
         return image, matches
 
-    found: tuple[Array, Array] = jax.lax.map(one, z)
-    return found
+    pictures: tuple[Array, Array] = jax.lax.map(of_sample, z)
+    return pictures

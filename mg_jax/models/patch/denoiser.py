@@ -80,9 +80,9 @@ def nearest(
         return jnp.stack([best, most], axis=-1)
 
     queries = jax.vmap(lambda z: _queries(params, z, level))(z)
-    found = by_tile(tile, params.candidates, 2, queries)
+    matches = by_tile(tile, params.candidates, 2, queries)
     number = jnp.arange(params.pixels.shape[0], dtype=jnp.int32)[None, :, None]
-    return params.candidates.keys[number, found[..., 0].astype(jnp.int32)], found[..., 1]
+    return params.candidates.keys[number, matches[..., 0].astype(jnp.int32)], matches[..., 1]
 
 
 def logits(

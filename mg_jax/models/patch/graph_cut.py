@@ -33,12 +33,12 @@ def labels(
         for label in range(cost.shape[1]):
             switched = np.full(len(pairs), label)
             as_is = _seams(colors, pairs, current[first], current[second])
-            one = _seams(colors, pairs, switched, current[second])
-            other = _seams(colors, pairs, current[first], switched)
+            first_switched = _seams(colors, pairs, switched, current[second])
+            second_switched = _seams(colors, pairs, current[first], switched)
             price = cost[:, label] - cost[everyone, current]
-            price += np.bincount(first, one - as_is, len(cost))
-            price -= np.bincount(second, one, len(cost))
-            taken = cut(price, pairs, np.maximum(one + other - as_is, 0))
+            price += np.bincount(first, first_switched - as_is, len(cost))
+            price -= np.bincount(second, first_switched, len(cost))
+            taken = cut(price, pairs, np.maximum(first_switched + second_switched - as_is, 0))
             candidate = np.where(taken, label, current)
             reached = energy(cost, colors, pairs, candidate)
             if reached < best:
@@ -83,9 +83,9 @@ def cut(
 def _seams(
     colors: Float[np.ndarray, "n labels 3"],
     pairs: Int[np.ndarray, "p 2"],
-    one: Int[np.ndarray, " p"],
-    other: Int[np.ndarray, " p"],
+    left: Int[np.ndarray, " p"],
+    right: Int[np.ndarray, " p"],
 ) -> Float[np.ndarray, " p"]:
-    """Cost of the seam in each pair, if its cells have the labels `one` and `other`."""
-    apart = [np.linalg.norm(colors[cell, one] - colors[cell, other], axis=-1) for cell in pairs.T]
-    return np.where(one == other, 0.0, sum(apart) + _CHANGE)
+    """Cost of the seam in each pair, if its cells have the labels `left` and `right`."""
+    apart = [np.linalg.norm(colors[cell, left] - colors[cell, right], axis=-1) for cell in pairs.T]
+    return np.where(left == right, 0.0, sum(apart) + _CHANGE)

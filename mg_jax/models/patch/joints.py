@@ -65,9 +65,9 @@ def faded(
     large = np.stack(
         [
             ndimage.zoom(
-                one, np.divide(moving.shape, shape), order=1, mode="nearest", grid_mode=True
+                channel, np.divide(moving.shape, shape), order=1, mode="nearest", grid_mode=True
             )
-            for one in np.moveaxis(sheet, -1, 0)
+            for channel in np.moveaxis(sheet, -1, 0)
         ],
         axis=-1,
     )

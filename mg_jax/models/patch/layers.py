@@ -1,6 +1,8 @@
 """Split what moves into layers, and warp each forward along the flow.
 
-Each pixel lands as the parallelogram that the flow's Jacobian makes of it (forward splatting).
+Each pixel lands as the parallelogram that the flow's Jacobian makes of it (forward splatting), so
+that what is enlarged has no holes and what shrinks is averaged; `flows.geometry.splat` puts it down
+as a point, quickly and differentiably.
 Within a layer the flow may fold: what moves farther is taken to be nearer and lies on top (softmax
 splatting, Niklaus & Liu 2020), and parts that the fold has turned over are not visible. A layer
 that the frame cuts off is continued, mirrored at the frame, where the motion brings the cut inside.
@@ -237,15 +239,15 @@ def _beyond(
     larger = np.pad(layer, pads, mode="symmetric")
     moved = np.pad(flow, [*pads, (0, 0)], mode="edge")
     places = np.stack(
-        [np.pad(one, pads, mode="symmetric") for one in np.indices(layer.shape)[::-1]], axis=-1
+        [np.pad(part, pads, mode="symmetric") for part in np.indices(layer.shape)[::-1]], axis=-1
     )
     outside = np.pad(np.zeros_like(layer), pads, constant_values=True)
     rows, columns = np.nonzero(larger & outside)
     here, source = moved[rows, columns], places[rows, columns].astype(np.float64)
     x, y = columns - pads[1][0] + here[:, 0], rows - pads[0][0] + here[:, 1]
     sums = _Sums(layer.shape, 2)
-    one = np.ones(len(rows))
-    sums.add(x, y, one, one, list(source.T))
+    ones = np.ones(len(rows))
+    sums.add(x, y, ones, ones, list(source.T))
     covered = np.clip((sums.weight - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
     if not (covered > 0).any():
         return None
@@ -287,8 +289,8 @@ class _Sums:
 
     def means(self) -> Float[np.ndarray, "H W c"]:
         """Weighted means of the values; 0 where nothing landed."""
-        found = self._total / np.where(self._seen > 0, self._seen, 1)
-        return np.moveaxis(found.reshape(self.channels, *self.shape), 0, -1)
+        mean = self._total / np.where(self._seen > 0, self._seen, 1)
+        return np.moveaxis(mean.reshape(self.channels, *self.shape), 0, -1)
 
 
 def _read(

@@ -46,7 +46,7 @@ def match(
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
     z = image[None] * jnp.sqrt(level.alpha)
-    best, most = (found[0] for found in nearest(params, z, level))
+    best, most = (match[0] for match in nearest(params, z, level))
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     at_home = home[:, row, column]
     likely = jnp.stack([logits(params, z, level, keys)[0] for keys in at_home])

@@ -87,12 +87,12 @@ def _solved(
     number[rim.ravel()] = np.arange(rim.sum())
     here, there = np.broadcast_arrays(number[pixel][:, :, None], number[pixel][:, None])
     count = int(rim.sum())
-    linked, given = (here >= 0) & (there >= 0), (here >= 0) & (there < 0)
+    linked, bordering = (here >= 0) & (there >= 0), (here >= 0) & (there < 0)
     laplacian = sparse.csc_array(
         (weight[linked], (here[linked], there[linked])), shape=(count, count)
     )
-    told = np.broadcast_to(mask.ravel()[pixel][:, None], weight.shape)
-    wanted = _MASK * mask[rim] - np.bincount(here[given], (weight * told)[given], count)
+    masked = np.broadcast_to(mask.ravel()[pixel][:, None], weight.shape)
+    wanted = _MASK * mask[rim] - np.bincount(here[bordering], (weight * masked)[bordering], count)
     system = laplacian + _MASK * sparse.eye_array(count, format="csc")
     return np.asarray(np.clip(splu(system).solve(wanted), 0, 1))
 

@@ -54,7 +54,7 @@ def views(
     near = nearest.distance(covered) <= _ROUND * size
     return (
         rest,
-        *(View(one.picture, uncovered, True, i > 0) for i, one in enumerate(grounds)),
+        *(View(ground.picture, uncovered, True, i > 0) for i, ground in enumerate(grounds)),
         View(moved, near, False),
     )
 

@@ -33,16 +33,16 @@ def tones(
         inside = ((beside >= 0) & (beside < known.shape)).all(axis=-1)
         beside = np.where(inside[:, None], beside, cells)
         at = tuple(beside.T)
-        given = inside & known[at]
+        pinned = inside & known[at]
         joined = inside & (index[at] >= 0)
-        theirs = np.where(given[:, None], 0, offset[at])
+        theirs = np.where(pinned[:, None], 0, offset[at])
         value, _ = copied(picture, known, beside + theirs)
         on, on_known = copied(picture, known, beside + own)
         back, back_known = copied(picture, known, cells + theirs)
-        back_known &= ~given  # only between two copied cells
+        back_known &= ~pinned  # only between two copied cells
         continued = on_known[:, None] * (copy - on) + back_known[:, None] * (back - value)
         gradient = continued / np.maximum(1, on_known.astype(int) + back_known)[:, None]
-        linked = np.nonzero(given & on_known | joined)[0]
+        linked = np.nonzero(pinned & on_known | joined)[0]
         wanted[linked] += (gradient - copy + value)[linked]
         rows += [linked, np.nonzero(joined)[0]]
         columns += [linked, index[at][joined]]

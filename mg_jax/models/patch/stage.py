@@ -17,7 +17,7 @@ from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.posterior import FEW, Candidates
 from mg_jax.models.patch.settings import PatchSettings, Stage
 from mg_jax.models.patch.tiling import bucket, candidates, closest, slots, tiles
-from mg_jax.types import Edit, Params, Problem, Schedule, Strengths
+from mg_jax.types import Params, Problem, Schedule
 
 _SHARES = 8  # sides are multiples of grid / 8, so that similar photos share compiled programs
 _COMPONENTS = 64
@@ -47,13 +47,8 @@ class Prepared(NamedTuple):
 
 def grid_shape(stage: Stage, height: int, width: int) -> tuple[int, int]:
     """Rows and columns of the stage's grid, with about the picture's aspect ratio."""
-    aspect = (height / width) ** 0.5
-    unit = stage.grid // _SHARES
-
-    def rounded(length: float) -> int:
-        return max(SMALLEST // stage.zoom, unit * round(length / unit))
-
-    return rounded(stage.grid * aspect), rounded(stage.grid / aspect)
+    unit, least = stage.grid // _SHARES, SMALLEST // stage.zoom
+    return images.grid_shape((height, width), stage.grid, unit, least)
 
 
 def prepare(
@@ -84,18 +79,16 @@ def prepare(
     )
     decoder = (magnifier(shape[0], stage.zoom), magnifier(shape[1], stage.zoom))
     seen = magnify(decoder, jnp.asarray(source)[None])
-    one = jnp.ones(1)
     size = stage.grid * stage.zoom
-    target = guiding.target(seen, motion.flow, size, settings, flow_params, features_of)
-    edit = Edit(
-        source=jnp.asarray(source)[None],
-        keep=jnp.asarray(~inside)[None, ..., None],
-        guidance_mask=jnp.asarray(inside, jnp.float32)[None, ..., None],
-        target=target,
+    problem = guiding.problem(
+        Params(denoiser, decoder, flow_params),
+        jnp.asarray(source)[None],
+        ~inside[..., None],
+        inside[..., None].astype(np.float32),
+        guiding.target(seen, motion.flow, size, settings, flow_params, features_of),
+        settings.guidance_weight,
+        clip=settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean())),
     )
-    clip = settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean()))
-    strengths = Strengths(guidance_weight=one * settings.guidance_weight, clip=one * clip)
-    problem = Problem(Params(denoiser, decoder, flow_params), edit, strengths, ())
     return Prepared(problem, rows, jnp.int32(stage.levels), pictures, places, home)
 
 
@@ -126,7 +119,7 @@ def _denoiser(
     pictures = [images.box(view.picture, shape) for view in views]
     chosen = [_cover(view.chosen, shape) > 0.5 for view in views]
     count = sum(int(c.sum()) for c in chosen)
-    capacity = _bucket(count + 1, inside.size)
+    capacity = -(-(count + 1) // inside.size) * inside.size  # one more, for padding
     used = sorted(set(radius.tolist()))
     patches = patch_library.build(
         pictures, chosen, used, _COMPONENTS, capacity, np.random.default_rng(0)
@@ -154,7 +147,7 @@ def _denoiser(
             np.concatenate([n, free[f]]) if r else n
             for n, f, r in zip(near, closest(parts, home[free], _MOST), reached, strict=True)
         ]
-    width = bucket([len(found) for found in near])
+    width = bucket([len(numbers) for numbers in near])
 
     def tiled(cells: np.ndarray, fill: int | float) -> np.ndarray:
         rows = [_padded(cells[tuple(part.T)], side, fill) for part in parts]
@@ -205,10 +198,6 @@ def _radii(alpha: Float[np.ndarray, " levels"], grid: int) -> Int[np.ndarray, " 
 
 def _cover(mask: Bool[np.ndarray, "H W"], shape: tuple[int, int]) -> Float[np.ndarray, "h w"]:
     return images.box(mask[..., None].astype(np.float32), shape)[..., 0]
-
-
-def _bucket(count: int, size: int) -> int:
-    return max(1, -(-count // size)) * size
 
 
 def _padded(rows: np.ndarray, count: int, fill: int | float) -> np.ndarray:

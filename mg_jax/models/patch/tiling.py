@@ -38,11 +38,11 @@ def candidates(
         return [np.zeros(0, np.int64)] * len(parts)
     middle = _middles(parts)
     tree = cKDTree(homes)
-    found = tree.query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
+    reached = tree.query_ball_point(middle, _SIDE / 2 + reach, p=np.inf)
     _, nearest = tree.query(middle, [*range(1, min(_FEWEST, len(homes)) + 1)])
     return [
         np.union1d(np.asarray(own, np.int64), near)
-        for own, near in zip(found, nearest, strict=True)
+        for own, near in zip(reached, nearest, strict=True)
     ]
 
 

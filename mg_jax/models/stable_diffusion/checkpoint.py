@@ -66,9 +66,9 @@ def fill(
     parameter, every wrong shape or type; later one for values that are not finite.
     """
     wanted = shapes(checkpoint.config)
-    given = (checkpoint.unet, checkpoint.vae, checkpoint.text)
+    networks = (checkpoint.unet, checkpoint.vae, checkpoint.text)
     origins, faults = [], []
-    for network, part, params in zip(wanted._fields, given, wanted, strict=True):
+    for network, part, params in zip(wanted._fields, networks, wanted, strict=True):
         names, wrong = parts.match(part, params)
         origins.append(names)
         faults += [f"{network}: {fault}" for fault in wrong]
@@ -76,6 +76,6 @@ def fill(
         raise ValueError("these weights do not fit:\n  " + "\n  ".join(faults))
     filled = [
         parts.fill(params, part, names, dtype=dtype, sharding=sharding)
-        for params, part, names in zip(wanted, given, origins, strict=True)
+        for params, part, names in zip(wanted, networks, origins, strict=True)
     ]
     return Weights(*filled)

@@ -50,10 +50,10 @@ def is_one(path: Path) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def write(path: Path, found: Checkpoint, params: Weights) -> None:
+def write(path: Path, checkpoint: Checkpoint, params: Weights) -> None:
     """Write parameters to a new folder, which appears whole or not at all.
 
-    `found` is the checkpoint that they were read from. Raises ValueError when the path exists
+    `checkpoint` is what they were read from. Raises ValueError when the path exists
     already, the disk has too little room, or the folder cannot be written.
     """
     check_new(path)
@@ -61,23 +61,24 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "config": dataclasses.asdict(found.config),
+        "config": dataclasses.asdict(checkpoint.config),
         "origin": {
-            "kind": found.kind,
-            "sha256": {f"{file.parent.name}/{file.name}": _digest(file) for file in found.files},
+            "kind": checkpoint.kind,
+            "sha256": {f"{f.parent.name}/{f.name}": _digest(f) for f in checkpoint.files},
         },
     }
     try:
         with atomic_folder(path) as unfinished:
-            need, room = sum(one.nbytes for one in arrays.values()), shutil.disk_usage(path.parent)
+            need = sum(array.nbytes for array in arrays.values())
+            room = shutil.disk_usage(path.parent)
             if need > room.free:
                 raise OSError(f"{need / 1e9:.1f} GB for a disk with {room.free / 1e9:.1f} GB left")
             weights.save(unfinished / _PARAMETERS, arrays)
-            if found.tokenizer is not None:
+            if checkpoint.tokenizer is not None:
                 (unfinished / _TOKENIZER).mkdir()
                 for name in _TOKENIZER_FILES:
-                    if (found.tokenizer / name).exists():
-                        shutil.copyfile(found.tokenizer / name, unfinished / _TOKENIZER / name)
+                    if (checkpoint.tokenizer / name).exists():
+                        shutil.copyfile(checkpoint.tokenizer / name, unfinished / _TOKENIZER / name)
             (unfinished / _CONFIG).write_text(json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -133,66 +133,70 @@ def check_pipeline(path: Path) -> None:
         )
 
 
-def unet(given: Description) -> UNetConfig:
+def unet(description: Description) -> UNetConfig:
     """Read the description of a UNet2DConditionModel; mismatches are recorded in it."""
-    given.expect(_UNET)
-    given.faults += [
+    description.expect(_UNET)
+    description.faults += [
         f"{key} is {count} ({OTHER_INPUTS.get(count, 'another latent')}); expected 4"
         for key in ("in_channels", "out_channels")
-        if (count := given.given.get(key, 4)) != 4
+        if (count := description.content.get(key, 4)) != 4
     ]
-    channels = given.wholes("block_out_channels", [320, 640, 1280, 1280])
+    channels = description.wholes("block_out_channels", [320, 640, 1280, 1280])
     levels = len(channels)
-    attention = given.blocks("down_block_types", _DOWN, [True] * (levels - 1) + [False], levels)
-    upward = given.blocks("up_block_types", _UP, [*reversed(attention)], levels)
+    attention = description.blocks(
+        "down_block_types", _DOWN, [True] * (levels - 1) + [False], levels
+    )
+    upward = description.blocks("up_block_types", _UP, [*reversed(attention)], levels)
     if upward != attention[::-1]:
-        given.faults.append("up_block_types do not mirror down_block_types; expected so")
+        description.faults.append("up_block_types do not mirror down_block_types; expected so")
     # diffusers stores the number of heads under the name of a head's dimension.
-    key = "attention_head_dim" if given.given.get("num_attention_heads") is None else _HEADS
+    key = "attention_head_dim" if description.content.get("num_attention_heads") is None else _HEADS
     config = UNetConfig(
         channels,
-        heads=given.wholes(key, [8] * levels, levels),
+        heads=description.wholes(key, [8] * levels, levels),
         attention=attention,
-        context=given.whole("cross_attention_dim", 1280),
-        layers=given.whole("layers_per_block", 2),
-        groups=given.whole("norm_num_groups", 32),
+        context=description.whole("cross_attention_dim", 1280),
+        layers=description.whole("layers_per_block", 2),
+        groups=description.whole("norm_num_groups", 32),
     )
-    given.divides("norm_num_groups", config.channels, (config.groups,) * levels)
-    given.divides(key, config.channels, config.heads)
+    description.divides("norm_num_groups", config.channels, (config.groups,) * levels)
+    description.divides(key, config.channels, config.heads)
     return config
 
 
-def vae(given: Description) -> VAEConfig:
+def vae(description: Description) -> VAEConfig:
     """Read the description of an AutoencoderKL; mismatches are recorded in it."""
-    given.expect(_VAE)
-    channels = given.wholes("block_out_channels", [64])
-    given.blocks("down_block_types", {"DownEncoderBlock2D": True}, [True], len(channels))
-    given.blocks("up_block_types", {"UpDecoderBlock2D": True}, [True], len(channels))
-    scale = given.given.get("scaling_factor", 0.18215)
+    description.expect(_VAE)
+    channels = description.wholes("block_out_channels", [64])
+    description.blocks("down_block_types", {"DownEncoderBlock2D": True}, [True], len(channels))
+    description.blocks("up_block_types", {"UpDecoderBlock2D": True}, [True], len(channels))
+    scale = description.content.get("scaling_factor", 0.18215)
     if not isinstance(scale, float) or not scale > 0:
-        given.faults.append(f"scaling_factor is {shown(scale)}; expected a number above 0")
+        description.faults.append(f"scaling_factor is {shown(scale)}; expected a number above 0")
         scale = 1.0
     config = VAEConfig(
         channels,
-        layers=given.whole("layers_per_block", 1),
-        groups=given.whole("norm_num_groups", 32),
+        layers=description.whole("layers_per_block", 1),
+        groups=description.whole("norm_num_groups", 32),
         scale=scale,
     )
-    given.divides("norm_num_groups", channels, (config.groups,) * len(channels))
+    description.divides("norm_num_groups", channels, (config.groups,) * len(channels))
     return config
 
 
-def scheduler(given: Description) -> Prediction:
+def scheduler(description: Description) -> Prediction:
     """Read what the UNet predicts from a scheduler's description.
 
     Noise levels other than our sampler's are recorded as mismatches.
     """
-    missing = [key for key in _NOISE if key not in given.given]
-    given.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
-    given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)
-    found = given.given.get("prediction_type", "epsilon")
-    if found == "v_prediction":
+    missing = [key for key in _NOISE if key not in description.content]
+    description.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
+    known = {key: _NOISE[key] for key in _NOISE if key in description.content}
+    description.expect(known | _SCHEDULER)
+    prediction = description.content.get("prediction_type", "epsilon")
+    if prediction == "v_prediction":
         return "v_prediction"
-    if found != "epsilon":
-        given.faults.append(f"prediction_type is {shown(found)}; expected epsilon or v_prediction")
+    if prediction != "epsilon":
+        wrong = f"prediction_type is {shown(prediction)}; expected epsilon or v_prediction"
+        description.faults.append(wrong)
     return "epsilon"

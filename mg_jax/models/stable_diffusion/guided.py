@@ -33,7 +33,7 @@ from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.nn.recomputing import Remat
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.sample import Phase, Phases
-from mg_jax.types import Denoiser, Edit, Energy, Info, Latent, Params, Problem, State, Strengths
+from mg_jax.types import Denoiser, Energy, Info, Latent, Params, Problem, State
 
 _FEATHER = 1 / 128  # width of the blend from photo to edit, as a share of the picture's size
 
@@ -166,20 +166,16 @@ def problem_of(
     keep = replay.keep
     if keep is None:
         keep = images.box(region[..., None].astype(np.float32), grid) == 0
-    edit = Edit(
-        source=source,
-        keep=jnp.asarray(keep)[None],
-        guidance_mask=jnp.ones((1, *grid, 1)),
-        target=guiding.target(
+    return guiding.problem(
+        Params(model.weights.unet, model.weights.vae, flow_network.params),
+        source,
+        keep,
+        np.ones((*grid, 1), np.float32),
+        guiding.target(
             seen, flow, settings.size, settings, flow_network.params, guiding.features(flow_network)
         ),
-    )
-    one = jnp.ones(1)
-    return Problem(
-        Params(model.weights.unet, model.weights.vae, flow_network.params),
-        edit,
-        Strengths(one * settings.guidance_weight, one * settings.clip),
-        (),
+        settings.guidance_weight,
+        settings.clip,
     )
 
 

@@ -22,13 +22,7 @@ compiled = functools.cache(compilation.jit_lean)
 
 def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
     """Working height and width: multiples of 64, about size² pixels in the photo's proportions."""
-    height, width = shape
-    aspect = (height / width) ** 0.5
-
-    def rounded(length: float) -> int:
-        return max(SMALLEST, _MULTIPLE * round(length / _MULTIPLE))
-
-    return rounded(size * aspect), rounded(size / aspect)
+    return images.grid_shape(shape, size, _MULTIPLE, SMALLEST)
 
 
 def work_picture(
@@ -53,10 +47,10 @@ def decoded(latent: Latent, model: StableDiffusion, net: Networks) -> UInt8[np.n
 def prompt_of(
     text: str, samples: int, scale: float, model: StableDiffusion, net: Networks
 ) -> Prompt:
-    """Embed a prompt for all samples; the unconditional one is the empty text."""
+    """Embed a prompt for all samples; the unconditional one is of the empty text."""
     tokens = jnp.asarray(model.tokenizer.encode(["", text]))
     unconditional, conditional = (
-        jnp.repeat(one[None], samples, axis=0)
-        for one in compiled(net.embed)(model.weights.text, tokens)
+        jnp.repeat(embedding[None], samples, axis=0)
+        for embedding in compiled(net.embed)(model.weights.text, tokens)
     )
     return Prompt(unconditional, conditional, jnp.full(samples, scale))

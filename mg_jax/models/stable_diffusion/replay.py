@@ -3,11 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
-from mg_jax import noise
+from mg_jax import noise, schedule, trajectory
+from mg_jax.models.stable_diffusion import inputs
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
+from mg_jax.settings import Settings
+
+_FACTOR = 8  # pixels a side of one latent
 
 
 class Replay(NamedTuple):
@@ -18,6 +22,23 @@ class Replay(NamedTuple):
     unconditional: Float32[np.ndarray, "levels n d"] | None = None  # by null-text optimisation
     keep: Bool[np.ndarray, "h w _"] | None = None  # True at latents where the source is kept
     recording: Float32[np.ndarray, "steps draws b h w c"] | None = None  # all noise, to replay
+
+
+def of_trajectory(
+    path: str, photo: UInt8[np.ndarray, "H W 3"], prompt: str, settings: Settings
+) -> Replay:
+    """Read a photo's trajectory, and its null-text embeddings, for an edit with these settings.
+
+    Raises:
+        ValueError: as for `trajectory.read` and `trajectory.check_fits`.
+    """
+    assert isinstance(settings, StableDiffusionSettings)
+    inverted = trajectory.read(path)
+    height, width = inputs.work_shape(photo.shape[:2], settings.size)
+    grid = (height // _FACTOR, width // _FACTOR)
+    levels = schedule.ddim(settings.steps)
+    trajectory.check_fits(path, inverted, photo, grid, levels, prompt, settings.cfg_scale)
+    return Replay(trajectory=inverted.latents, unconditional=inverted.unconditional)
 
 
 def check(

@@ -30,7 +30,7 @@ def _field(value: Any, kind: Any, name: str) -> Any:
         fields = {key: _field(value.get(key), of, f"{name}.{key}") for key, of in hints.items()}
         return kind(**fields)
     if get_origin(kind) is tuple and isinstance(value, list) and value:
-        return tuple(_field(one, get_args(kind)[0], name) for one in value)
+        return tuple(_field(item, get_args(kind)[0], name) for item in value)
     if get_origin(kind) is Literal and value in get_args(kind):
         return value
     if type(value) is kind and (kind is bool or 0 < value < math.inf):

@@ -12,24 +12,24 @@ _EXPECTED: dict[str, tuple[Any, ...]] = {
 }
 
 
-def text_config(given: Description) -> TextConfig:
+def text_config(description: Description) -> TextConfig:
     """Read a CLIPTextModel's configuration; missing keys have the defaults of transformers.
 
-    Mismatches are recorded in `given`.
+    Mismatches are recorded in `description`.
     """
-    given.expect(_EXPECTED)
-    activation = given.given.get("hidden_act", "quick_gelu")
+    description.expect(_EXPECTED)
+    activation = description.content.get("hidden_act", "quick_gelu")
     if activation not in ("quick_gelu", "gelu"):
-        given.faults.append(f"hidden_act is {shown(activation)}; expected quick_gelu or gelu")
+        description.faults.append(f"hidden_act is {shown(activation)}; expected quick_gelu or gelu")
         activation = "quick_gelu"
     config = TextConfig(
-        width=given.whole("hidden_size", 512),
-        layers=given.whole("num_hidden_layers", 12),
-        heads=given.whole(_HEADS, 8),
-        hidden=given.whole("intermediate_size", 2048),
+        width=description.whole("hidden_size", 512),
+        layers=description.whole("num_hidden_layers", 12),
+        heads=description.whole(_HEADS, 8),
+        hidden=description.whole("intermediate_size", 2048),
         activation=activation,
-        vocabulary=given.whole("vocab_size", 49408),
-        length=given.whole("max_position_embeddings", 77),
+        vocabulary=description.whole("vocab_size", 49408),
+        length=description.whole("max_position_embeddings", 77),
     )
-    given.divides(_HEADS, (config.width,), (config.heads,))
+    description.divides(_HEADS, (config.width,), (config.heads,))
     return config
