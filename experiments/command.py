@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from absl import app, flags
@@ -74,6 +74,12 @@ def parse(argv: Sequence[str]) -> list[str]:
         if flag.present and flag.value == "" and name not in _MAY_BE_EMPTY:
             fail(f"--{name}: empty; expected a value, or no such flag")
     return rest
+
+
+def note(lines: Iterable[str]) -> None:
+    """Say on standard error what may not be meant, one line each."""
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)
 
 
 def fail(line: str) -> NoReturn:

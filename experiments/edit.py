@@ -19,7 +19,6 @@ Time: see the README; nothing is downloaded.
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,11 +32,11 @@ from experiments import command, motion_flags, reading, setting_flags, writing
 from flows import files, selections
 from mg_jax import (
     api,
-    arguments,
     compilation,
-    images,
+    mask_files,
     metrics,
     notes,
+    photos,
     reference,
     result,
     schedule,
@@ -45,6 +44,7 @@ from mg_jax import (
 )
 from mg_jax.models.stable_diffusion.inputs import work_shape
 from mg_jax.models.stable_diffusion.replay import in_pixels
+from mg_jax.photos import Photo
 from mg_jax.settings import Settings
 
 _LATENT = 8  # pixels a side
@@ -84,13 +84,14 @@ _CONFIG = "config.json"
 class _Inputs(NamedTuple):
     """What is read, and the file that each argument of `edit` is named after in errors."""
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: Photo
     flow: Float32[np.ndarray, "h w 2"]
     order: Int32[np.ndarray, "h w"] | None
     keep_mask: Bool[np.ndarray, "h w"] | None
     ramp: Float[np.ndarray, " levels"] | None
     replay: mg_jax.Replay
     origins: dict[str, str]
+    notes: tuple[str, ...] = ()  # of what was read, but for the photo's
 
 
 def main() -> None:
@@ -119,8 +120,7 @@ def main() -> None:
         )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
-    for note in notes.for_request(request):
-        print(f"note: {note}", file=sys.stderr)
+    command.note((*read.notes, *notes.for_request(request)))
     with reading.named(read.origins):
         edited = api.run(request)
     (out / result.METRICS).unlink(missing_ok=True)
@@ -137,18 +137,21 @@ def main() -> None:
 
 def _read_files(settings: Settings) -> _Inputs:
     """What the single flags name."""
-    image = images.read(motion_flags.image_path())
-    keep = arguments.selection("--keep_mask", _keep_mask.value, image) if _keep_mask.value else None
+    image = photos.read(motion_flags.image_path())
+    keep = None
+    if _keep_mask.value:
+        keep = motion_flags.selection("--keep_mask", _keep_mask.value, image)
     layered = motion_flags.read_flow(image)
     diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
     return _Inputs(
         image,
         layered.flow,
         None if diffusion else layered.order,
-        keep,
+        keep and keep.mask,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
-        _replay(image, settings),
+        _replay(image.pixels, settings),
         {"ramp": _guidance_schedule.value or "", "replay": _noise.value or ""},
+        layered.notes + (keep.notes if keep else ()),
     )
 
 
@@ -159,6 +162,8 @@ def _read_directory(settings: Settings) -> _Inputs:
     for flag in (*own_flags, _keep_mask, _trajectory):
         if flag.value:
             raise ValueError(f"--{flag.name}: given with --reference_dir, which has its own")
+    if motion_flags.flow_is.value != "forward":
+        raise ValueError("--flow_is: given with --reference_dir, whose flows are forward")
     diffusion = isinstance(settings, mg_jax.StableDiffusionSettings)
     found = reference.read(folder, motion_flags.flow.value, settings.steps if diffusion else None)
     if found.flow is None:
@@ -176,7 +181,7 @@ def _read_directory(settings: Settings) -> _Inputs:
     if not diffusion:
         keep = None if found.keep is None else in_pixels(found.keep, found.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(found.image, found.flow, None, keep, ramp, replay, origins)
+        return _Inputs(Photo(found.image), found.flow, None, keep, ramp, replay, origins)
     if found.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in found.image.shape[:2])
@@ -186,7 +191,7 @@ def _read_directory(settings: Settings) -> _Inputs:
         keep=np.zeros((*grid, 1), bool) if found.keep is None else found.keep,
     )
     ramp = reading.ramp(own) if own else found.ramp
-    return _Inputs(found.image, found.flow, None, None, ramp, replay, origins)
+    return _Inputs(Photo(found.image), found.flow, None, None, ramp, replay, origins)
 
 
 def _replay(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Replay:
@@ -221,7 +226,8 @@ def _replay(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Rep
 def _inputs() -> list[str]:
     """The files that are read, but for models."""
     named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
-    inputs = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    texts = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    inputs = [mask_files.file_of(text) for text in texts]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
     else:

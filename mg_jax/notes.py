@@ -11,9 +11,10 @@ class EditWarning(UserWarning):
 def for_request(request: Request) -> list[str]:
     """List what may be a mistake in a request, one line each.
 
-    Pixels that move out of the picture, or a keep mask that covers a part of the motion.
+    What was decided in reading its arguments, pixels that move out of the picture, or a keep mask
+    that covers a part of the motion.
     """
-    noted = []
+    noted = list(request.notes)
     motion = request.motion
     if motion.leaving > 0:
         noted.append(f"{parsing.percent(motion.leaving, 0)} of the moved pixels leave the picture")

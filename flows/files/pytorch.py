@@ -78,9 +78,9 @@ def installed() -> Any:
 
 def _read(path: Path) -> tuple[Any, None]:
     found = load(path)
-    if found.ndim != 4 or found.shape[:2] != (1, 2):
-        raise FaultError(f"holds a tensor of shape {list(found.shape)}; expected [1, 2, H, W]")
-    return found[0].transpose(1, 2, 0), None
+    if found.ndim == 4 and found.shape[:2] == (1, 2):
+        found = found[0].transpose(1, 2, 0)
+    return found, None
 
 
 def _write(stream: BinaryIO, flow: Flow, _known: Known) -> None:
