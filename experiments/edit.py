@@ -128,6 +128,7 @@ def main() -> None:
         stream.write((json.dumps(config, indent=2) + "\n").encode())
     edited.save(out)
     scores = edited.metrics
+    command.note(notes.for_metrics(scores))
     print(
         f"{out / result.PICTURE}: {metrics.verdict(scores)},"
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"

@@ -117,7 +117,10 @@ def edit(
     )
     for note in notes.for_request(asked):
         warnings.warn(note, EditWarning, stacklevel=2)
-    return run(asked, callback, record=record, progress=progress)
+    result = run(asked, callback, record=record, progress=progress)
+    for note in notes.for_metrics(result.metrics):
+        warnings.warn(note, EditWarning, stacklevel=2)
+    return result
 
 
 def run(
