@@ -27,7 +27,7 @@ from mg_jax.arguments import Anything
 from mg_jax.interfaces import Model, Request
 from mg_jax.models import registry
 from mg_jax.models.patch import preview as patch_preview
-from mg_jax.models.patch.motion import layered
+from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
@@ -291,5 +291,5 @@ def preview(
     order = moved.order if order is None else arguments.numbers("order", order)
     if order is not None:
         checking.order(order, photo.pixels.shape[:2])
-    motion = layered(photo.pixels, Motion(moved.flow), order)
-    return patch_preview.preview(photo.pixels, motion, motion.region)
+    motion = work_motion(photo.pixels, Motion(moved.flow), order)
+    return patch_preview.preview(photo.pixels, motion, region_of(photo.pixels, motion))

@@ -119,10 +119,8 @@ def _of_picture(found: Opened, name: str, label: str) -> _Read:
         index = _index(image)
         void = (index == _VOID_INDEX) & (np.unique(index).size > 2)
         return _of_values(np.where(void, np.uint8(0), index), name, "")
-    found = _of_values(level, name, "")
-    return (
-        found if opacity.min() == 255 else found._replace(decision="white times opacity is taken")
-    )
+    grey = _of_values(level, name, "")
+    return grey if opacity.min() == 255 else grey._replace(decision="white times opacity is taken")
 
 
 def _of_values(values: Shaped[np.ndarray, "h w"], name: str, label: str) -> _Read:
