@@ -5,11 +5,12 @@ import dataclasses
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -54,14 +55,17 @@ class Result:
     def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
         """Make a sheet of the source, the flow asked for, the result, and its estimated flow."""
         largest = float(np.linalg.norm(self.flow, axis=-1).max())
+        source, flow = draw.shrunk(self.source, self.flow)
+        image, estimate = draw.shrunk(self.image, self.estimate)
+        step = round(self.flow.shape[0] / flow.shape[0])
         asked, found = (
-            draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
+            draw.legend(draw.colors(one, largest / step), largest) for one in (flow, estimate)
         )
         return draw.sheet(
             [
-                ("source and motion", draw.arrows(self.source, self.flow)),
+                ("source and motion", draw.arrows(source, flow)),
                 ("flow asked for", asked),
-                ("edited", self.image),
+                ("edited", image),
                 (metrics.verdict(self.metrics), found),
             ]
         )
@@ -114,7 +118,7 @@ class Result:
                 arrays |= {_PIXELS: self.original.pixels, _IMAGES: self.images}
             for part in ("profile", "exif"):
                 arrays[_ORIGINAL + part] = np.frombuffer(getattr(self.original, part), np.uint8)
-            np.savez_compressed(stream, **arrays)
+            _write_arrays(stream, arrays)
         about = {"settings": self.settings, "seed": self.seed}
         for name, content in ((ABOUT, about), (METRICS, self.metrics)):
             with files.atomic(out / name) as stream:
@@ -188,6 +192,14 @@ _STORED = ("source", "flow", "region", "estimate", "latents")
 _ESTIMATE = "estimates."  # prefix of a recorded estimate's number
 _ORIGINAL = "original."  # prefix of a part of the photo's `Original`
 _PIXELS, _IMAGES = f"{_ORIGINAL}pixels", "images"
+
+
+def _write_arrays(stream: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Write an .npz, compressed for speed, which NumPy itself cannot."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
 
 def samples_in(out: Path) -> list[Path]:
