@@ -18,6 +18,7 @@ _PART = 0.01  # least share of what moves that counts as an object
 _NEAR, _FAR = 0.6, 1.2  # rings around what moves, over its size: a shadow's, and its ground's
 _RIM = 2.0  # reduced pixels beside what moves that may belong to it
 _DARKER = 0.2, 0.85  # a shadow's brightness, over its ground's
+_NIGHT = 0.1  # brightness of a ground, of 1, on which no shadow is seen
 _CLEAR = 2.0  # deviations of the ground by which a shadow is darker
 _TINT = 0.05  # largest difference of the shares of red, green and blue
 _CUT = 0.1  # least share of the object's height or width that lies along the picture's edge
@@ -65,15 +66,15 @@ def shadow(small: Small) -> float:
     smooth = ndimage.gaussian_filter(small.image, (1, 1, 0))
     light = smooth.mean(axis=-1)
     ground, spread = float(np.median(light[far])), float(light[far].std())
-    tint = np.median(smooth[far], axis=0) / max(1e-3, 3 * ground)
+    if ground < _NIGHT:
+        return 0.0
+    tint = np.median(smooth[far], axis=0) / (3 * ground)
     alike = np.abs(smooth / np.maximum(3 * light, 1e-3)[..., None] - tint).max(axis=-1) <= _TINT
     dark = (light >= _DARKER[0] * ground) & (light <= _DARKER[1] * ground)
     dark &= alike & (light <= ground - _CLEAR * spread) & near & ~moving
-    begins = away <= _RIM
-    found = ndimage.binary_propagation(
-        begins & (dark | moving), mask=dark | (begins & dark) | moving
-    )
-    return float((found & dark & ~begins).sum() / moving.sum())
+    beside = away <= _RIM
+    found = ndimage.binary_propagation(beside & dark, mask=dark)
+    return float((found & ~beside).sum() / moving.sum())
 
 
 def hidden(small: Small) -> float:

@@ -59,6 +59,13 @@ def test_something_dark_of_another_colour_is_no_shadow():
     assert surprises.shadow(small(picture, ("translate dx=60", mask))) < 0.08
 
 
+def test_the_dark_has_no_shadow():
+    picture = np.full((128, 160, 3), 9, np.uint8)
+    assert (
+        surprises.shadow(small(picture, ("translate dx=9", box((128, 160), 40, 40, 30, 30)))) == 0
+    )
+
+
 def test_noise_has_no_shadow():
     picture = np.random.default_rng(0).integers(0, 256, (128, 160, 3), dtype=np.uint8)
     assert (
