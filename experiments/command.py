@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
 from absl import app, flags
@@ -94,6 +94,12 @@ def needed(flag: flags.FlagHolder[T | None]) -> T:
     if not flag.value:
         raise ValueError(f"--{flag.name}: none given; expected a value")
     return flag.value
+
+
+def note(lines: Iterable[str]) -> None:
+    """Say on standard error what may not be meant, one line each."""
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)
 
 
 def fail(line: str) -> NoReturn:

@@ -20,7 +20,6 @@ Time: see the README; nothing is downloaded.
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,16 +33,17 @@ from experiments import checkpoint_flags, command, motion_flags, reading, settin
 from flows import files, selections
 from mg_jax import (
     api,
-    arguments,
     checkpoint,
     compilation,
-    images,
+    mask_files,
     metrics,
     notes,
+    photos,
     reference,
     result,
 )
 from mg_jax.models.stable_diffusion.replay import in_pixels, of_trajectory
+from mg_jax.photos import Photo
 from mg_jax.settings import Settings
 
 _LATENT = 8  # pixels a side
@@ -85,13 +85,14 @@ _CHECKPOINT = "checkpoint"
 class _Inputs(NamedTuple):
     """What is read, and the file that each argument of `edit` is named after in errors."""
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: Photo
     flow: Float32[np.ndarray, "h w 2"]
     order: Int32[np.ndarray, "h w"] | None
     keep_mask: Bool[np.ndarray, "h w"] | None
     ramp: Float[np.ndarray, " levels"] | None
     replay: mg_jax.Replay
     origins: dict[str, str]
+    notes: tuple[str, ...] = ()  # of what was read, but for the photo's
 
 
 def main() -> None:
@@ -122,8 +123,7 @@ def main() -> None:
     writing.folder(out, f"--out={out}")
     config = _config(settings)
     saving = checkpoint_flags.read(settings, out / _CHECKPOINT)
-    for note in notes.for_request(request):
-        print(f"note: {note}", file=sys.stderr)
+    command.note((*read.notes, *notes.for_request(request)))
     with reading.named(read.origins):
         edited = api.run(request, checkpoint=saving.folder, checkpoint_every=saving.every)
     (out / result.METRICS).unlink(missing_ok=True)
@@ -133,6 +133,7 @@ def main() -> None:
     if saving.folder is not None:
         checkpoint.remove(saving.folder)
     scores = edited.metrics
+    command.note(notes.for_metrics(scores))
     print(
         f"{out / result.PICTURE}: {metrics.verdict(scores)},"
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
@@ -142,17 +143,20 @@ def main() -> None:
 
 def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     """What the single flags name."""
-    image = images.read(motion_flags.image_path())
-    keep = arguments.selection("--keep_mask", _keep_mask.value, image) if _keep_mask.value else None
+    image = photos.read(motion_flags.image_path())
+    keep = None
+    if _keep_mask.value:
+        keep = motion_flags.selection("--keep_mask", _keep_mask.value, image)
     layered = motion_flags.read_flow(image)
     return _Inputs(
         image,
         layered.flow,
         layered.order if "order" in accepts else None,
-        keep,
+        keep and keep.mask,
         reading.ramp(Path(_guidance_schedule.value)) if _guidance_schedule.value else None,
-        _replay(image, settings, accepts),
+        _replay(image.pixels, settings, accepts),
         {"ramp": _guidance_schedule.value or "", "replay": _noise.value or ""},
+        layered.notes + (keep.notes if keep else ()),
     )
 
 
@@ -163,6 +167,8 @@ def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     for flag in (*own_flags, _keep_mask, _trajectory):
         if flag.value:
             raise ValueError(f"--{flag.name}: given with --reference_dir, which has its own")
+    if motion_flags.flow_is.value != "forward":
+        raise ValueError("--flow_is: given with --reference_dir, whose flows are forward")
     replays = "replay" in accepts
     content = reference.read(folder, motion_flags.flow.value, settings.steps if replays else None)
     if content.flow is None:
@@ -180,7 +186,7 @@ def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     if not replays:
         keep = None if content.keep is None else in_pixels(content.keep, content.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(content.image, content.flow, None, keep, ramp, replay, origins)
+        return _Inputs(Photo(content.image), content.flow, None, keep, ramp, replay, origins)
     if content.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in content.image.shape[:2])
@@ -190,7 +196,7 @@ def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
         keep=np.zeros((*grid, 1), bool) if content.keep is None else content.keep,
     )
     ramp = reading.ramp(own) if own else content.ramp
-    return _Inputs(content.image, content.flow, None, None, ramp, replay, origins)
+    return _Inputs(Photo(content.image), content.flow, None, None, ramp, replay, origins)
 
 
 def _replay(
@@ -213,7 +219,8 @@ def _replay(
 def _inputs() -> list[str]:
     """The files that are read, but for models."""
     named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
-    inputs = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    texts = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    inputs = [mask_files.file_of(text) for text in texts]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
     else:

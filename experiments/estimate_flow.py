@@ -34,7 +34,8 @@ from flows import (
     selections,
     video,
 )
-from mg_jax import arguments, compilation, images, metrics
+from mg_jax import arguments, compilation, images, mask_files, metrics, photos
+from mg_jax.photos import Photo
 
 _first = flags.DEFINE_string("first", None, "Picture before the motion.")
 _second = flags.DEFINE_string("second", None, "Picture after it, of the same size.")
@@ -94,9 +95,10 @@ def main() -> None:
     files.check_suffix(out)
     writing.check_apart([out, preview], _inputs(), f"--out={out}")
     pair = _read_pair()
-    photo = images.read(_target.value) if _target.value else pair.first
-    counts = _selection(_frame_mask, pair.first)
-    moves = _selection(_object_mask, photo)
+    target = photos.read(_target.value) if _target.value else Photo(pair.first)
+    photo = target.pixels
+    counts = _selection(_frame_mask, Photo(pair.first))
+    moves = _selection(_object_mask, target)
     network = raft.load(_flow_model.value)
     writing.folder(out.parent, f"--out={out}")
 
@@ -125,17 +127,20 @@ def main() -> None:
 
 
 def _selection(
-    flag: "flags.FlagHolder[str | None]", photo: UInt8[np.ndarray, "h w 3"]
+    flag: "flags.FlagHolder[str | None]", photo: Photo
 ) -> Bool[np.ndarray, "h w"] | None:
     if flag.value is None:
         return None
-    return arguments.selection(f"--{flag.name}", flag.value, photo)
+    mask, notes = arguments.selection(f"--{flag.name}", flag.value, photo)
+    command.note(notes)
+    return mask
 
 
 def _inputs() -> list[str]:
     """The files that the flags name."""
     named = (_first, _second, _video, _frame_mask, _target, _object_mask, _flow_model)
-    return [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    texts = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
+    return [mask_files.file_of(text) for text in texts]
 
 
 def _read_pair() -> _Pair:

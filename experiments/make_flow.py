@@ -20,7 +20,7 @@ from absl import flags
 
 from experiments import command, motion_flags, writing
 from flows import draw, files, masks, motions, parsing
-from mg_jax import images
+from mg_jax import images, photos
 
 flags.adopt_module_key_flags(motion_flags)
 _out = flags.DEFINE_string("out", "out/flow.npz", "Flow file to write; the suffix names a format.")
@@ -32,11 +32,12 @@ def main() -> None:
     preview = out.with_name(f"{out.stem}_preview.png")
     files.check_suffix(out)
     writing.check_apart([out, preview], motion_flags.inputs(), f"--out={out}")
-    photo = images.read(motion_flags.image_path())
-    flow = motion_flags.read_flow(photo).flow
+    photo = photos.read(motion_flags.image_path())
+    flow, _, notes = motion_flags.read_flow(photo)
     writing.folder(out.parent, f"--out={out}")
     files.write(out, flow)
-    images.write(preview, draw.preview(photo, flow))
+    images.write(preview, draw.preview(photo.pixels, flow))
+    command.note(photo.notes + notes)
     moving = masks.moving(flow)
     share, left = moving.mean(), motions.leaving(flow, moving)
     print(

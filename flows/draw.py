@@ -140,6 +140,18 @@ def arrows(
     return np.array(result)
 
 
+def shrunk(
+    image: UInt8[np.ndarray, "H W 3"], flow: Float[np.ndarray, "H W 2"]
+) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, "h w 2"]]:
+    """Shrink a large picture and its flow to what a sheet shows; the flow is in its new pixels."""
+    step = max(1, min(flow.shape[:2]) // _HIGHEST)
+    if step == 1:
+        return image, flow
+    small = flow[step // 2 :: step, step // 2 :: step] / step
+    shape = (small.shape[1], small.shape[0])
+    return np.array(Image.fromarray(image).resize(shape, Image.Resampling.BOX)), small
+
+
 def selected(
     image: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "h w"]
 ) -> UInt8[np.ndarray, "h w 3"]:
@@ -165,11 +177,14 @@ def preview(
 ) -> UInt8[np.ndarray, "_ _ 3"]:
     """Make a sheet that shows a motion: what moves, arrows, colours, the picture warped forward."""
     largest = float(np.linalg.norm(flow, axis=-1).max())
+    length = flow.shape[0]
+    image, flow = shrunk(image, flow)
+    shown = largest * flow.shape[0] / length
     return sheet(
         [
             ("what moves", selected(image, masks.moving(flow))),
             ("motion", arrows(image, flow)),
-            ("flow", legend(colors(flow, largest), largest)),
+            ("flow", legend(colors(flow, shown), largest)),
             ("moved; chequered is to be invented", moved(image, flow)),
         ]
     )

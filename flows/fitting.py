@@ -6,6 +6,15 @@ from jaxtyping import Float, Float32, Shaped
 
 from flows import masks
 
+_PROPORTIONS = 0.1  # largest relative difference of the proportions of small pictures
+
+
+def agrees(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two (height, width) have the same proportions, within a pixel of the first."""
+    (height, width), (tall, wide) = shape[:2], other[:2]
+    off = min(abs(width - wide * height / tall), abs(height - tall * width / wide))
+    return off <= 1 and abs(width * tall / (height * wide) - 1) <= _PROPORTIONS
+
 
 def fit(
     flow: Float[np.ndarray, "h w 2"], height: int, width: int

@@ -26,9 +26,12 @@ def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.
     These are the centre of a turn or the axis of a stretch, for example: they belong to the object,
     and two opposite neighbours move in opposite directions.
     """
-    height, width, _ = flow.shape
     moves = moving(flow, threshold)
-    rests = np.zeros_like(moves)
+    box = _box(moves, 1)
+    solid_there = moves[box]
+    flow = flow[box]
+    height, width = solid_there.shape
+    rests = np.zeros_like(solid_there)
     padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves outside the picture
     for dy, dx in _OPPOSITE:
         before, after = (
@@ -37,7 +40,8 @@ def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.
         both = moving(before, threshold) & moving(after, threshold)
         longer = np.maximum(np.linalg.norm(before, axis=-1), np.linalg.norm(after, axis=-1))
         rests |= both & (np.linalg.norm(before + after, axis=-1) <= longer / 2)
-    return np.asarray(moves | rests)
+    moves[box] = solid_there | rests
+    return moves
 
 
 def destination(
@@ -51,9 +55,11 @@ def destination(
     """
     height, width, _ = flow.shape
     source = solid(flow, threshold)
-    y, x = np.mgrid[:height, :width]
-    goal = np.stack([x, y], axis=-1) + flow.astype(np.float64)
     landed = np.zeros((height, width), bool)
+    rows, columns = box = _box(source)
+    source = source[box]
+    y, x = np.mgrid[rows, columns]
+    goal = np.stack([x, y], axis=-1) + flow[box].astype(np.float64)
     _land(landed, goal[source])
 
     # Cells of four neighbours: corners [cell, 2 (down), 2 (right), 2 (x, y)].
@@ -81,6 +87,19 @@ def destination(
 def margin(flow: Float[np.ndarray, "h w 2"]) -> float:
     """Default margin of an edit region, in pixels: sqrt(height·width) / 24."""
     return float(np.sqrt(flow.shape[0] * flow.shape[1])) / 24
+
+
+def _box(where: Bool[np.ndarray, "h w"], margin: int = 0) -> tuple[slice, slice]:
+    """Rows and columns of the smallest box around what is marked, with a margin; or of none.
+
+    Outside it nothing moves: so cost depends on what moves, not on the picture.
+    """
+    spans = []
+    for axis, length in enumerate(where.shape):
+        inside = np.flatnonzero(where.any(axis=1 - axis))
+        low, high = (inside[0] - margin, inside[-1] + 1 + margin) if inside.size else (0, 0)
+        spans.append(slice(max(0, int(low)), min(length, int(high))))
+    return spans[0], spans[1]
 
 
 def _land(landed: np.ndarray, points: np.ndarray) -> None:

@@ -6,6 +6,7 @@ selecting, add a function to `SELECTIONS`.
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -83,11 +84,22 @@ _POINT = re.compile(r"[-+.\d]+,[-+.\d]+")
 _USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ...; everything"
 
 
+def names_file(text: str) -> bool:
+    """Whether there is a file of this name; a text that cannot be a name is none."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long, or a null character
+        return False
+
+
 def is_words(text: str) -> bool:
     """Whether a text is a selection in words rather than the name of a file.
 
-    It is if `select` knows the first word, or if all other words are points.
+    It is if `select` knows the first word, or if all other words are points; but not if there is a
+    file of that name.
     """
+    if names_file(text):
+        return False
     name, *words = text.split() or [""]
     return name in SELECTIONS or (words != [] and all(_POINT.fullmatch(word) for word in words))
 

@@ -30,7 +30,7 @@ from mg_jax.checkpoint import EVERY, SavedRun, opened
 from mg_jax.interfaces import Model, Request
 from mg_jax.models import registry
 from mg_jax.models.patch import preview as patch_preview
-from mg_jax.models.patch.motion import layered
+from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
@@ -73,7 +73,8 @@ def edit(
     where JAX is set up to keep them, else in ~/.cache/mg_jax/programs.
 
     Args:
-        image: the photo: uint8 [h, w, 3] of NumPy or JAX, a PIL picture or a file.
+        image: the photo: uint8 [h, w, 3] of NumPy or JAX, a PIL picture or a file, whose profile,
+            EXIF, opacity and depth `Result.save` keeps (see `mg_jax.photos`).
         flow: where each pixel goes, (dx, dy) in pixels: floats [h, w, 2], a file, or words like
             "rotate degrees=20" (see `flows.motions`), which need `mask`.
         prompt: describes the result; for Stable Diffusion only.
@@ -81,8 +82,9 @@ def edit(
             or 2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
             `experiments.convert_weights`, a hub id, or loaded weights; or a `Model` of your own.
         seed: sample i draws the noise of seed `seed` + i.
-        mask: what a flow in words moves: bool [h, w], a picture (white moves), a file, or words
-            like "click 300,220" (see `flows.selections`).
+        mask: what moves, by a flow in words or of all that another flow moves: bool [h, w], a
+            picture (see `mask_files`: white moves), a file, or words like "click 300,220" (see
+            `flows.selections`).
         samples: how many results are drawn, 1 to 1000.
         keep_mask: the pixels that must stay as they are, given like `mask`; by default all but the
             motion's source and destination and a margin around them.
@@ -124,7 +126,7 @@ def edit(
     )
     for note in notes.for_request(asked):
         warnings.warn(note, EditWarning, stacklevel=2)
-    return run(
+    result = run(
         asked,
         callback,
         record=record,
@@ -132,6 +134,9 @@ def edit(
         checkpoint=checkpoint,
         checkpoint_every=checkpoint_every,
     )
+    for note in notes.for_metrics(result.metrics):
+        warnings.warn(note, EditWarning, stacklevel=2)
+    return result
 
 
 def run(
@@ -205,6 +210,7 @@ def run(
         },
         settings=dataclasses.asdict(request.settings),
         seed=request.seed,
+        original=request.original,
     )
 
 
@@ -231,7 +237,8 @@ def request(
         ValueError: one line that names the argument, what is wrong with it, what is expected.
     """
     chosen = registry.find(model)
-    photo = arguments.image(image)
+    photo = arguments.photo(image)
+    shape = photo.pixels.shape[:2]
     order = arguments.numbers("order", order)
     ramp = arguments.numbers("ramp", ramp)
     wanted = type(chosen.settings)
@@ -252,13 +259,14 @@ def request(
             raise ValueError(f"{name}: the model {chosen.name} reads none; expected none")
     settings = settings or chosen.settings
     if order is not None:
-        checking.order(order, photo.shape[:2])
+        checking.order(order, shape)
     if not 1 <= samples <= _MOST_SAMPLES:
         raise ValueError(f"samples: {samples}; expected 1 to {_MOST_SAMPLES}")
-    keep = None
+    keep, notes = None, photo.notes
     if keep_mask is not None:
-        keep = arguments.selection("keep_mask", keep_mask, photo)
-        checking.keep_mask(keep, photo.shape[:2])
+        keep, decided = arguments.selection("keep_mask", keep_mask, photo)
+        checking.keep_mask(keep, shape)
+        notes += decided
     if ramp is not None:
         checking.ramp(ramp, settings.steps)
     moved = arguments.flow(flow, mask, photo)
@@ -267,7 +275,7 @@ def request(
     checked = Request(
         model=chosen,
         seed=seed,
-        image=photo,
+        image=photo.pixels,
         motion=Motion(moved.flow.astype(np.float32)),
         keys=noise.keys(seed, samples),
         settings=settings,
@@ -278,6 +286,8 @@ def request(
         order=order,
         replay=replay,
         energy=energy,
+        original=photo.original,
+        notes=notes + moved.notes,
     )
     chosen.check(checked)
     return checked
@@ -310,10 +320,12 @@ def preview(
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
     """
-    photo = arguments.image(image)
+    photo = arguments.photo(image)
     moved = arguments.flow(flow, mask, photo)
+    for note in photo.notes + moved.notes:
+        warnings.warn(note, EditWarning, stacklevel=2)
     order = moved.order if order is None else arguments.numbers("order", order)
     if order is not None:
-        checking.order(order, photo.shape[:2])
-    motion = layered(photo, Motion(moved.flow), order)
-    return patch_preview.preview(photo, motion, motion.region)
+        checking.order(order, photo.pixels.shape[:2])
+    motion = work_motion(photo.pixels, Motion(moved.flow), order)
+    return patch_preview.preview(photo.pixels, motion, region_of(photo.pixels, motion))

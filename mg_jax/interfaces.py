@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 
 from flows.motion import Motion
 from mg_jax.networks import Named
+from mg_jax.photos import PLAIN, Original
 from mg_jax.sample import Phases
 from mg_jax.settings import Settings
 from mg_jax.types import Energy
@@ -33,6 +34,8 @@ class Request:
     order: Int[np.ndarray, "H W"] | None = None  # of layers; 0 rests, the largest lies on top
     replay: Any = None  # the parts of another run to repeat; its type is the model's own
     energy: Energy | None = None  # instead of the paper's
+    original: Original = PLAIN  # what the photo holds besides `image`; results keep it
+    notes: tuple[str, ...] = ()  # what was decided in reading the arguments, one line each
 
     @property
     def flow(self) -> Float[np.ndarray, "H W 2"]:

@@ -13,14 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
-from flows import fitting, nearest, warping
+from flows import fitting
 from flows.calling import compiled_flow
 from flows.geometry import warp
 from flows.interfaces import FlowNetwork
 from flows.motion import Motion
 from flows.raft import SMALLEST
-from mg_jax import images
-from mg_jax.filling import fill
+from mg_jax import filling, images
 
 JUDGING_UPDATES = 12
 # RAFT's memory grows with the square of the area: larger pictures are measured at this area.
@@ -29,8 +28,6 @@ LARGEST_AREA = 768 * 768
 # An estimate counts as right within the bound of the KITTI benchmark (Menze & Geiger, CVPR 2015),
 # and within half of the motion: otherwise an estimate of 0 would be right for motions of 3 pixels.
 _PIXELS, _SHARE, _HALF = 3.0, 0.05, 0.5
-# Pixels around an object that may hold its soft rim; they must not be smeared into what it leaves.
-_RIM = 3.0
 # Share of the moved pixels that a judge must be able to judge; with fewer, flow errors are None.
 _ENOUGH = 0.5
 
@@ -69,7 +66,7 @@ def measurable(
     h, w = (min(pair) for pair in zip((height, width), _size_judged(height, width), strict=True))
     small = fitting.fit_nearest(motion.flow, h, w)
     photo = images.resize(source, h, w)
-    carried_out = _carried_out(photo, Motion(small))
+    carried_out = filling.carried_out(photo, Motion(small))
     estimate = flow_between(judge, photo, carried_out)
     errors, lengths = (np.linalg.norm(vectors, axis=-1) for vectors in (estimate - small, small))
     right = errors <= np.minimum(np.maximum(_PIXELS, _SHARE * lengths), _HALF * lengths)
@@ -136,13 +133,6 @@ def verdict(scores: Mapping[str, Any]) -> str:
 def _size_judged(height: int, width: int) -> tuple[int, int]:
     shrink = min(1.0, (LARGEST_AREA / (height * width)) ** 0.5)
     return max(SMALLEST, round(height * shrink)), max(SMALLEST, round(width * shrink))
-
-
-def _carried_out(source: UInt8[np.ndarray, "h w 3"], motion: Motion) -> UInt8[np.ndarray, "h w 3"]:
-    """Warp the moving pixels forward over the rest of the photo, filled where content has left."""
-    rests = fill(source, nearest.distance(motion.solid) <= _RIM)
-    landed = motion.destination[..., None]
-    return np.where(landed, warping.forward(source, motion).picture, rests)
 
 
 def _mean(values: Float[np.ndarray, "h w"], where: Bool[np.ndarray, "h w"]) -> float:

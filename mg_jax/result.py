@@ -5,11 +5,12 @@ import dataclasses
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -17,9 +18,11 @@ from PIL import Image as Pillow
 
 from flows import draw, files
 from flows.files.broken import BROKEN, said
-from mg_jax import history, images, metrics
+from flows.motion import Motion
+from mg_jax import history, images, metrics, photos
 from mg_jax.animation import Animation
 from mg_jax.history import History
+from mg_jax.photos import PLAIN, Original
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,18 +50,22 @@ class Result:
     seed: int
     estimates: tuple[UInt8[np.ndarray, "_ _ 3"], ...] = ()
     """The first sample's denoised estimates at the recorded levels, at their working sizes."""
+    original: Original = PLAIN  # what the photo's file holds besides `source`
 
     def overview(self) -> UInt8[np.ndarray, "_ _ 3"]:
         """Make a sheet of the source, the flow asked for, the result, and its estimated flow."""
         largest = float(np.linalg.norm(self.flow, axis=-1).max())
+        source, flow = draw.shrunk(self.source, self.flow)
+        image, estimate = draw.shrunk(self.image, self.estimate)
+        step = round(self.flow.shape[0] / flow.shape[0])
         asked, found = (
-            draw.legend(draw.colors(flow, largest), largest) for flow in (self.flow, self.estimate)
+            draw.legend(draw.colors(one, largest / step), largest) for one in (flow, estimate)
         )
         return draw.sheet(
             [
-                ("source and motion", draw.arrows(self.source, self.flow)),
+                ("source and motion", draw.arrows(source, flow)),
                 ("flow asked for", asked),
-                ("edited", self.image),
+                ("edited", image),
                 (metrics.verdict(self.metrics), found),
             ]
         )
@@ -97,15 +104,21 @@ class Result:
         (out / METRICS).unlink(missing_ok=True)
         for path in samples_in(out):
             path.unlink()
-        images.write(out / PICTURE, self.image)
-        for i, image in enumerate(self.images[1:], 1):
-            images.write(out / f"edited_{i}.png", image)
+        names = [PICTURE, *(f"edited_{i}.png" for i in range(1, len(self.images)))]
+        motion = Motion(self.flow)
+        for name, image in zip(names, self.images, strict=True):
+            whole = photos.restored(self.original, self.source, image, self.region, motion)
+            images.write(out / name, whole, self.original.profile, self.original.exif)
         images.write(out / OVERVIEW, self.overview())
         history.write(out / HISTORY, self.history)
         with files.atomic(out / ARRAYS) as stream:
             arrays: dict[str, Any] = {name: getattr(self, name) for name in _STORED}
             arrays |= {f"{_ESTIMATE}{i}": estimate for i, estimate in enumerate(self.estimates)}
-            np.savez_compressed(stream, **arrays)
+            if self.original.pixels is not None:  # then the pictures in files are not `images`
+                arrays |= {_PIXELS: self.original.pixels, _IMAGES: self.images}
+            for part in ("profile", "exif"):
+                arrays[_ORIGINAL + part] = np.frombuffer(getattr(self.original, part), np.uint8)
+            _write_arrays(stream, arrays)
         about = {"settings": self.settings, "seed": self.seed}
         for name, content in ((ABOUT, about), (METRICS, self.metrics)):
             with files.atomic(out / name) as stream:
@@ -130,6 +143,9 @@ class Result:
             arrays = {name: stored[name] for name in _STORED}
             recorded = sum(name.startswith(_ESTIMATE) for name in stored.files)
             estimates = tuple(stored[f"{_ESTIMATE}{i}"] for i in range(recorded))
+            profile, exif = (stored[_ORIGINAL + part].tobytes() for part in ("profile", "exif"))
+            original = Original(stored.get(_PIXELS), profile, exif)
+            pictures = stored.get(_IMAGES, pictures)
         with _naming(out / METRICS):
             scores = json.loads((out / METRICS).read_text())
         with _naming(out / ABOUT):
@@ -143,6 +159,7 @@ class Result:
             settings=settings,
             seed=seed,
             estimates=estimates,
+            original=original,
             **arrays,
         )
 
@@ -173,6 +190,16 @@ class Result:
 
 _STORED = ("source", "flow", "region", "estimate", "latents")
 _ESTIMATE = "estimates."  # prefix of a recorded estimate's number
+_ORIGINAL = "original."  # prefix of a part of the photo's `Original`
+_PIXELS, _IMAGES = f"{_ORIGINAL}pixels", "images"
+
+
+def _write_arrays(stream: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """Write an .npz, compressed for speed, which NumPy itself cannot."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
 
 def samples_in(out: Path) -> list[Path]:
@@ -190,7 +217,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, History):
+    if isinstance(one, History | Original):
         return _same(one._asdict(), other._asdict())
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)

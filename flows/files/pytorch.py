@@ -78,9 +78,9 @@ def installed() -> Any:
 
 def _read(path: Path) -> tuple[Any, None]:
     values = load(path)
-    if values.ndim != 4 or values.shape[:2] != (1, 2):
-        raise FaultError(f"holds a tensor of shape {list(values.shape)}; expected [1, 2, H, W]")
-    return values[0].transpose(1, 2, 0), None
+    if values.ndim == 4 and values.shape[:2] == (1, 2):
+        values = values[0].transpose(1, 2, 0)
+    return values, None
 
 
 def _write(stream: BinaryIO, flow: Flow, _known: Known) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
-from flows.files import arrays, kitti, middlebury, pytorch
+from flows.files import arrays, kitti, middlebury, pfm, pytorch
 from flows.files.broken import BROKEN
 from flows.files.format import FaultError, Flow, Format
 from flows.files.replacing import atomic
@@ -18,6 +18,7 @@ _FORMATS: dict[str, Format] = {
     ".flo": middlebury.FLO,
     ".png": kitti.PNG,
     ".pth": pytorch.PTH,
+    ".pfm": pfm.PFM,
 }
 SUFFIXES = tuple(_FORMATS)
 
@@ -51,19 +52,44 @@ def read(path: str | os.PathLike[str]) -> Float32[np.ndarray, "h w 2"]:
 
 
 def read_sparse(path: str | os.PathLike[str]) -> Sparse:
-    """Read a flow file that may mark pixels as unknown, as `.flo` and `.png` do.
+    """Read a flow file that may mark pixels as unknown, as `.flo`, `.png` and `.pfm` do.
 
     Raises:
         ValueError: as for `read`, but not for unknown pixels.
     """
     path = Path(path)
+    raw, known = _raw(path)
+    flow = _checked(raw if known is None else np.where(known[..., None], raw, np.float32(0)), path)
+    return Sparse(flow, _all(flow) if known is None else known)
+
+
+def read_holes(path: str | os.PathLike[str]) -> tuple[Sparse, tuple[int, ...]]:
+    """Read a flow file of any format that may have holes: NaN and infinite values are unknown.
+
+    Returns:
+        The flow, and the shape of the array in the file, whose axes may have another order.
+
+    Raises:
+        ValueError: as for `read`, but not for unknown pixels.
+    """
+    path = Path(path)
+    raw, known = _raw(path)
+    array = _floats(_ordered(raw), path)
+    finite = np.isfinite(array).all(axis=-1)
+    known = finite if known is None else finite & known
+    flow = _checked(np.where(known[..., None], array, 0), path)
+    return Sparse(flow, known), np.shape(raw)
+
+
+def _raw(path: Path) -> tuple[Any, Bool[np.ndarray, "h w"] | None]:
+    """The array in a file, unchecked, and the mask of known pixels, None if there is none."""
     form = _format(path)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; expected a flow file")
     if not path.exists():
         raise ValueError(f"{path}: no such file; expected a flow file ({_suffixes()})")
     try:
-        raw, known = form.read(path)
+        return form.read(path)
     except FaultError as fault:
         raise ValueError(f"{path}: {fault}") from fault
     except PermissionError as error:
@@ -73,10 +99,10 @@ def read_sparse(path: str | os.PathLike[str]) -> Sparse:
         raise ValueError(
             f"{path}: broken or cut short ({reason}); expected a whole {path.suffix.lower()} file"
         ) from error
-    if known is None:
-        flow = _checked(raw, path)
-        return Sparse(flow, np.ones(flow.shape[:2], bool))
-    return Sparse(_checked(np.where(known[..., None], raw, np.float32(0)), path), known)
+
+
+def _all(flow: Flow) -> Bool[np.ndarray, "h w"]:
+    return np.ones(flow.shape[:2], bool)
 
 
 def write(
@@ -135,8 +161,18 @@ def _format(path: Path) -> Format:
     return form
 
 
-def _checked(raw: Any, path: Path) -> Flow:
-    """Return the flow as float32, or raise ValueError with the first reason why it is not one."""
+def _ordered(raw: Any) -> Any:
+    """Bring the axes [2, H, W], and those of a batch of one, to [H, W, 2]; others stay."""
+    array = np.asarray(raw)
+    if array.ndim == 4 and len(array) == 1:
+        array = array[0]
+    if array.ndim == 3 and array.shape[0] == 2 and array.shape[2] != 2:
+        array = np.moveaxis(array, 0, -1)
+    return array
+
+
+def _floats(raw: Any, path: Path) -> Float[np.ndarray, "h w 2"]:
+    """Return an array of floats [H, W, 2], or raise ValueError with the reason why it is none."""
     array = np.asarray(raw)
     if not np.issubdtype(array.dtype, np.floating):
         raise ValueError(
@@ -144,8 +180,13 @@ def _checked(raw: Any, path: Path) -> Flow:
         )
     if array.ndim != 3 or array.shape[2] != 2 or array.size == 0:
         raise ValueError(f"{path}: holds an array of shape {list(array.shape)}; expected [H, W, 2]")
+    return array
+
+
+def _checked(raw: Any, path: Path) -> Flow:
+    """Return the flow as float32, or raise ValueError with the first reason why it is not one."""
     with np.errstate(over="ignore"):  # too large for float32: infinite, and refused below
-        flow = array.astype(np.float32)
+        flow = _floats(raw, path).astype(np.float32)
     bad = int((~np.isfinite(flow)).any(-1).sum())
     if bad:
         raise ValueError(f"{path}: {bad} pixels are NaN or infinite; expected finite numbers")

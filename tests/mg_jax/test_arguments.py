@@ -8,6 +8,7 @@ from PIL import Image
 
 from flows import files, motions
 from mg_jax import arguments, images
+from mg_jax.photos import Photo
 
 H, W = 24, 32
 PHOTO = np.random.default_rng(0).integers(0, 256, (H, W, 3), dtype=np.uint8)
@@ -28,7 +29,7 @@ def folder(tmp_path):
 def test_a_photo_is_a_file_an_open_picture_or_an_array(folder):
     path = folder / "photo.png"
     for given in (path, str(path), Image.open(path), PHOTO, jnp.asarray(PHOTO)):
-        np.testing.assert_array_equal(arguments.image(given), PHOTO)
+        np.testing.assert_array_equal(arguments.photo(given).pixels, PHOTO)
 
 
 def test_an_open_picture_is_read_as_its_file_is(tmp_path):
@@ -38,7 +39,7 @@ def test_an_open_picture_is_read_as_its_file_is(tmp_path):
     for name, picture in (("clear.png", clear), ("deep.png", deep)):
         picture.save(tmp_path / name)
         expected = images.read(tmp_path / name)
-        np.testing.assert_array_equal(arguments.image(picture), expected)
+        np.testing.assert_array_equal(arguments.photo(picture).pixels, expected)
 
 
 def test_a_selection_is_words_a_file_an_open_picture_or_an_array(folder):
@@ -51,7 +52,7 @@ def test_a_selection_is_words_a_file_an_open_picture_or_an_array(folder):
         MASK,
         jnp.asarray(MASK),
     ):
-        np.testing.assert_array_equal(arguments.selection("mask", given, PHOTO), MASK)
+        np.testing.assert_array_equal(arguments.selection("mask", given, Photo(PHOTO)).mask, MASK)
 
 
 def test_a_motion_is_words_with_a_mask_a_file_or_an_array(folder):
@@ -65,24 +66,26 @@ def test_a_motion_is_words_with_a_mask_a_file_or_an_array(folder):
         (expected, None),
         (jnp.asarray(expected), None),
     ):
-        moved = arguments.flow(given, mask, PHOTO)
+        moved = arguments.flow(given, mask, Photo(PHOTO))
         np.testing.assert_array_equal(moved.flow, expected)
         assert (moved.order is None) == (mask is None)
 
 
 BAD = [
-    (lambda: arguments.image([[1]]), "image: list; expected a file, a PIL picture, or uint8"),
-    (lambda: arguments.image(None), "image: NoneType; expected"),
-    (lambda: arguments.image("nowhere.png"), "nowhere.png: no such file"),
-    (lambda: arguments.image(PHOTO / 255), "image: float64 of shape"),
-    (lambda: arguments.flow(WORDS, None, PHOTO), "mask: none given; expected what moves"),
-    (lambda: arguments.flow("fly dx=3", MASK, PHOTO), "fly"),
-    (lambda: arguments.flow(WORDS, ~MASK & MASK, PHOTO), "mask: selects nothing"),
-    (lambda: arguments.flow(WORDS, MASK[1:], PHOTO), "mask: bool of shape (23, 32); expected bool"),
-    (lambda: arguments.flow(WORDS, 1 * MASK, PHOTO), "mask: int64 of shape"),
-    (lambda: arguments.flow(np.ones((H, W, 2)), MASK, PHOTO), "mask: goes with a motion in words"),
-    (lambda: arguments.flow("nowhere.flo", None, PHOTO), "nowhere.flo: no such file"),
-    (lambda: arguments.flow(3, None, PHOTO), "flow: int; expected words, a file, or floats"),
+    (lambda: arguments.photo([[1]]), "image: list; expected a file, a PIL picture, or uint8"),
+    (lambda: arguments.photo(None), "image: NoneType; expected"),
+    (lambda: arguments.photo("nowhere.png"), "nowhere.png: no such file"),
+    (lambda: arguments.photo(PHOTO / 255), "image: float64 of shape"),
+    (lambda: arguments.flow(WORDS, None, Photo(PHOTO)), "mask: none given; expected what moves"),
+    (lambda: arguments.flow("fly dx=3", MASK, Photo(PHOTO)), "fly"),
+    (lambda: arguments.flow(WORDS, ~MASK & MASK, Photo(PHOTO)), "mask: selects nothing"),
+    (
+        lambda: arguments.flow(WORDS, MASK[1:], Photo(PHOTO)),
+        "mask: bool of shape (23, 32); expected bool",
+    ),
+    (lambda: arguments.flow(WORDS, 1 * MASK, Photo(PHOTO)), "mask: int64 of shape"),
+    (lambda: arguments.flow("nowhere.flo", None, Photo(PHOTO)), "nowhere.flo: no such file"),
+    (lambda: arguments.flow(3, None, Photo(PHOTO)), "flow: int; expected words, a file, or floats"),
     (lambda: arguments.numbers("ramp", [1.0]), "ramp: list; expected an array"),
 ]
 
@@ -97,4 +100,4 @@ def test_what_cannot_be_taken_is_one_line_that_says_what_can(call, said):
 
 def test_what_jax_traces_is_named():
     with pytest.raises(ValueError, match="image: is traced by jax"):
-        jax.jit(arguments.image)(PHOTO)
+        jax.jit(arguments.photo)(PHOTO)

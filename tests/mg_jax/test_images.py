@@ -194,7 +194,8 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
     ("content", "complaint"),
     [
         (np.zeros((5, 7), np.uint8), "uint8 of shape [5, 7]"),
-        (np.zeros((1, 5, 7), bool), "bool of shape [1, 5, 7]"),
+        (np.zeros((2, 5, 7), bool), "bool of shape [2, 5, 7]"),
+        (np.arange(35).reshape(5, 7), "int64 of shape [5, 7]"),
         (np.array([[None]], dtype=object), "broken"),
     ],
 )

@@ -27,7 +27,7 @@ def test_what_is_written_is_what_the_reference_reads(tmp_path):
     ("content", "complaint"),
     [
         ({"flow": torch.zeros(1, 2, 5, 7)}, "holds a dict"),
-        (torch.zeros(5, 7, 2), r"shape \[5, 7, 2\]"),
+        (torch.zeros(5, 7, 3), r"shape \[5, 7, 3\]"),
         (torch.zeros(1, 2, 5, 7, dtype=torch.int32), "int32"),
         (open, "not a plain tensor"),
         (torch.zeros(1, 2, 5, 7).to_sparse(), r"a\.pth: holds a tensor that is no array"),

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from flows import nearest
 from mg_jax import images
@@ -21,6 +21,7 @@ class Background(NamedTuple):
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]; where nothing moves, the photo
     left: Bool[np.ndarray, "H W"]  # filled in: what the object left, and a rim of where it lands
     hidden: Bool[np.ndarray, "H W"]  # not filled in: where the object was and still covers it
+    origin: Int[np.ndarray, "H W 2"]  # (row, column) in the photo that each pixel is copied from
 
 
 def behind(
@@ -64,4 +65,5 @@ def continued(
     there = np.clip(here + offset, 0, np.array(lengths) - 1)
     copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
     picture = np.where(unknown[..., None], copied, photo)
-    return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell])
+    origin = np.where(unknown[..., None], there, here)
+    return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell], origin)

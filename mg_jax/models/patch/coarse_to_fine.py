@@ -22,8 +22,9 @@ from mg_jax import compilation, energies, guiding, images, kernel, noise, sample
 from mg_jax.interfaces import ModelResult
 from mg_jax.kernel import Kernel
 from mg_jax.models.patch import matching, patch_sources
-from mg_jax.models.patch.copying import copy
+from mg_jax.models.patch.copying import copy, origins
 from mg_jax.models.patch.denoiser import denoise
+from mg_jax.models.patch.enlarging import enlarged, work_photo, work_region
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.patch_sources import View
 from mg_jax.models.patch.settings import PatchSettings, Stage, fine, stages
@@ -55,18 +56,21 @@ def edit(
 ) -> Phases[ModelResult]:
     """Edit the photo inside `region`; returns one picture per key.
 
+    `motion` may have a smaller size than the photo, at which all is computed but the last copy.
     `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels.
     """
     coarse, *finer = stages(settings)
-    pictures = seen(photo, motion, settings)
+    shape = motion.moving.shape
+    work, inside = work_photo(photo, shape), work_region(region, shape)
+    pictures = seen(work, motion, settings)
 
     def ready(stage: Stage, params: Any, features: Callable[..., Any]) -> Prepared:
         return prepare(
             stage,
             settings,
-            images.to_float(photo),
+            images.to_float(work),
             motion,
-            region,
+            inside,
             pictures,
             ramp[: stage.levels],
             params,
@@ -99,9 +103,13 @@ def edit(
         image, matches = snapped(prepared, state.z, REACH[0])
         for grid in fine:
             image, matches = snapped(grid.result(), larger(grid.result(), image), REACH[1])
-    full = [photo, *(images.to_uint8(view.picture) for view in pictures[1:])]
-    copied = [copy(photo, full, region, np.asarray(m)) for m in matches]
-    return ModelResult(np.stack(copied), region, np.asarray(state.z))
+    views = [work, *(images.to_uint8(view.picture) for view in pictures[1:])]
+    places = [view.origin for view in pictures]
+    made = []
+    for one in np.asarray(matches):
+        copied = copy(work, views, inside, one)
+        made.append(enlarged(photo, region, copied, origins(places, inside, one)))
+    return ModelResult(np.stack(made), region, np.asarray(state.z))
 
 
 def seen(

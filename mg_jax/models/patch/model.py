@@ -3,7 +3,7 @@
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.motion import layered
+from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.sample import Phases
 
@@ -22,8 +22,8 @@ class Patch:
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Sample on the coarse grid, as one phase, then match on the fine grid."""
         assert isinstance(request.settings, PatchSettings)
-        motion = layered(request.image, request.motion, request.order)
-        region = motion.region if request.keep_mask is None else ~request.keep_mask
+        motion = work_motion(request.image, request.motion, request.order)
+        region = region_of(request.image, motion, request.keep_mask)
         return (
             yield from coarse_to_fine.edit(
                 request.image,

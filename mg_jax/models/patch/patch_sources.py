@@ -8,7 +8,7 @@ object's rim in front of its new background, or of a turned object, exist nowher
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from flows import nearest
 from mg_jax.models.patch import layers
@@ -28,7 +28,16 @@ class View(NamedTuple):
     picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]
     chosen: Bool[np.ndarray, "H W"]  # centres of the patches that are used
     placed: bool  # its patches belong where they lie; others may be used anywhere
+    origin: Float[np.ndarray, "H W 2"]  # (row, column) in the photo that each pixel shows
     drawn: bool = False  # a random alternative, whose patches are less likely
+
+
+class Composed(NamedTuple):
+    """Moved layers over a ground."""
+
+    picture: Float[np.ndarray, "H W 3"]  # in [-1, 1]
+    covered: Bool[np.ndarray, "H W"]  # by a layer
+    origin: Float[np.ndarray, "H W 2"]  # (row, column) in the photo that each pixel shows
 
 
 def views(
@@ -41,32 +50,37 @@ def views(
     each place of the edit uses one of them. If almost nothing rests, there is no ground.
     """
     size = float(np.sqrt(motion.moving.size))
-    rest = View(photo, ~motion.moving, True)
+    rest = View(photo, ~motion.moving, True, _own_places(motion))
     cut = matte(photo, motion.flow, motion.moving)
     if not _rests(motion):
-        return rest, View(_moved(photo, cut, motion, shape), np.ones_like(motion.moving), False)
+        moved = _moved(photo, cut, motion, shape)
+        return rest, View(moved.picture, np.ones_like(motion.moving), False, moved.origin)
     chance = np.random.default_rng(0)
     likeliest = behind(photo, cut, motion, shape)
     grounds = [likeliest, *(behind(photo, cut, motion, shape, chance) for _ in range(_OTHERS))]
     uncovered = nearest.distance(likeliest.left | motion.moving) <= _ROUND * size
     uncovered &= ~likeliest.hidden
-    moved, covered = composed(cut, motion, likeliest.picture)
-    near = nearest.distance(covered) <= _ROUND * size
+    moved = composed(cut, motion, likeliest.picture, likeliest.origin)
+    near = nearest.distance(moved.covered) <= _ROUND * size
     return (
         rest,
-        *(View(ground.picture, uncovered, True, i > 0) for i, ground in enumerate(grounds)),
-        View(moved, near, False),
+        *(
+            View(ground.picture, uncovered, True, ground.origin, i > 0)
+            for i, ground in enumerate(grounds)
+        ),
+        View(moved.picture, near, False, moved.origin),
     )
 
 
 def preview(
     photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
-) -> Float[np.ndarray, "H W 3"]:
-    """The photo with its layers moved over its likeliest ground, in [-1, 1]."""
+) -> Composed:
+    """The photo with its layers moved over its likeliest ground."""
     cut = matte(photo, motion.flow, motion.moving)
     if not _rests(motion):
         return _moved(photo, cut, motion, shape)
-    return composed(cut, motion, behind(photo, cut, motion, shape).picture)[0]
+    ground = behind(photo, cut, motion, shape)
+    return composed(cut, motion, ground.picture, ground.origin)
 
 
 def _rests(motion: LayeredMotion) -> bool:
@@ -74,20 +88,34 @@ def _rests(motion: LayeredMotion) -> bool:
     return bool(motion.moving.mean() <= 1 - _GROUND)
 
 
+def _own_places(motion: LayeredMotion) -> Float[np.ndarray, "H W 2"]:
+    """Each pixel's own row and column."""
+    return np.moveaxis(np.indices(motion.moving.shape, np.float32), 0, -1)
+
+
 def _moved(
     photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
-) -> Float[np.ndarray, "H W 3"]:
+) -> Composed:
     """The photo moved as a whole; places where nothing lands are filled from what does."""
-    moved, covered = composed(cut, motion, photo)
-    return continued(nearest.value(moved, covered), ~covered, ~covered, shape).picture
+    moved = composed(cut, motion, photo, _own_places(motion))
+    whole = nearest.value(moved.picture, moved.covered)
+    filled = continued(whole, ~moved.covered, ~moved.covered, shape)
+    origin = nearest.value(moved.origin, moved.covered)[tuple(np.moveaxis(filled.origin, -1, 0))]
+    return Composed(filled.picture, moved.covered, origin)
 
 
 def composed(
-    cut: Matte, motion: LayeredMotion, ground: Float[np.ndarray, "H W 3"]
-) -> tuple[Float[np.ndarray, "H W 3"], Bool[np.ndarray, "H W"]]:
-    """The moved layers over the ground, in [-1, 1], and the mask of what they cover."""
+    cut: Matte,
+    motion: LayeredMotion,
+    ground: Float[np.ndarray, "H W 3"],
+    origin: Shaped[np.ndarray, "H W 2"],
+) -> Composed:
+    """The moved layers over the ground, whose pixels show the photo's at `origin` (row, column)."""
     picture, covered = ground, np.zeros_like(motion.moving)
+    origin = origin.astype(np.float32)
     for layer in layers.landed(cut, motion.flow, motion.order):
         picture = picture + layer.covered[..., None] * (layer.color - picture)
-        covered |= layer.covered > 0.5
-    return np.clip(picture, -1, 1).astype(np.float32), covered
+        shown = layer.covered > 0.5
+        covered |= shown
+        origin = np.where(shown[..., None], layer.origin[..., ::-1], origin)
+    return Composed(np.clip(picture, -1, 1).astype(np.float32), covered, origin)

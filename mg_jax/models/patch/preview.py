@@ -6,7 +6,8 @@ from jaxtyping import Bool, UInt8
 from mg_jax import images
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.patch import patch_sources
-from mg_jax.models.patch.motion import LayeredMotion, layered
+from mg_jax.models.patch.enlarging import enlarged, region_of, work_motion, work_photo
+from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.settings import PatchSettings, fine
 from mg_jax.models.patch.stage import grid_shape
 from mg_jax.sample import Phases
@@ -24,8 +25,8 @@ class Preview:
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Return the same picture for each sample, without any phase."""
-        motion = layered(request.image, request.motion, request.order)
-        region = motion.region if request.keep_mask is None else ~request.keep_mask
+        motion = work_motion(request.image, request.motion, request.order)
+        region = region_of(request.image, motion, request.keep_mask)
         picture = preview(request.image, motion, region)
         count = request.keys.shape[0]
         yield from ()
@@ -37,7 +38,11 @@ class Preview:
 def preview(
     photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, region: Bool[np.ndarray, "H W"]
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Move the photo's layers over its filled-in background, inside `region`."""
+    """Move the photo's layers over its filled-in background, inside `region`.
+
+    `motion` may have a smaller size than the photo, at which all is computed but the last copy.
+    """
     shape = grid_shape(fine(PatchSettings()), *photo.shape[:2])
-    picture = patch_sources.preview(images.to_float(photo), motion, shape)
-    return np.where(region[..., None], images.to_uint8(picture), photo)
+    work = work_photo(photo, motion.moving.shape)
+    made = patch_sources.preview(images.to_float(work), motion, shape)
+    return enlarged(photo, region, images.to_uint8(made.picture), made.origin)

@@ -119,7 +119,7 @@ def test_a_whole_pixel_push_is_a_roll_inside_the_object_bit_for_bit(dx, dy):
 @pytest.mark.parametrize("words", MOTIONS)
 def test_the_preview_is_the_picture_whose_patches_move(words):
     np.testing.assert_array_equal(
-        patch_sources.preview(PHOTO, motion(words), GRID), moved(motion(words)).picture
+        patch_sources.preview(PHOTO, motion(words), GRID).picture, moved(motion(words)).picture
     )
 
 
@@ -151,7 +151,7 @@ def test_a_rim_of_background_gives_way_to_the_new_background():
     photo = np.where(x[..., None] < 210, np.float32(-0.4), np.float32(0.4))
     photo = np.where(core[..., None], np.float32([0.9, -0.9, -0.9]), photo)
     loose = ndimage.binary_dilation(core, iterations=3)
-    shown = patch_sources.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105))
+    shown = patch_sources.preview(photo, motion("translate dx=220 dy=0", loose), (75, 105)).picture
     landed = np.roll(core, 220, axis=1)
     rim = np.roll(loose, 220, axis=1) & ~ndimage.binary_dilation(landed)
     inside = shown[ndimage.binary_erosion(landed, iterations=3)]
