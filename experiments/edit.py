@@ -17,6 +17,7 @@ edited.png (full size), overview.png, metrics.json, history.npz and config.json,
 Time: see the README; nothing is downloaded.
 """
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -29,7 +30,7 @@ from absl import flags
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
-from experiments import command, motion_flags, reading, setting_flags, writing
+from experiments import command, loading_flags, motion_flags, reading, setting_flags, writing
 from flows import files, selections
 from mg_jax import (
     api,
@@ -43,6 +44,7 @@ from mg_jax import (
     schedule,
     trajectory,
 )
+from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.inputs import work_shape
 from mg_jax.models.stable_diffusion.replay import in_pixels
 from mg_jax.settings import Settings
@@ -107,7 +109,7 @@ def main() -> None:
             read.image,
             read.flow,
             _prompt.value,
-            setting_flags.model.value,
+            setting_flags.chosen(),
             _seed.value,
             samples=_samples.value,
             keep_mask=read.keep_mask,
@@ -118,7 +120,10 @@ def main() -> None:
             replay=read.replay,
         )
     writing.folder(out, f"--out={out}")
-    config = _config(settings)
+    origin = setting_flags.origin(settings)
+    config = _config(settings, origin)
+    if origin is not None:
+        loading_flags.tell(setting_flags.model.value, origin)
     for note in notes.for_request(request):
         print(f"note: {note}", file=sys.stderr)
     with reading.named(read.origins):
@@ -229,11 +234,12 @@ def _inputs() -> list[str]:
     return inputs
 
 
-def _config(settings: Settings) -> dict[str, Any]:
+def _config(settings: Settings, origin: Origin | None) -> dict[str, Any]:
     module = flags.FLAGS.find_module_defining_flag(_out.name)
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
         "settings": writing.described(settings),
+        "model": None if origin is None else dataclasses.asdict(origin),
         "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in _inputs()},
         "versions": writing.versions(),
         "device": str(jax.devices()[0]),

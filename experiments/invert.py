@@ -20,7 +20,7 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from experiments import command, field_flags, writing
+from experiments import command, field_flags, loading_flags, reading, writing
 from mg_jax import compilation, fidelity, images, progress, sample, trajectory
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
@@ -42,13 +42,14 @@ _settings_flags = field_flags.define(
     ("inversion_iterations", "null_text", "size", "steps", "cfg_scale", "dtype")
 )
 flags.adopt_module_key_flags(field_flags)
+flags.adopt_module_key_flags(loading_flags)
 
 
 def main() -> None:
     """Read, invert, write, sample back."""
     start = time.perf_counter()
     compilation.keep_programs()
-    out, settings = Path(_out.value), _settings()
+    out, settings, options = Path(_out.value), _settings(), loading_flags.options()
     trajectory.check_name(out)
     writing.check_apart([out], _inputs(), f"--out={out}")
     writing.folder(out.parent, f"--out={out}")
@@ -56,7 +57,10 @@ def main() -> None:
     if folder is not None and importlib.util.find_spec("torch") is None:
         raise ValueError("--reference_latents: needs PyTorch, which is not installed")
     photo = images.read(_image.value)
-    model = loading.load(_model.value, dtype=settings.dtype)
+    with reading.named({}):
+        model = loading.load(_model.value, options, dtype=settings.dtype)
+    if model.origin is not None:
+        loading_flags.tell(_model.value, model.origin)
     net = networks.build(model.config, settings.dtype, "blocks")
     with tqdm(desc="inverting", unit="level", disable=None) as bar:
         phases = inverted.trajectory_of(

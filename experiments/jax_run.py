@@ -128,9 +128,9 @@ def _weights(config: Config, precision: str) -> checkpoint.Weights:
             unet=_part(layouts.original_unet(config.unet), wanted.unet),
             vae=_part(layouts.original_vae(config.vae), wanted.vae),
             text=_part(layouts.original_clip, wanted.text),
-            unused={},
             files=(),
             tokenizer=None,
+            prediction_by="its configuration",
         ),
         dtype=precision,
     )

@@ -5,9 +5,11 @@ import dataclasses
 from absl import flags
 
 import mg_jax
-from experiments import field_flags
+from experiments import field_flags, loading_flags
 from mg_jax.interfaces import Model
 from mg_jax.models import registry
+from mg_jax.models.stable_diffusion.checkpoint import Origin
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
 from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
 
@@ -27,12 +29,35 @@ _preset = flags.DEFINE_enum(
 )
 _settings = field_flags.define()
 flags.adopt_module_key_flags(field_flags)
+flags.adopt_module_key_flags(loading_flags)
 _OF_INVERSION = ("inversion_iterations", "null_text")
 
 
 def chosen() -> Model:
-    """The model of the flag; nothing of it is read yet."""
-    return registry.find(model.value)
+    """The model of the flags; nothing of it is read yet.
+
+    Raises:
+        ValueError: a flag of Stable Diffusion's checkpoints with another model, or out of range.
+    """
+    named = registry.NAMED.get(model.value)
+    if named is None:
+        return GuidedStableDiffusion(model.value, options=loading_flags.options())
+    if unread := loading_flags.given():
+        raise ValueError(f"--{unread[0]}: not for the model {model.value}; expected none")
+    return named
+
+
+def origin(settings: Settings) -> Origin | None:
+    """Where the weights of the flags' model are from; None if it has none.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    found = chosen()
+    if not isinstance(found, GuidedStableDiffusion):
+        return None
+    assert isinstance(settings, mg_jax.StableDiffusionSettings)
+    return found.origin(settings.dtype)
 
 
 def read() -> Settings:

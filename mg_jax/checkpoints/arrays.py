@@ -48,6 +48,7 @@ class Archive(NamedTuple):
 
     arrays: Mapping[str, Stored]
     beside: Mapping[str, Any]  # what a training program stored beside them
+    metadata: Mapping[str, str]  # of a .safetensors file, empty for the others
 
 
 def read(path: Path) -> Archive:
@@ -71,7 +72,7 @@ def read(path: Path) -> Archive:
             f"{path}: is a Git LFS pointer, not the weights themselves; fetch them: git lfs pull"
         )
     if path.suffix == ".safetensors":
-        return Archive(_safetensors(path), {})
+        return _safetensors(path)
     if path.suffix in PICKLES:
         return _pickle(path)
     known = ", ".join((".safetensors", *PICKLES))
@@ -104,11 +105,11 @@ def read_index(path: Path) -> list[Path]:
         raise ValueError(f"{path}: broken ({error}); expected an index of weights") from None
 
 
-def _safetensors(path: Path) -> dict[str, Stored]:
+def _safetensors(path: Path) -> Archive:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {
+            found = {
                 name: Stored(
                     tuple(one.get_shape()),
                     _DTYPES.get(one.get_dtype(), one.get_dtype()),
@@ -116,6 +117,7 @@ def _safetensors(path: Path) -> dict[str, Stored]:
                 )
                 for name, one in slices.items()
             }
+            return Archive(found, {}, file.metadata() or {})
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: broken or cut short ({said(error)}); expected a whole safetensors file"
@@ -175,7 +177,7 @@ def _pickle(path: Path) -> Archive:
         raise ValueError(f"{path}: holds a {type(content).__name__}; expected named arrays")
     arrays = {str(name): value for name, value in content.items() if torch.is_tensor(value)}
     beside |= {str(name): value for name, value in content.items() if str(name) not in arrays}
-    return Archive({name: _of_torch(name, tensor) for name, tensor in arrays.items()}, beside)
+    return Archive({name: _of_torch(name, tensor) for name, tensor in arrays.items()}, beside, {})
 
 
 def _of_torch(name: str, tensor: Any) -> Stored:

@@ -1,5 +1,6 @@
 """Fill one network's parameters from named arrays, strictly."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -21,10 +22,15 @@ _FLOATS = ("float64", "float32", "float16", "bfloat16")
 
 
 class Part(NamedTuple):
-    """One network's arrays, and the function from our parameters' paths to their names."""
+    """One network's arrays, and the function from our parameters' paths to their names.
+
+    Arrays that no parameter has use for are left out, but not those whose names `inside` matches
+    from the start: there they would change what the network computes. None matches all.
+    """
 
     arrays: Mapping[str, Stored]
     layout: Layout
+    inside: re.Pattern[str] | None = None
 
 
 def paths(params: Params) -> dict[str, Any]:
@@ -35,13 +41,14 @@ def paths(params: Params) -> dict[str, Any]:
 def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
     """Find each parameter's array; return array names by parameter path, and all mismatches.
 
-    Mismatches are messages: unknown arrays, missing parameters, wrong shapes or dtypes, and
-    parameters that two arrays fill.
+    Mismatches are messages: unknown arrays that may not be left out, missing parameters, wrong
+    shapes or dtypes, and parameters that two arrays fill.
     """
     wanted = {path: variable.shape for path, variable in paths(params).items()}
-    owners = {name: path for path in wanted for name in part.layout(path)}
+    owners = _owners(part, params)
+    extra = set(left_out(part, params))
     names, faults = parameter_matching.place(
-        {name: stored.shape for name, stored in part.arrays.items()},
+        {name: stored.shape for name, stored in part.arrays.items() if name not in extra},
         {path: _their_shapes(path, shape) for path, shape in wanted.items()},
         owners.get,
     )
@@ -54,6 +61,19 @@ def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
         if name in used and stored.dtype not in _FLOATS
     ]
     return {path: first for path, (first, *_) in names.items()}, faults
+
+
+def left_out(part: Part, params: Params) -> list[str]:
+    """List the arrays that no parameter has use for, and that may be left out."""
+    if part.inside is None:
+        return []
+    owners = _owners(part, params)
+    return [name for name in part.arrays if name not in owners and not part.inside.match(name)]
+
+
+def _owners(part: Part, params: Params) -> dict[str, str]:
+    """The parameter of each name that an array may have."""
+    return {name: path for path in paths(params) for name in part.layout(path)}
 
 
 def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:

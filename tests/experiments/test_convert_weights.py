@@ -25,7 +25,9 @@ def test_a_folder_is_converted_and_loads_again(tmp_path):
     done = convert(checkpoint=source, converted=kept)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == f"{source}: diffusers folder; its UNet predicts epsilon"
+    assert lines[0] == (
+        f"{source}: diffusers folder; its UNet predicts epsilon (scheduler/scheduler_config.json)"
+    )
     count = sum(array.size for array in drawn["unet"].values())
     assert lines[1] == f"unet: {len(drawn['unet'])} arrays, {count:,} parameters"
     assert lines[4] == "left out: position numbers (1)"
@@ -45,13 +47,13 @@ def test_a_folder_is_converted_and_loads_again(tmp_path):
 
 
 @pytest.mark.long
-def test_what_a_2_x_file_does_not_say_is_noted(tmp_path):
+def test_what_a_2_x_file_predicts_is_told_and_kept(tmp_path):
     drawn = published.draw(SECOND)
     source = published.single(tmp_path / "v2.safetensors", SECOND, drawn)
     done = convert(checkpoint=source, converted=tmp_path / "kept", keep_dtype="bfloat16")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{source}: original single file, 2.x; its UNet predicts v_prediction" in done.stdout
-    assert "convert with --prediction=epsilon" in done.stdout
+    told = f"{source}: original single file, 2.x; its UNet predicts v_prediction (its weights: "
+    assert told in done.stdout
     assert loading.load(tmp_path / "kept").config == SECOND
 
 

@@ -1,7 +1,7 @@
 """Fill our networks' parameters, strictly, from a checkpoint of any kind."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,8 @@ from jax.typing import DTypeLike
 
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.parts import Params, Part
-from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion import leftovers
+from mg_jax.models.stable_diffusion.config import Config, Prediction
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.models.text.encoder import TextEncoder
@@ -28,18 +29,48 @@ class Weights(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where weights are from, and what was decided about them."""
+
+    kind: str  # of checkpoint, in words
+    prediction: Prediction
+    prediction_by: str  # how that was found out, in words
+    left_out: Mapping[str, int] = field(default_factory=dict)  # number of arrays, by sort
+
+    def lines(self) -> list[str]:
+        """What a user should be told, one line each."""
+        found = f"{self.kind}; its UNet predicts {self.prediction} ({self.prediction_by})"
+        left = ", ".join(f"{sort} ({count})" for sort, count in self.left_out.items())
+        return [found, *([f"left out: {left}"] if left else [])]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint; no array has been read yet."""
+    """The content of a checkpoint; no parameter has been read yet."""
 
     kind: str  # in words, for messages
     config: Config
     unet: Part
     vae: Part
     text: Part
-    unused: Mapping[str, int]  # number of known arrays that are not needed, by sort
     files: tuple[Path, ...]  # of weights
     tokenizer: Path | None  # its folder
-    assumed: bool = False  # True if the prediction type is not stated and was assumed
+    prediction_by: str  # how was found out what the UNet predicts, in words
+    others: tuple[str, ...] = ()  # names of arrays, or of what a trainer stored, of no network
+
+    @property
+    def unused(self) -> dict[str, int]:
+        """Number of arrays that are not needed, by sort."""
+        wanted = shapes(self.config)
+        names = [*self.others]
+        for part, params in zip((self.unet, self.vae, self.text), wanted, strict=True):
+            names += parts.left_out(part, params)
+        return leftovers.counted(names)
+
+    @property
+    def origin(self) -> Origin:
+        """What is to be told of it."""
+        return Origin(self.kind, self.config.prediction, self.prediction_by, self.unused)
 
 
 @cache
@@ -62,8 +93,9 @@ def fill(
 ) -> Weights:
     """Read all parameters as `dtype`, one array at a time, placed with `sharding`.
 
-    Raises, before any array is read, one ValueError that lists every unknown array, every missing
-    parameter, every wrong shape or type; later one for values that are not finite.
+    Raises, before any array is read, one ValueError that lists every missing or doubled parameter,
+    every wrong shape or type, and every array that would change what a network computes; later one
+    for values that are not finite.
     """
     wanted = shapes(checkpoint.config)
     given = (checkpoint.unet, checkpoint.vae, checkpoint.text)

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
@@ -23,7 +23,7 @@ from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.descriptions import read_json
 from mg_jax.checkpoints.parts import Params
 from mg_jax.models.stable_diffusion import checkpoint, stored_config
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Origin, Weights
 from mg_jax.models.stable_diffusion.config import Config
 
 FORMAT = "mg_jax stable diffusion"
@@ -37,6 +37,15 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
 )
+
+
+class Converted(NamedTuple):
+    """The content of a converted folder."""
+
+    config: Config
+    weights: Weights
+    tokenizer: Path | None  # its folder
+    origin: Origin
 
 
 def is_one(path: Path) -> bool:
@@ -64,6 +73,8 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
         "config": dataclasses.asdict(found.config),
         "origin": {
             "kind": found.kind,
+            "prediction_by": found.prediction_by,
+            "left_out": found.unused,
             "sha256": {f"{file.parent.name}/{file.name}": _digest(file) for file in found.files},
         },
     }
@@ -91,8 +102,8 @@ def check_new(path: Path) -> None:
 
 def read(
     path: Path, *, dtype: DTypeLike, sharding: jax.sharding.Sharding | None = None
-) -> tuple[Config, Weights, Path | None]:
-    """Read the configuration, parameters as `dtype`, and the tokenizer's folder if there is one.
+) -> Converted:
+    """Read a folder, its parameters as `dtype`.
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
@@ -115,7 +126,18 @@ def read(
     wanted = {name: variable.shape for name, variable in _flat(empty).items()}
     values = weights.restore(path / _PARAMETERS, wanted, dtype=dtype, sharding=sharding)
     words = path / _TOKENIZER
-    return config, _nested(empty, values), words if words.is_dir() else None
+    return Converted(
+        config,
+        _nested(empty, values),
+        words if words.is_dir() else None,
+        Origin("converted folder", config.prediction, _prediction_by(content.get("origin"))),
+    )
+
+
+def _prediction_by(origin: object) -> str:
+    """How was found out what the UNet predicts; older folders do not tell."""
+    by = origin.get("prediction_by") if isinstance(origin, dict) else None
+    return f"{_CONFIG}: {by}" if isinstance(by, str) else _CONFIG
 
 
 def _flat(params: Weights) -> dict[str, Any]:

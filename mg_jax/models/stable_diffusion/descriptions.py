@@ -84,6 +84,9 @@ _SCHEDULER: dict[str, tuple[Any, ...]] = {
     "trained_betas": (None,),
     "rescale_betas_zero_snr": (False,),
 }
+SCHEDULER = "scheduler/scheduler_config.json"
+"""The file that says what the UNet predicts."""
+
 _DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
 _UP = {"CrossAttnUpBlock2D": True, "UpBlock2D": False}
 _HEADS = "num_attention_heads"
@@ -102,7 +105,7 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
         (unet, "unet/config.json"),
         (vae, "vae/config.json"),
         (text_config, "text_encoder/config.json"),
-        (scheduler, "scheduler/scheduler_config.json"),
+        (scheduler, SCHEDULER),
     ):
         try:
             description = Description(read_json(folder / name))

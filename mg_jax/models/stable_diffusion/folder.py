@@ -1,6 +1,5 @@
 """Read Stable Diffusion from a folder in the layout of diffusers."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from jax.typing import DTypeLike
 from mg_jax.checkpoints import arrays
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
-from mg_jax.models.stable_diffusion import descriptions, layouts
+from mg_jax.models.stable_diffusion import descriptions, layouts, leftovers
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
-from mg_jax.models.stable_diffusion.config import Prediction
+from mg_jax.models.stable_diffusion.options import AS_STORED, ASKED, LoadingOptions
 
 INDEX = "model_index.json"
 
@@ -21,36 +20,34 @@ STEMS = {
     "vae": "diffusion_pytorch_model",
     "text_encoder": "model",
 }
-_POSITIONS = re.compile(r"(text_model\.)?embeddings\.position_ids")
 
 
 def read(
-    folder: Path, prediction: Prediction | None = None, dtype: DTypeLike = jnp.float32
+    folder: Path, options: LoadingOptions = AS_STORED, dtype: DTypeLike = jnp.float32
 ) -> Checkpoint:
     """Find out what a folder holds; its arrays are read later.
 
     If there are weights of several precisions, `dtype` decides: see `choose`. Raises ValueError,
     one line, when a file is missing or unreadable, or the model is not 1.x or 2.x.
     """
-    config = descriptions.read_folder(folder, prediction)
+    config = descriptions.read_folder(folder, options.prediction)
     files: list[Path] = []
     parts: dict[str, dict[str, Stored]] = {}
     for network in STEMS:
         own = weight_files(folder / network, dtype)
         parts[network] = arrays.read_all(own)
         files += own
-    positions = [name for name in parts["text_encoder"] if _POSITIONS.fullmatch(name)]
-    for name in positions:
-        del parts["text_encoder"][name]
     return Checkpoint(
         kind="diffusers folder",
         config=config,
-        unet=Part(parts["unet"], layouts.diffusers_unet),
-        vae=Part(parts["vae"], layouts.diffusers_vae),
-        text=Part(parts["text_encoder"], layouts.transformers_text),
-        unused={"position numbers": len(positions)} if positions else {},
+        unet=Part(parts["unet"], layouts.diffusers_unet, leftovers.DIFFUSERS_UNET),
+        vae=Part(parts["vae"], layouts.diffusers_vae, leftovers.DIFFUSERS_VAE),
+        text=Part(
+            parts["text_encoder"], layouts.transformers_text, leftovers.text(config.text.layers)
+        ),
         files=tuple(files),
         tokenizer=folder / "tokenizer",
+        prediction_by=ASKED if options.prediction else descriptions.SCHEDULER,
     )
 
 

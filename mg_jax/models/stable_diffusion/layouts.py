@@ -21,6 +21,13 @@ _LISTED = (
     (".ff.contract", ".ff.net.2"),
 )
 _FORMERLY = ((".to_q", ".query"), (".to_k", ".key"), (".to_v", ".value"), (".to_out", ".proj_attn"))
+CLIP_PREFIXES = (
+    "cond_stage_model.transformer.",
+    "cond_stage_model.model.transformer.",
+    "cond_stage_model.model.",
+    "cond_stage_model.",
+)
+"""What stands before transformers' names of the text encoder in single files; 1.x' own first."""
 
 
 def diffusers_unet(path: str) -> tuple[str, ...]:
@@ -52,8 +59,9 @@ def original_vae(config: VAEConfig) -> Layout:
 
 
 def original_clip(path: str) -> tuple[str, ...]:
-    """Return a text encoder array's names in an original 1.x file: transformers', prefixed."""
-    return tuple(f"cond_stage_model.transformer.{name}" for name in transformers_text(path))
+    """Return a text encoder array's names in single files that have transformers', prefixed."""
+    names = transformers_text(path)
+    return tuple(f"{prefix}{name}" for prefix in CLIP_PREFIXES for name in names)
 
 
 def original_open_clip(config: TextConfig) -> Layout:

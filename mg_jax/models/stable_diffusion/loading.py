@@ -10,8 +10,9 @@ from jax.typing import DTypeLike
 
 from mg_jax.checkpoints import arrays
 from mg_jax.models.stable_diffusion import checkpoint, converted, folder, hub, single_file
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
-from mg_jax.models.stable_diffusion.config import Config, Prediction
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Origin, Weights
+from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.options import AS_STORED, ASKED, LoadingOptions
 from mg_jax.models.text import tokenizer
 from mg_jax.models.text.config import TextConfig
 from mg_jax.models.text.tokenizer import Tokenizer
@@ -31,29 +32,33 @@ class StableDiffusion:
     config: Config
     weights: Weights
     tokenizer: Tokenizer
+    origin: Origin | None = None  # None: not read from a checkpoint
 
 
 def load(
     source: str | Path,
+    options: LoadingOptions = AS_STORED,
     *,
     dtype: DTypeLike = jnp.float32,
-    prediction: Prediction | None = None,
     sharding: jax.sharding.Sharding | None = None,
 ) -> StableDiffusion:
     """Load Stable Diffusion 1.x or 2.x, parameters as `dtype` on the devices of `sharding`.
 
     `source` is a diffusers folder; an original single file, .safetensors or .ckpt; a folder by
-    `experiments.convert_weights`; or a hub id, which is downloaded once. `prediction` overrides
-    what the source says about the UNet's output; for a single 2.x file, which says nothing, v is
-    assumed. By default parameters go to the first device. Raises ValueError, which names the file,
-    when it is missing, unreadable, incomplete, or another model.
+    `experiments.convert_weights`; or a hub id, which is downloaded once. `options` override what
+    the source says. By default parameters go to the first device. Raises ValueError, which names
+    the file, when it is missing, unreadable, incomplete, or another model.
     """
     place = find(source, dtype)
     if converted.is_one(place):
-        config, weights, words = converted.read(place, dtype=dtype, sharding=sharding)
-        config = replace(config, prediction=prediction or config.prediction)
-        return StableDiffusion(config, weights, read_tokenizer(words, config.text, str(place)))
-    return take(inspect(place, dtype, prediction), dtype=dtype, sharding=sharding)
+        kept = converted.read(place, dtype=dtype, sharding=sharding)
+        config, origin = kept.config, kept.origin
+        if options.prediction:
+            config = replace(config, prediction=options.prediction)
+            origin = replace(origin, prediction=options.prediction, prediction_by=ASKED)
+        words = read_tokenizer(kept.tokenizer, config.text, str(place))
+        return StableDiffusion(config, kept.weights, words, origin)
+    return take(inspect(place, dtype, options), dtype=dtype, sharding=sharding)
 
 
 def find(source: str | Path, dtype: DTypeLike = jnp.float32) -> Path:
@@ -71,17 +76,17 @@ def find(source: str | Path, dtype: DTypeLike = jnp.float32) -> Path:
 
 
 def inspect(
-    place: Path, dtype: DTypeLike = jnp.float32, prediction: Prediction | None = None
+    place: Path, dtype: DTypeLike = jnp.float32, options: LoadingOptions = AS_STORED
 ) -> Checkpoint:
     """Find out what a published folder or file holds, without reading its arrays.
 
     Raises ValueError, one line, when it is no Stable Diffusion 1.x or 2.x.
     """
     if not place.is_dir():
-        return single_file.read(place, prediction)
+        return single_file.read(place, options)
     if not (place / folder.INDEX).exists():
         raise ValueError(f"{place}: has no {folder.INDEX}; expected {_EXPECTED}")
-    return folder.read(place, prediction, dtype)
+    return folder.read(place, options, dtype)
 
 
 def take(
@@ -97,7 +102,7 @@ def take(
         weights = checkpoint.fill(found, dtype=dtype, sharding=sharding)
     except ValueError as error:
         raise ValueError(f"{files}: {error}") from None
-    return StableDiffusion(found.config, weights, words)
+    return StableDiffusion(found.config, weights, words, found.origin)
 
 
 def read_tokenizer(words: Path | None, text: TextConfig, weights: str) -> Tokenizer:

@@ -7,7 +7,9 @@ from flows.interfaces import FlowNetwork
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import guided, loading
+from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.sample import Phases
 
@@ -16,16 +18,22 @@ class GuidedStableDiffusion:
     """Stable Diffusion 1.x or 2.x, guided as in the paper.
 
     `name` is a diffusers folder, an original .safetensors or .ckpt, a folder by
-    `experiments.convert_weights`, or a hub id, which is read when it is needed. With `loaded`
-    weights it is only the name in metrics and messages.
+    `experiments.convert_weights`, or a hub id, which is read with `options` when it is needed. With
+    `loaded` weights it is only the name in metrics and messages.
     """
 
     settings = StableDiffusionSettings()
     accepts = frozenset({"prompt", "replay", "settings", "energy"})
 
-    def __init__(self, name: str, loaded: StableDiffusion | None = None):
+    def __init__(
+        self,
+        name: str,
+        loaded: StableDiffusion | None = None,
+        options: LoadingOptions = AS_STORED,
+    ):
         self.name = name
         self._loaded = loaded
+        self._options = options
 
     def check(self, request: Request) -> None:
         """Load the weights and the flow network.
@@ -42,23 +50,36 @@ class GuidedStableDiffusion:
             yield from guided.edit(request, self._flow_network(request), self._weights(request))
         )
 
+    def origin(self, dtype: str) -> Origin | None:
+        """Where the weights are from, read as `dtype`; None if that is not known.
+
+        Raises:
+            ValueError: as for `read`.
+        """
+        return self._read(dtype).origin
+
     def _flow_network(self, request: Request) -> FlowNetwork:
         settings = guided.settings_of(request)
         statistics: raft.Statistics = "batch" if settings.flow_statistics == "batch" else "running"
         return networks.flow_network(request.flow_model, statistics, settings.dtype)
 
     def _weights(self, request: Request) -> StableDiffusion:
-        return self._loaded or read(self.name, guided.settings_of(request).dtype)
+        return self._read(guided.settings_of(request).dtype)
+
+    def _read(self, dtype: str) -> StableDiffusion:
+        return self._loaded or read(self.name, dtype, self._options)
 
 
 @functools.lru_cache(maxsize=1)
-def read(source: str, dtype: str) -> StableDiffusion:
+def read(source: str, dtype: str, options: LoadingOptions = AS_STORED) -> StableDiffusion:
     """Load the weights of a source, parameters as `dtype`; the latest ones are cached.
 
     Raises:
-        ValueError: as for `loading.load`; the message begins "model: ".
+        ValueError: as for `loading.load`; it begins with the option's name, else "model: ".
     """
     try:
-        return loading.load(source, dtype=dtype)
+        return loading.load(source, options, dtype=dtype)
     except ValueError as error:
+        if str(error).partition(":")[0] in options.names():
+            raise
         raise ValueError(f"model: {error}") from error

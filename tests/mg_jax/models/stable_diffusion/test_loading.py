@@ -15,6 +15,7 @@ import safetensors.numpy
 from flax import nnx
 
 from mg_jax.models.stable_diffusion import converted, hub, loading
+from mg_jax.models.stable_diffusion.options import LoadingOptions
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.models.text.encoder import TextEncoder
@@ -101,13 +102,10 @@ def test_parameters_go_where_the_sharding_says(place):
 
 
 def test_a_prediction_that_is_given_overrides_all(place):
-    assert loading.load(place / "1.x", prediction="v_prediction").config == replace(
-        FIRST, prediction="v_prediction"
-    )
-    found = loading.inspect(place / "2.x.safetensors")
-    assert (found.config.prediction, found.assumed) == ("v_prediction", True)
-    found = loading.inspect(place / "2.x.safetensors", prediction="epsilon")
-    assert (found.config.prediction, found.assumed) == ("epsilon", False)
+    asked = LoadingOptions(prediction="v_prediction")
+    assert loading.load(place / "1.x", asked).config == replace(FIRST, prediction="v_prediction")
+    found = loading.inspect(place / "1.x")
+    assert found.prediction_by == "scheduler/scheduler_config.json"
 
 
 def test_what_is_no_parameter_is_counted(place):
@@ -185,7 +183,8 @@ def test_what_was_converted_is_the_same(place, tmp_path):
         assert published.same(published.values(again.weights), published.values(model.weights))
         assert jax.tree.structure(again.weights) == jax.tree.structure(model.weights)
         assert again.tokenizer.pad == model.tokenizer.pad
-        half = loading.load(tmp_path / name, dtype=jnp.bfloat16, prediction="v_prediction")
+        asked = LoadingOptions(prediction="v_prediction")
+        half = loading.load(tmp_path / name, asked, dtype=jnp.bfloat16)
         assert half.config.prediction == "v_prediction"
         assert {leaf.dtype for leaf in jax.tree.leaves(half.weights)} == {np.dtype(jnp.bfloat16)}
 
@@ -423,7 +422,7 @@ def test_arrays_without_a_place_and_places_without_an_array_are_all_told(own):
     del arrays["conv_in.bias"]
     arrays["conv_out.bias"] = np.zeros(5, np.float32)
     arrays["conv_in.weight"] = arrays["conv_in.weight"].astype(np.int32)
-    arrays["extra.weight"] = np.zeros(1, np.float32)
+    arrays["conv_in.extra"] = np.zeros(1, np.float32)
     safetensors.numpy.save_file(arrays, file)
     text = complaint(own)
     assert text.startswith(f"{file}, ")
@@ -431,7 +430,7 @@ def test_arrays_without_a_place_and_places_without_an_array_are_all_told(own):
         "unet: conv_in.bias: no array fills this parameter",
         "unet: conv_out.bias: shape (5,), expected (4,)",
         "unet: conv_in.weight: holds I32, expected floats",
-        "unet: extra.weight: no parameter has this name",
+        "unet: conv_in.extra: no parameter has this name",
     ):
         assert words in text
 
@@ -514,15 +513,14 @@ def test_single_files_that_lack_or_exceed(tmp_path, drawn):
     assert "holds no autoencoder (first_stage_model.*)" in complaint(
         spoiled(file, FIRST, first, ["first_stage_model."])
     )
-    gone = "model.diffusion_model.middle_block.1.proj_in.weight"
+    gone = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     assert f"has no array {gone}" in complaint(spoiled(file, FIRST, first, [gone]))
     assert "unet: conv_in.bias: no array fills this parameter" in complaint(
         spoiled(file, FIRST, first, ["model.diffusion_model.input_blocks.0.0.bias"])
     )
-    extra = {"first_stage_model.encoder.extra": np.zeros(1, np.float32), "odd": np.zeros(1)}
+    extra = {"first_stage_model.encoder.mid.extra": np.zeros(1, np.float32)}
     text = complaint(spoiled(file, FIRST, first, **extra))
-    assert "vae: first_stage_model.encoder.extra: no parameter has this name" in text
-    assert "odd: no parameter has this name" in text
+    assert "vae: first_stage_model.encoder.mid.extra: no parameter has this name" in text
     fused = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_bias"
     assert f"{fused}: no parameter" in complaint(
         spoiled(file, SECOND, drawn["2.x"], **{fused: np.zeros(49, np.float32)})
