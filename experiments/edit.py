@@ -120,8 +120,9 @@ def main() -> None:
             replay=read.replay,
         )
     writing.folder(out, f"--out={out}")
-    origin = setting_flags.origin(settings)
-    config = _config(settings, origin)
+    model = setting_flags.loaded(request.settings)
+    origin = None if model is None else model.origin
+    config = _config(request.settings, origin)
     if origin is not None:
         loading_flags.tell(setting_flags.model.value, origin)
     for note in notes.for_request(request):
@@ -209,7 +210,10 @@ def _replay(image: UInt8[np.ndarray, "h w 3"], settings: Settings) -> mg_jax.Rep
     if _trajectory.value:
         setting_flags.refuse_of_inversion("--trajectory is the photo's")
         found = trajectory.read(_trajectory.value)
-        height, width = work_shape(image.shape[:2], settings.size)
+        with reading.named({}):
+            model = setting_flags.loaded(settings)
+        assert model is not None
+        height, width = work_shape(image.shape[:2], settings.size or model.size)
         trajectory.check_fits(
             _trajectory.value,
             found,

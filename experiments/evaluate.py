@@ -146,7 +146,7 @@ def _chosen() -> dict[str, Method]:
             known[name] = methods.stable_diffusion(model, options, settings)
             names.append(name)
             with reading.named({}):
-                origin = model.origin(settings.dtype)
+                origin = model.loaded(settings.dtype).origin
         if origin is not None:
             loading_flags.tell(_model.value, origin)
     return methods.chosen(names, known)

@@ -61,6 +61,7 @@ def main() -> None:
         model = loading.load(_model.value, options, dtype=settings.dtype)
     if model.origin is not None:
         loading_flags.tell(_model.value, model.origin)
+    settings = dataclasses.replace(settings, size=settings.size or model.size)
     net = networks.build(model.config, settings.dtype, "blocks")
     with tqdm(desc="inverting", unit="level", disable=None) as bar:
         phases = inverted.trajectory_of(

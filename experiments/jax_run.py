@@ -20,7 +20,7 @@ from mg_jax import compilation, guiding, kernel, noise, sample, schedule
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
-from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
+from mg_jax.models.stable_diffusion import checkpoint, layouts, networks, own_size
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.prompting import Prompt, classifier_free
 from mg_jax.types import Edit, Params, Problem, Strengths, Target
@@ -131,6 +131,7 @@ def _weights(config: Config, precision: str) -> checkpoint.Weights:
             files=(),
             tokenizer=None,
             prediction_by="its configuration",
+            size=own_size.USUAL,
         ),
         dtype=precision,
     )

@@ -8,7 +8,7 @@ import mg_jax
 from experiments import field_flags, loading_flags
 from mg_jax.interfaces import Model
 from mg_jax.models import registry
-from mg_jax.models.stable_diffusion.checkpoint import Origin
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
 from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
@@ -47,8 +47,8 @@ def chosen() -> Model:
     return named
 
 
-def origin(settings: Settings) -> Origin | None:
-    """Where the weights of the flags' model are from; None if it has none.
+def loaded(settings: Settings) -> StableDiffusion | None:
+    """The weights of the flags' model; None if it has none.
 
     Raises:
         ValueError: they cannot be read.
@@ -57,7 +57,7 @@ def origin(settings: Settings) -> Origin | None:
     if not isinstance(found, GuidedStableDiffusion):
         return None
     assert isinstance(settings, mg_jax.StableDiffusionSettings)
-    return found.origin(settings.dtype)
+    return found.loaded(settings.dtype)
 
 
 def read() -> Settings:

@@ -255,8 +255,7 @@ def request(
         replay=replay,
         energy=energy,
     )
-    chosen.check(checked)
-    return checked
+    return chosen.check(checked)
 
 
 def preview(

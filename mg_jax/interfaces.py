@@ -68,8 +68,10 @@ class Model(Protocol):
     def accepts(self) -> frozenset[str]:
         """The optional arguments it takes, of "prompt", "order", "replay", "energy", "settings"."""
 
-    def check(self, request: Request) -> None:
-        """Refuse a request that cannot be run, before any work is done.
+    def check(self, request: Request) -> Request:
+        """Refuse a request that cannot be run, before any work is done; return it.
+
+        What only the model knows is filled in: settings that are None.
 
         Raises:
             ValueError: one line that begins with the argument's name.

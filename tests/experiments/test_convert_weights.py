@@ -26,7 +26,8 @@ def test_a_folder_is_converted_and_loads_again(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == (
-        f"{source}: diffusers folder; its UNet predicts epsilon (scheduler/scheduler_config.json)"
+        f"{source}: diffusers folder; its UNet predicts epsilon (scheduler/scheduler_config.json);"
+        " its own size is 512"
     )
     count = sum(array.size for array in drawn["unet"].values())
     assert lines[1] == f"unet: {len(drawn['unet'])} arrays, {count:,} parameters"

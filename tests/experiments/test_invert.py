@@ -50,7 +50,7 @@ def test_a_trajectory_is_written_and_the_photo_comes_back(place, tmp_path, null_
     assert done.returncode == 0
     assert done.stderr.splitlines()[0] == (
         f"note: {place / 'model'}: diffusers folder; its UNet predicts epsilon"
-        " (scheduler/scheduler_config.json)"
+        " (scheduler/scheduler_config.json); its own size is 512"
     )
     found = trajectory.read(out)
     height, width = found.latents.shape[1:3]

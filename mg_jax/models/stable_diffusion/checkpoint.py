@@ -35,13 +35,18 @@ class Origin:
     kind: str  # of checkpoint, in words
     prediction: Prediction
     prediction_by: str  # how that was found out, in words
+    size: int  # that the model was trained on, pixels
+    notes: tuple[str, ...] = ()  # what may surprise, one line each
     left_out: Mapping[str, int] = field(default_factory=dict)  # number of arrays, by sort
 
     def lines(self) -> list[str]:
         """What a user should be told, one line each."""
-        found = f"{self.kind}; its UNet predicts {self.prediction} ({self.prediction_by})"
+        found = (
+            f"{self.kind}; its UNet predicts {self.prediction} ({self.prediction_by});"
+            f" its own size is {self.size}"
+        )
         left = ", ".join(f"{sort} ({count})" for sort, count in self.left_out.items())
-        return [found, *([f"left out: {left}"] if left else [])]
+        return [found, *self.notes, *([f"left out: {left}"] if left else [])]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Checkpoint:
     files: tuple[Path, ...]  # of weights
     tokenizer: Path | None  # its folder
     prediction_by: str  # how was found out what the UNet predicts, in words
+    size: int  # that the model was trained on, pixels
+    notes: tuple[str, ...] = ()  # what may surprise, one line each
     others: tuple[str, ...] = ()  # names of arrays, or of what a trainer stored, of no network
 
     @property
@@ -70,7 +77,8 @@ class Checkpoint:
     @property
     def origin(self) -> Origin:
         """What is to be told of it."""
-        return Origin(self.kind, self.config.prediction, self.prediction_by, self.unused)
+        decided = self.config.prediction, self.prediction_by
+        return Origin(self.kind, *decided, self.size, self.notes, self.unused)
 
 
 @cache

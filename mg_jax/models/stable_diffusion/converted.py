@@ -22,9 +22,10 @@ from mg_jax import weights
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.descriptions import read_json
 from mg_jax.checkpoints.parts import Params
-from mg_jax.models.stable_diffusion import checkpoint, stored_config
+from mg_jax.models.stable_diffusion import checkpoint, own_size, stored_config
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Origin, Weights
 from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
 FORMAT = "mg_jax stable diffusion"
 VERSION = 1
@@ -74,6 +75,8 @@ def write(path: Path, found: Checkpoint, params: Weights) -> None:
         "origin": {
             "kind": found.kind,
             "prediction_by": found.prediction_by,
+            "size": found.size,
+            "notes": found.notes,
             "left_out": found.unused,
             "sha256": {f"{file.parent.name}/{file.name}": _digest(file) for file in found.files},
         },
@@ -130,14 +133,22 @@ def read(
         config,
         _nested(empty, values),
         words if words.is_dir() else None,
-        Origin("converted folder", config.prediction, _prediction_by(content.get("origin"))),
+        _origin(content.get("origin"), config),
     )
 
 
-def _prediction_by(origin: object) -> str:
-    """How was found out what the UNet predicts; older folders do not tell."""
-    by = origin.get("prediction_by") if isinstance(origin, dict) else None
-    return f"{_CONFIG}: {by}" if isinstance(by, str) else _CONFIG
+def _origin(content: object, config: Config) -> Origin:
+    """What a folder tells of its origin; older folders tell less, which is as it was then."""
+    told = content if isinstance(content, dict) else {}
+    sizes = StableDiffusionSettings.SIZES
+    by, size, notes = told.get("prediction_by"), told.get("size"), told.get("notes")
+    return Origin(
+        kind="converted folder",
+        prediction=config.prediction,
+        prediction_by=f"{_CONFIG}: {by}" if isinstance(by, str) else _CONFIG,
+        size=size if isinstance(size, int) and size in sizes else own_size.USUAL,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+    )
 
 
 def _flat(params: Weights) -> dict[str, Any]:

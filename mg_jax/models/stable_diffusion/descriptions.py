@@ -3,11 +3,13 @@
 What our networks and the sampler assume is checked; missing keys have the defaults of diffusers.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mg_jax.checkpoints.descriptions import Description, read_json, shown
+from mg_jax.models.stable_diffusion import distilled, own_size
 from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
 from mg_jax.models.text.description import text_config
 
@@ -28,6 +30,7 @@ _FOREIGN = {
     "StableDiffusionInstructPix2Pix": "InstructPix2Pix, its UNet has 8 input channels instead of 4",
     "StableDiffusionDepth2Img": "for depth, its UNet has 5 input channels instead of 4",
     "StableDiffusionUpscale": "for upscaling",
+    "LatentConsistency": "a latent consistency model, distilled to a few steps",
 }
 
 _UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what else we support
@@ -79,10 +82,37 @@ _NOISE: dict[str, tuple[Any, ...]] = {  # the sampler's noise levels
     "beta_start": (0.00085,),
     "beta_end": (0.012,),
 }
+# Samplers of the usual models: the networks are the same, and our own takes their place.
+_SAMPLERS = (
+    "DDIMScheduler",
+    "PNDMScheduler",
+    "DDIMParallelScheduler",
+    "DDPMScheduler",
+    "DDPMParallelScheduler",
+    "DEISMultistepScheduler",
+    "DPMSolverMultistepScheduler",
+    "DPMSolverSDEScheduler",
+    "DPMSolverSinglestepScheduler",
+    "EulerAncestralDiscreteScheduler",
+    "EulerDiscreteScheduler",
+    "HeunDiscreteScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+    "KDPM2DiscreteScheduler",
+    "LMSDiscreteScheduler",
+    "SASolverScheduler",
+    "UniPCMultistepScheduler",
+)
+_USUAL_SAMPLERS = _SAMPLERS[:2]  # of the published models
+_DISTILLED = {
+    "LCMScheduler": "of a latent consistency model, distilled to a few steps",
+    "TCDScheduler": "of a model distilled to a few steps",
+}
+_OF_TURBO = ("EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler")  # with trailing steps
 _SCHEDULER: dict[str, tuple[Any, ...]] = {
     "num_train_timesteps": (1000,),
     "trained_betas": (None,),
     "rescale_betas_zero_snr": (False,),
+    "use_flow_sigmas": (False, None),
 }
 SCHEDULER = "scheduler/scheduler_config.json"
 """The file that says what the UNet predicts."""
@@ -90,9 +120,19 @@ SCHEDULER = "scheduler/scheduler_config.json"
 _DOWN = {"CrossAttnDownBlock2D": True, "DownBlock2D": False}
 _UP = {"CrossAttnUpBlock2D": True, "UpBlock2D": False}
 _HEADS = "num_attention_heads"
+_SPACING = "timestep_spacing"
+_NAME = "_name_or_path"  # where a model was loaded from, before it was saved
 
 
-def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
+class Described(NamedTuple):
+    """What the JSON files of a folder say."""
+
+    config: Config
+    size: int  # that the model was trained on, pixels
+    notes: tuple[str, ...]  # what may surprise, one line each
+
+
+def read_folder(folder: Path, prediction: Prediction | None = None) -> Described:
     """Read the configuration of a diffusers folder; `prediction` overrides the folder's.
 
     Raises ValueError, with all that is wrong in any file, when it is no Stable Diffusion 1.x or
@@ -101,6 +141,7 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
     check_pipeline(folder / "model_index.json")
     parts: list[Any] = []
     faults: list[str] = []
+    files: list[Description] = []
     for parse, name in (
         (unet, "unet/config.json"),
         (vae, "vae/config.json"),
@@ -110,6 +151,7 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
         try:
             description = Description(read_json(folder / name))
             parts.append(parse(description))
+            files.append(description)
             if description.faults:
                 raise ValueError(f"{folder / name}: {', '.join(description.faults)}")
         except ValueError as error:
@@ -122,7 +164,11 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Config:
             f"{folder}: the UNet reads text of width {config.unet.context}, the text encoder's has"
             f" {config.text.width}; expected the same"
         )
-    return replace(config, prediction=prediction or config.prediction)
+    config = replace(config, prediction=prediction or config.prediction)
+    own, _, _, sampler = files
+    names = (read_json(folder / "model_index.json").get(_NAME), own.given.get(_NAME), folder.name)
+    notes = (*sampler_notes(sampler), *distilled.notes(*names))
+    return Described(config, _size(own, config.vae.factor), notes)
 
 
 def check_pipeline(path: Path) -> None:
@@ -161,6 +207,8 @@ def unet(given: Description) -> UNetConfig:
         groups=given.whole("norm_num_groups", 32),
     )
     given.divides("norm_num_groups", config.channels, (config.groups,) * levels)
+    if "sample_size" in given.given and given.given["sample_size"] is not None:
+        given.wholes("sample_size", [64])
     given.divides(key, config.channels, config.heads)
     return config
 
@@ -188,14 +236,41 @@ def vae(given: Description) -> VAEConfig:
 def scheduler(given: Description) -> Prediction:
     """Read what the UNet predicts from a scheduler's description.
 
-    Noise levels other than our sampler's are recorded as mismatches.
+    Recorded as mismatches: noise levels other than our sampler's, and models that are not made for
+    many steps.
     """
     missing = [key for key in _NOISE if key not in given.given]
     given.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
     given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)
+    name, spacing = given.given.get("_class_name", _SAMPLERS[0]), given.given.get(_SPACING)
+    expected = "expected that of a model sampled in many steps, as PNDMScheduler"
+    if name not in _SAMPLERS:
+        what = _DISTILLED.get(name, "unknown") if isinstance(name, str) else "unknown"
+        given.faults.append(f"_class_name is {shown(name)} ({what}); {expected}")
+    elif name in _OF_TURBO and spacing == "trailing":
+        what = "as SD Turbo's, a model distilled to a few steps"
+        given.faults.append(f"{_SPACING} is trailing, of {name} ({what}); {expected}")
     found = given.given.get("prediction_type", "epsilon")
     if found == "v_prediction":
         return "v_prediction"
     if found != "epsilon":
         given.faults.append(f"prediction_type is {shown(found)}; expected epsilon or v_prediction")
     return "epsilon"
+
+
+def sampler_notes(given: Description) -> tuple[str, ...]:
+    """What to tell of a scheduler that `scheduler` accepts: at most one line."""
+    name, spacing = given.given.get("_class_name", _SAMPLERS[0]), given.given.get(_SPACING)
+    if name in _USUAL_SAMPLERS and spacing != "trailing":
+        return ()
+    how = f", {spacing} steps" if spacing else ""
+    return (f"its scheduler is {name}{how}; the paper's DDIM samples instead, on the same levels",)
+
+
+def _size(given: Description, factor: int) -> int:
+    """The size that a UNet was trained on, from `sample_size`, in latents: a side or two."""
+    sides = given.given.get("sample_size")
+    if sides is None:
+        return own_size.USUAL
+    sides = sides if isinstance(sides, list) else [sides]
+    return own_size.fitting(factor * math.prod(sides) ** (1 / len(sides)))

@@ -30,7 +30,7 @@ def read(
     If there are weights of several precisions, `dtype` decides: see `choose`. Raises ValueError,
     one line, when a file is missing or unreadable, or the model is not 1.x or 2.x.
     """
-    config = descriptions.read_folder(folder, options.prediction)
+    config, size, notes = descriptions.read_folder(folder, options.prediction)
     files: list[Path] = []
     parts: dict[str, dict[str, Stored]] = {}
     for network in STEMS:
@@ -48,6 +48,8 @@ def read(
         files=tuple(files),
         tokenizer=folder / "tokenizer",
         prediction_by=ASKED if options.prediction else descriptions.SCHEDULER,
+        size=size,
+        notes=notes,
     )
 
 

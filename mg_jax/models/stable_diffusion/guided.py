@@ -56,7 +56,7 @@ def edit(
     skipped = min(round(settings.warm_start * levels), levels - 1)
     plan = _plan(flow_network, settings, skipped, request.energy)
     evaluations = sum(way.recursions for way in plan[skipped:])
-    shape = inputs.work_shape(photo.shape[:2], settings.size)
+    shape = inputs.work_shape(photo.shape[:2], settings.working_size)
     check(replay, shape, keys.size, evaluations, settings, model)
     if replay.trajectory is None and settings.source == "inverted":
         found = yield from inverted.trajectory_of(
@@ -171,7 +171,12 @@ def problem_of(
         keep=jnp.asarray(keep)[None],
         guidance_mask=jnp.ones((1, *grid, 1)),
         target=guiding.target(
-            seen, flow, settings.size, settings, flow_network.params, guiding.features(flow_network)
+            seen,
+            flow,
+            settings.working_size,
+            settings,
+            flow_network.params,
+            guiding.features(flow_network),
         ),
     )
     one = jnp.ones(1)

@@ -76,7 +76,7 @@ def trajectory_of(
         t=np.asarray(rows.t, np.float32),
         alpha=np.asarray(rows.alpha, np.float32),
         unconditional=np.stack(embeddings)[:, 0] if embeddings else None,
-        origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.size),
+        origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.working_size),
     )
 
 

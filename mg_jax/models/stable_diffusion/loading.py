@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from mg_jax.checkpoints import arrays
-from mg_jax.models.stable_diffusion import checkpoint, converted, folder, hub, single_file
+from mg_jax.models.stable_diffusion import checkpoint, converted, folder, hub, own_size, single_file
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Origin, Weights
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.models.stable_diffusion.options import AS_STORED, ASKED, LoadingOptions
@@ -33,6 +33,11 @@ class StableDiffusion:
     weights: Weights
     tokenizer: Tokenizer
     origin: Origin | None = None  # None: not read from a checkpoint
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures that the model was trained on, pixels."""
+        return own_size.USUAL if self.origin is None else self.origin.size
 
 
 def load(

@@ -1,5 +1,6 @@
 """Stable Diffusion as a `Model`: weights by name, path or already loaded."""
 
+import dataclasses
 import functools
 
 from flows import raft
@@ -7,7 +8,6 @@ from flows.interfaces import FlowNetwork
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import guided, loading
-from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
@@ -35,14 +35,16 @@ class GuidedStableDiffusion:
         self._loaded = loaded
         self._options = options
 
-    def check(self, request: Request) -> None:
-        """Load the weights and the flow network.
+    def check(self, request: Request) -> Request:
+        """Load the weights and the flow network; the model's own size is filled in.
 
         Raises:
             ValueError: one of them cannot be read; the message names the file.
         """
         self._flow_network(request)
-        self._weights(request)
+        own, settings = self._weights(request).size, guided.settings_of(request)
+        size = settings.size or own
+        return dataclasses.replace(request, settings=dataclasses.replace(settings, size=size))
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Invert the photo (and optimise null texts) if the settings say so, then sample."""
@@ -50,13 +52,13 @@ class GuidedStableDiffusion:
             yield from guided.edit(request, self._flow_network(request), self._weights(request))
         )
 
-    def origin(self, dtype: str) -> Origin | None:
-        """Where the weights are from, read as `dtype`; None if that is not known.
+    def loaded(self, dtype: str) -> StableDiffusion:
+        """Return the weights as `dtype`, read if they have not been.
 
         Raises:
             ValueError: as for `read`.
         """
-        return self._read(dtype).origin
+        return self._loaded or read(self.name, dtype, self._options)
 
     def _flow_network(self, request: Request) -> FlowNetwork:
         settings = guided.settings_of(request)
@@ -64,10 +66,7 @@ class GuidedStableDiffusion:
         return networks.flow_network(request.flow_model, statistics, settings.dtype)
 
     def _weights(self, request: Request) -> StableDiffusion:
-        return self._read(guided.settings_of(request).dtype)
-
-    def _read(self, dtype: str) -> StableDiffusion:
-        return self._loaded or read(self.name, dtype, self._options)
+        return self.loaded(guided.settings_of(request).dtype)
 
 
 @functools.lru_cache(maxsize=1)

@@ -3,6 +3,8 @@
 Such a file has no description: the configuration is derived from its arrays' names and shapes.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,9 +16,11 @@ from mg_jax.checkpoints import arrays
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Layout, Part
 from mg_jax.models.stable_diffusion import (
+    distilled,
     layouts,
     leftovers,
     original_yaml,
+    own_size,
     prediction,
     stored_config,
 )
@@ -24,6 +28,7 @@ from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
 from mg_jax.models.stable_diffusion.config import Config, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.descriptions import OTHER_INPUTS
 from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
+from mg_jax.models.stable_diffusion.original_yaml import Original
 from mg_jax.models.text.config import TextConfig
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
@@ -44,6 +49,12 @@ _FOREIGN = {
 }
 _SINGLE_NETWORKS = ("down_blocks.", "encoder.down_blocks.", "text_model.")
 
+_RESOLUTION = "modelspec.resolution"
+# Arrays, with no content, that mark other noise levels.
+_OTHER_NOISE = ("ztsnr", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "edm_mean", "edm_std")
+_ALPHAS = "alphas_cumprod"
+_LEAST_ALPHA = 1e-3  # ours end at .0047
+
 _LAYERS_OF_2 = 23  # of OpenCLIP's 24
 _VERSIONS = {768: 1, 1024: 2}  # by the width of the texts that the UNet reads
 _GROUPS = 32  # of group normalisation, in every published file
@@ -60,6 +71,7 @@ def read(path: Path, options: LoadingOptions = AS_STORED) -> Checkpoint:
     archive = arrays.read(path)
     given = archive.arrays
     _check_kind(path, given)
+    _check_noise(path, given)
     yaml = original_yaml.beside(path)
     try:
         version = _version(given)
@@ -86,8 +98,34 @@ def read(path: Path, options: LoadingOptions = AS_STORED) -> Checkpoint:
         files=(path,),
         tokenizer=None,
         prediction_by=decided.by,
+        size=_size(archive.metadata, yaml, config, version),
+        notes=distilled.notes(archive.metadata.get("modelspec.title"), path.stem),
         others=(*(name for name in given if not name.startswith(networks)), *archive.beside),
     )
+
+
+def _size(metadata: Mapping[str, str], yaml: Original | None, config: Config, version: int) -> int:
+    """The size that the model was trained on: as stated, else as the published ones."""
+    if yaml is not None and yaml.grid is not None:
+        return own_size.fitting(float(yaml.grid * config.vae.factor))
+    sides = [int(one) for one in re.findall(r"\d+", metadata.get(_RESOLUTION, ""))][:2]
+    if sides and all(sides):
+        return own_size.fitting(math.prod(sides) ** (1 / len(sides)))
+    return 768 if version == 2 and config.prediction == "v_prediction" else own_size.USUAL
+
+
+def _check_noise(path: Path, given: Mapping[str, Stored]) -> None:
+    """Raise ValueError, one line, when a model was trained on other noise levels than ours."""
+    marks = [name for name in given if name in _OTHER_NOISE]
+    last = given.get(_ALPHAS)
+    if last is not None and len(last.shape) == 1 and last.shape[0]:
+        value = float(last.read()[-1])
+        marks += [f"{_ALPHAS} that ends at {value:.2g}"] if value < _LEAST_ALPHA else []
+    if marks:
+        raise ValueError(
+            f"{path}: holds {', '.join(marks)}: of a model trained up to pure noise (zero-SNR), or"
+            " on other noise levels; expected those of Stable Diffusion 1.x or 2.x"
+        )
 
 
 def _check_kind(path: Path, given: Mapping[str, Stored]) -> None:

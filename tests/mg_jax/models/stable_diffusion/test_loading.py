@@ -123,6 +123,33 @@ def test_what_is_no_parameter_is_counted(place):
     }
 
 
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_text_encoder_described_with_fewer_layers_is_read_so_far(own, drawn, kept):
+    """Clip skip by the configuration: the last layers stand in the file, and are not read."""
+    change(own / "text_encoder" / "config.json", num_hidden_layers=kept)
+    model = loading.load(own)
+    assert model.config.text.layers == kept
+    last = {path for path in drawn["1.x"]["text"] if ".layers.1." in path}
+    expected = {p: a for p, a in drawn["1.x"]["text"].items() if kept == 2 or p not in last}
+    assert published.same({"text": published.values(model.weights)["text"]}, {"text": expected})
+    left = model.origin.left_out.get("text layers after the last that is read", 0)
+    assert left == (2 - kept) * len(last)
+
+
+def test_more_layers_than_are_stored_are_missed(own):
+    change(own / "text_encoder" / "config.json", num_hidden_layers=3)
+    assert "text: encoder.layers.2.layer_norm1.bias: no array" in complaint(own)
+
+
+def test_what_no_network_of_a_folder_needs_is_left_out(own, drawn):
+    file = own / "unet" / "diffusion_pytorch_model.safetensors"
+    arrays = safetensors.numpy.load_file(file)
+    safetensors.numpy.save_file(arrays | {"extra.weight": np.zeros(1, np.float32)}, file)
+    model = loading.load(own)
+    assert published.same(published.values(model.weights), drawn["1.x"])
+    assert model.origin.left_out == {"other arrays": 1, "position numbers": 1}
+
+
 def test_shards_are_read_by_their_index(own, drawn):
     file = own / "unet" / "diffusion_pytorch_model.safetensors"
     arrays = sorted(safetensors.numpy.load_file(file).items())

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from mg_jax import schedule
 from mg_jax.models.stable_diffusion import converted, loading
 from mg_jax.models.stable_diffusion.config import UNetConfig
 from mg_jax.models.stable_diffusion.options import LoadingOptions
@@ -161,6 +162,40 @@ def test_statements_that_contradict_each_other_are_refused(write):
     for words in ("v_prediction by its metadata", "v_prediction by its array", "epsilon by 2.yaml"):
         assert words in text
     assert found(file, prediction=V) == (V, "as asked for")
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        ({}, 512),
+        ({BIAS: spread(0.2)}, 768),
+        ({"metadata": {"modelspec.resolution": "768x768"}}, 768),
+        ({"metadata": {"modelspec.resolution": "640x960"}}, 768),
+        ({"metadata": {"modelspec.resolution": "unknown"}}, 512),
+        ({BIAS: spread(0.2), "metadata": {"modelspec.resolution": "512x512"}}, 512),
+        # Latents of these tiny networks are half as wide as pictures, not an eighth.
+        ({"yaml": yaml_of(parameterization="v", image_size=384)}, 768),
+    ],
+)
+def test_the_own_size_is_stated_or_that_of_the_published_models(write, content, size):
+    assert loading.inspect(write(2, **content)).size == size
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("ztsnr", np.zeros(0, np.float32)),
+        ("edm_vpred.sigma_max", np.ones((), np.float32)),
+        ("alphas_cumprod", np.linspace(1, 0, 1000)),
+    ],
+)
+def test_a_model_for_other_noise_levels_is_refused(write, name, array):
+    assert name in complaint(write(1, v_pred=np.zeros(1), **{name: array}))
+
+
+def test_noise_levels_that_are_ours_are_none_of_a_fault(write):
+    alphas = schedule.stable_diffusion_alphas()
+    assert found(write(1, alphas_cumprod=alphas.astype(np.float32)))[0] == EPS
 
 
 def test_it_stands_in_the_converted_folder(tmp_path, write):

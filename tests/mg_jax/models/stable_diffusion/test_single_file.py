@@ -142,3 +142,120 @@ def test_an_array_that_decides_sizes_and_has_none_is_named(tmp_path, files, name
     file = write(tmp_path / "a.safetensors", flat)
     with pytest.raises(ValueError, match=f"a.safetensors: {name}: shape .3,., expected . axes$"):
         loading.inspect(file)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """A small 1.x file's drawn parameters, its arrays, and those of a 2.x file."""
+    drawn = published.draw(FIRST)
+    return drawn, published.original(FIRST, drawn)
+
+
+def attention_renamed(arrays, names, axes):
+    """The autoencoder's attention under other names, its weights with so many axes."""
+    found = {}
+    for name, array in arrays.items():
+        start, attention, layer = name.partition(".mid.attn_1.")
+        if attention:
+            module, _, leaf = layer.rpartition(".")
+            name = f"{start}{attention}{names.get(module, module)}.{leaf}"
+            if array.ndim > 1:
+                array = array.reshape(array.shape[:2] + (1,) * (axes - 2))
+        found[name] = array
+    return found
+
+
+@pytest.mark.parametrize("axes", [2, 4])
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"},
+        {"q": "query", "k": "key", "v": "value", "proj_out": "proj_attn", "norm": "group_norm"},
+        {"q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0", "norm": "group_norm"},
+    ],
+)
+def test_the_autoencoders_attention_under_later_names(tmp_path, whole, names, axes):
+    drawn, arrays = whole
+    file = write(tmp_path / "a.safetensors", attention_renamed(arrays, names, axes))
+    assert published.same(published.values(loading.load(file).weights), drawn)
+
+
+# What trainers, mergers and converters leave in files, and its sort.
+LEFT = {
+    "embedding_manager.embedder.position_embeddings": "other arrays",
+    "denoiser.sigmas": "noise levels",
+    "sqrt_alphas_cumprod": "noise levels",
+    "cond_stage_model.transformer.vision_model.embeddings.position_ids": "position numbers",
+    "cond_stage_model.model.transformer.text_model.embeddings.position_ids": "position numbers",
+    "safety_checker.vision_model.embeddings.position_ids": "position numbers",
+    "safety_checker.concept_embeds": "other arrays",
+    "first_stage_model.loss.logvar": "training of the autoencoder",
+    "first_stage_model.loss.perceptual_loss.lin0.model.1.weight": "training of the autoencoder",
+    "first_stage_model.model_ema.decay": "training of the autoencoder",
+    "first_stage_model.extra": "other arrays",
+    "cond_stage_model.transformer.text_projection.weight": "projections of the whole text",
+    "cond_stage_model.logit_scale": "projections of the whole text",
+    "model_ema.diffusion_modelinput_blocks00weight": "moving averages of the UNet",
+    "model.diffusion_model.extra": "other arrays",
+    "scale_factor": "other arrays",
+    "v_pred": "other arrays",
+    "optimizer_states.0.exp_avg": "a trainer's notes",
+    "callbacks.best_model_score": "a trainer's notes",
+    "odd": "other arrays",
+}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_no_network_needs_is_left_out_and_counted(tmp_path, whole, name):
+    drawn, arrays = whole
+    file = write(tmp_path / "a.safetensors", arrays | {name: np.zeros(1, np.float32)})
+    plain = write(tmp_path / "b.safetensors", arrays)
+    before, found = loading.inspect(plain).unused, loading.inspect(file)
+    assert found.unused == before | {LEFT[name]: before.get(LEFT[name], 0) + (name not in arrays)}
+    assert f"{LEFT[name]} ({found.unused[LEFT[name]]})" in found.origin.lines()[-1]
+    if name in ("scale_factor", "first_stage_model.extra"):
+        assert published.same(published.values(loading.load(file).weights), drawn)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.float32])
+def test_position_numbers_may_be_of_any_type(tmp_path, whole, dtype):
+    name = "cond_stage_model.model.transformer.text_model.embeddings.position_ids"
+    file = write(tmp_path / "a.safetensors", whole[1] | {name: np.arange(77, dtype=dtype)[None]})
+    assert loading.inspect(file).unused["position numbers"] == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.diffusion_model.input_blocks.1.1.transformer_blocks.1.norm1.weight",
+        "model.diffusion_model.input_blocks.9.0.in_layers.0.weight",
+        "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.bias",
+        "model.diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_q.lora_up.weight",
+        "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k_ip.weight",
+        "model.diffusion_model.out.2.scale_weight",
+        "model.diffusion_model.time_embed.cond_proj.weight",
+        "first_stage_model.decoder.up.5.block.0.norm1.weight",
+        "first_stage_model.encoder.mid.attn_1.q.weight_scale",
+        "first_stage_model.quant_conv.extra",
+        "cond_stage_model.transformer.text_model.encoder.layers.0.self_attn.q_proj.lora_A.weight",
+    ],
+)
+def test_what_would_change_a_network_is_not_left_out(tmp_path, whole, name):
+    file = write(tmp_path / "a.safetensors", whole[1] | {name: np.zeros(1, np.float32)})
+    with pytest.raises(ValueError, match=f"{name}: no parameter has this name"):
+        loading.load(file)
+
+
+def test_all_faults_of_all_networks_are_told_at_once(tmp_path, whole):
+    arrays = dict(whole[1])
+    del arrays["model.diffusion_model.out.2.bias"]
+    arrays["first_stage_model.decoder.mid.attn_1.to_q.bias"] = np.zeros(32, np.float32)
+    arrays["cond_stage_model.transformer.final_layer_norm.bias"] = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match="do not fit") as caught:
+        loading.load(write(tmp_path / "a.safetensors", arrays))
+    for words in (
+        "unet: conv_out.bias: no array fills this parameter",
+        "vae: decoder.mid_block.attentions.0.to_q.bias: ",
+        "text: cond_stage_model.transformer.final_layer_norm.bias: shape (3,), expected (16,)",
+    ):
+        assert words in str(caught.value)
