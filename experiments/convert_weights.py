@@ -19,7 +19,7 @@ from pathlib import Path
 import jax
 from absl import flags
 
-from experiments import command, loading_flags
+from experiments import command, loading_flags, reading
 from mg_jax import compilation
 from mg_jax.models.stable_diffusion import converted, loading
 
@@ -37,12 +37,15 @@ def main() -> None:
     checkpoint, new = _given(_CHECKPOINT), Path(_given(_CONVERTED))
     options = loading_flags.options()
     converted.check_new(new)
-    place = loading.find(checkpoint, _KEEP_DTYPE.value)
-    if converted.is_one(place):
-        raise ValueError(f"{place}: is converted already; expected a published checkpoint")
-    found = loading.inspect(place, _KEEP_DTYPE.value, options)
-    print(f"{place}: {found.origin.lines()[0]}")
-    model = loading.take(found, dtype=_KEEP_DTYPE.value)
+    with reading.named({}):
+        place = loading.find(checkpoint, _KEEP_DTYPE.value, options)
+        if converted.is_one(place):
+            raise ValueError(f"{place}: is converted already; expected a published checkpoint")
+        found = loading.inspect(place, _KEEP_DTYPE.value, options)
+        first, *_ = found.origin.lines()
+        for line in (first, *found.notes):
+            print(f"{place}: {line}")
+        model = loading.take(found, dtype=_KEEP_DTYPE.value)
     for network, params in model.weights._asdict().items():
         leaves = jax.tree.leaves(params)
         print(f"{network}: {len(leaves)} arrays, {sum(leaf.size for leaf in leaves):,} parameters")

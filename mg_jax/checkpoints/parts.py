@@ -18,7 +18,7 @@ Params = nnx.State[Any, Any]
 Layout = Callable[[str], tuple[str, ...]]
 """Maps a parameter's path to the names that its array may have in a file."""
 
-_FLOATS = ("float64", "float32", "float16", "bfloat16")
+_FLOATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 
 class Part(NamedTuple):

@@ -105,17 +105,37 @@ def fill(
     every wrong shape or type, and every array that would change what a network computes; later one
     for values that are not finite.
     """
-    wanted = shapes(checkpoint.config)
-    given = (checkpoint.unet, checkpoint.vae, checkpoint.text)
+    given = {"unet": checkpoint.unet, "vae": checkpoint.vae, "text": checkpoint.text}
+    return Weights(*_filled(given, shapes(checkpoint.config)._asdict(), dtype, sharding))
+
+
+def fill_vae(
+    vae: Part,
+    config: Config,
+    *,
+    dtype: DTypeLike,
+    sharding: jax.sharding.Sharding | None = None,
+) -> Params:
+    """Read an autoencoder's parameters alone; as `fill` does."""
+    (filled,) = _filled({"vae": vae}, {"vae": shapes(config).vae}, dtype, sharding)
+    return filled
+
+
+def _filled(
+    given: Mapping[str, Part],
+    wanted: Mapping[str, Params],
+    dtype: DTypeLike,
+    sharding: jax.sharding.Sharding | None,
+) -> list[Params]:
+    """Read the parameters of networks by name."""
     origins, faults = [], []
-    for network, part, params in zip(wanted._fields, given, wanted, strict=True):
-        names, wrong = parts.match(part, params)
+    for network, params in wanted.items():
+        names, wrong = parts.match(given[network], params)
         origins.append(names)
         faults += [f"{network}: {fault}" for fault in wrong]
     if faults:
         raise ValueError("these weights do not fit:\n  " + "\n  ".join(faults))
-    filled = [
-        parts.fill(params, part, names, dtype=dtype, sharding=sharding)
-        for params, part, names in zip(wanted, given, origins, strict=True)
+    return [
+        parts.fill(params, given[network], names, dtype=dtype, sharding=sharding)
+        for (network, params), names in zip(wanted.items(), origins, strict=True)
     ]
-    return Weights(*filled)

@@ -34,6 +34,7 @@ _FOREIGN = {
 }
 
 _UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what else we support
+    "_class_name": ("UNet2DConditionModel",),
     "center_input_sample": (False,),
     "flip_sin_to_cos": (True,),
     "freq_shift": (0,),
@@ -67,6 +68,8 @@ _UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what els
     "cross_attention_norm": (None,),
 }
 _VAE: dict[str, tuple[Any, ...]] = {
+    "_class_name": ("AutoencoderKL",),
+    "latent_channels": (4,),
     "in_channels": (3,),
     "out_channels": (3,),
     "act_fn": ("silu", "swish"),
@@ -132,8 +135,12 @@ class Described(NamedTuple):
     notes: tuple[str, ...]  # what may surprise, one line each
 
 
-def read_folder(folder: Path, prediction: Prediction | None = None) -> Described:
+def read_folder(
+    folder: Path, prediction: Prediction | None = None, other_vae: VAEConfig | None = None
+) -> Described:
     """Read the configuration of a diffusers folder; `prediction` overrides the folder's.
+
+    With `other_vae`, which is from elsewhere, the folder's own need not be there.
 
     Raises ValueError, with all that is wrong in any file, when it is no Stable Diffusion 1.x or
     2.x, or differs from them in what our networks or the sampler cannot do.
@@ -149,6 +156,9 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Described
         (scheduler, SCHEDULER),
     ):
         try:
+            if parse is vae and other_vae is not None:
+                parts.append(other_vae)
+                continue
             description = Description(read_json(folder / name))
             parts.append(parse(description))
             files.append(description)
@@ -165,7 +175,7 @@ def read_folder(folder: Path, prediction: Prediction | None = None) -> Described
             f" {config.text.width}; expected the same"
         )
     config = replace(config, prediction=prediction or config.prediction)
-    own, _, _, sampler = files
+    own, sampler = files[0], files[-1]
     names = (read_json(folder / "model_index.json").get(_NAME), own.given.get(_NAME), folder.name)
     notes = (*sampler_notes(sampler), *distilled.notes(*names))
     return Described(config, _size(own, config.vae.factor), notes)

@@ -18,12 +18,18 @@ class LoadingOptions:
     """
 
     prediction: Prediction | None = None  # what the UNet predicts, whatever the checkpoint says
+    vae: str | None = None  # the autoencoder to use instead: a file, a folder or a hub id
+    clip_skip: int = 1  # text layer to end with, counted from the last that is usual; 2: one less
+    variant: str | None = None  # of a folder's weights: fp16, non_ema, …
+    revision: str | None = None  # of a hub repository: a branch, tag or commit
 
     def __post_init__(self) -> None:
         """Check every range."""
         known = get_args(Prediction)
         if self.prediction not in (None, *known):
             raise ValueError(f"prediction: {self.prediction!r}; expected {' or '.join(known)}")
+        if self.clip_skip < 1:
+            raise ValueError(f"clip_skip: {self.clip_skip}; expected 1, which skips none, or more")
 
     @classmethod
     def names(cls) -> frozenset[str]:

@@ -6,6 +6,7 @@ Such a file has no description: the configuration is derived from its arrays' na
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from mg_jax.checkpoints import arrays
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Layout, Part
 from mg_jax.models.stable_diffusion import (
+    clip_skip,
     distilled,
     layouts,
     leftovers,
     original_yaml,
     own_size,
     prediction,
+    shapes,
     stored_config,
 )
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
@@ -29,6 +32,7 @@ from mg_jax.models.stable_diffusion.config import Config, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.descriptions import OTHER_INPUTS
 from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.models.stable_diffusion.original_yaml import Original
+from mg_jax.models.stable_diffusion.separate_vae import SeparateVAE
 from mg_jax.models.text.config import TextConfig
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
@@ -36,8 +40,13 @@ _OPEN_CLIP = f"{_TEXT}model."
 _BLOCKS = f"{_OPEN_CLIP}transformer.resblocks."
 _MIDDLE = f"{_UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
 
-_FOREIGN = {
-    "conditioner.embedders.": "Stable Diffusion XL",
+_SGM = "conditioner.embedders."  # Stability AI's later programs
+_FOREIGN = {  # the first that is there says what a file holds
+    f"{_SGM}1.": "Stable Diffusion XL",
+    f"{_SGM}0.transformer.": "Stable Diffusion XL",
+    f"{_UNET}label_emb.": "a UNet with class embeddings, as Stable Diffusion XL's",
+    f"{_SGM}0.model.": "SD Turbo, which is 2.1 distilled to a few steps",
+    _SGM: "another model of Stability AI's",
     f"{_UNET}joint_blocks.": "Stable Diffusion 3",
     "joint_blocks.": "Stable Diffusion 3",
     f"{_UNET}double_blocks.": "Flux",
@@ -45,10 +54,11 @@ _FOREIGN = {
     "control_model.": "a ControlNet",
     "lora_": "a LoRA, a change to another model",
     "depth_model.": "depth-to-image",
-    f"{_UNET}label_emb.": "a UNet with class embeddings",
+    "scaled_fp8": "8-bit numbers with scales of their own, which are not read",
 }
 _SINGLE_NETWORKS = ("down_blocks.", "encoder.down_blocks.", "text_model.")
 
+_SCALE = "scale_factor"
 _RESOLUTION = "modelspec.resolution"
 # Arrays, with no content, that mark other noise levels.
 _OTHER_NOISE = ("ztsnr", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "edm_mean", "edm_std")
@@ -57,25 +67,30 @@ _LEAST_ALPHA = 1e-3  # ours end at .0047
 
 _LAYERS_OF_2 = 23  # of OpenCLIP's 24
 _VERSIONS = {768: 1, 1024: 2}  # by the width of the texts that the UNet reads
-_GROUPS = 32  # of group normalisation, in every published file
 _HEADS_OF_1 = 8  # of the UNet of 1.x on each level
 _HEAD = 64  # width of all other heads
 
 
-def read(path: Path, options: LoadingOptions = AS_STORED) -> Checkpoint:
+def read(
+    path: Path, options: LoadingOptions = AS_STORED, vae: SeparateVAE | None = None
+) -> Checkpoint:
     """Find out what a file holds; its parameters are read later.
 
-    What the UNet predicts is decided by `prediction.decide`. Raises ValueError, one line, when the
-    file cannot be read or holds another model.
+    What the UNet predicts is decided by `prediction.decide`. `vae` takes the place of the file's
+    own autoencoder, which need not be there. Raises ValueError, one line, when the file cannot be
+    read or holds another model.
     """
     archive = arrays.read(path)
     given = archive.arrays
-    _check_kind(path, given)
+    _check_kind(path, given, vae is not None)
     _check_noise(path, given)
     yaml = original_yaml.beside(path)
     try:
         version = _version(given)
-        unet, vae, text = _unet(given, version), _vae(given), _text(given, version)
+        unet, text = _unet(given, version), _text(given, version)
+        scale, scaled = _scale(given)
+        separate = vae
+        vae = vae or _vae(given, scale)
     except KeyError as error:
         raise ValueError(
             f"{path}: has no array {error.args[0]}; expected Stable Diffusion 1.x or 2.x"
@@ -83,25 +98,49 @@ def read(path: Path, options: LoadingOptions = AS_STORED) -> Checkpoint:
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     decided = prediction.decide(path, archive, version, yaml, options.prediction)
-    config = Config(unet, vae, text, decided.prediction)
+    config = Config(unet, vae.fitting(scale), text, decided.prediction)
     if faults := stored_config.disagreements(config):
         raise ValueError(f"{path}: {', '.join(faults)}")
-    networks = (_UNET, _VAE, _TEXT)
+    config, skipped = clip_skip.applied(config, options.clip_skip)
+    text = config.text
+    networks = (_UNET, _TEXT) if separate else (_UNET, _VAE, _TEXT)
+    named = distilled.notes(archive.metadata.get("modelspec.title"), path.stem)
     return Checkpoint(
         kind=f"original single file, {version}.x",
         config=config,
         unet=Part(_of(given, _UNET), layouts.original_unet(unet), leftovers.ORIGINAL_UNET),
-        vae=Part(_of(given, _VAE), layouts.original_vae(vae), leftovers.ORIGINAL_VAE),
+        vae=vae.part,
         text=Part(
             _unfused(_of(given, _TEXT), text), _text_layout(text), leftovers.text(text.layers)
         ),
-        files=(path,),
+        files=(path, *vae.files),
         tokenizer=None,
         prediction_by=decided.by,
         size=_size(archive.metadata, yaml, config, version),
-        notes=distilled.notes(archive.metadata.get("modelspec.title"), path.stem),
+        notes=(*named, *scaled, *skipped, *vae.notes),
         others=(*(name for name in given if not name.startswith(networks)), *archive.beside),
     )
+
+
+def _vae(given: Mapping[str, Stored], scale: float) -> SeparateVAE:
+    """The file's own autoencoder."""
+    config = replace(shapes.original_vae(given, _VAE), scale=scale)
+    part = Part(_of(given, _VAE), layouts.original_vae(config), leftovers.ORIGINAL_VAE)
+    return SeparateVAE(config, part, (), ())
+
+
+def _scale(given: Mapping[str, Stored]) -> tuple[float, tuple[str, ...]]:
+    """What latents are multiplied by, and what to tell of it.
+
+    A file that was trained with a scale of its own holds it; 1 is what training starts with.
+    """
+    usual, stored = VAEConfig.scale, given.get(_SCALE)
+    if stored is None or math.prod(stored.shape) != 1:
+        return usual, ()
+    value = float(stored.read().ravel()[0])
+    if not 0 < value < math.inf or value == 1 or math.isclose(value, usual, rel_tol=1e-3):
+        return usual, ()
+    return value, (f"its latents are scaled by {value:.5g}, as it says in {_SCALE}",)
 
 
 def _size(metadata: Mapping[str, str], yaml: Original | None, config: Config, version: int) -> int:
@@ -128,8 +167,11 @@ def _check_noise(path: Path, given: Mapping[str, Stored]) -> None:
         )
 
 
-def _check_kind(path: Path, given: Mapping[str, Stored]) -> None:
-    """Raise ValueError, one line, when a file holds another model, or not all three networks."""
+def _check_kind(path: Path, given: Mapping[str, Stored], with_vae: bool) -> None:
+    """Raise ValueError, one line, when a file holds another model, or not all three networks.
+
+    `with_vae`: the autoencoder is from elsewhere.
+    """
 
     def there(start: str) -> bool:
         return any(name.startswith(start) for name in given)
@@ -143,9 +185,14 @@ def _check_kind(path: Path, given: Mapping[str, Stored]) -> None:
             " expected Stable Diffusion 1.x or 2.x"
         )
     parts = {_UNET: "UNet", _VAE: "autoencoder", _TEXT: "text encoder"}
-    if missing := [f"no {what} ({start}*)" for start, what in parts.items() if not there(start)]:
+    missing = {start: what for start, what in parts.items() if not there(start)}
+    if with_vae:
+        missing.pop(_VAE, None)
+    if missing:
+        listed = ", ".join(f"no {what} ({start}*)" for start, what in missing.items())
+        remedy = "; name one by --vae" if set(missing) == {_VAE} else ""
         raise ValueError(
-            f"{path}: holds {', '.join(missing)}; expected a whole Stable Diffusion 1.x or 2.x"
+            f"{path}: holds {listed}; expected a whole Stable Diffusion 1.x or 2.x{remedy}"
         )
 
 
@@ -191,13 +238,13 @@ def _text_layout(text: TextConfig) -> Layout:
 
 def _version(given: Mapping[str, Stored]) -> int:
     """1 or 2: by the width of the texts that the UNet reads, else by the kind of text encoder."""
-    width = _sizes(given, _MIDDLE)[1]
+    width = shapes.sizes(given, _MIDDLE)[1]
     layers = _transformers_layers(given)
     return _VERSIONS.get(width) or (2 if layers is None or layers >= _LAYERS_OF_2 else 1)
 
 
 def _unet(given: Mapping[str, Stored], version: int) -> UNetConfig:
-    latent = _sizes(given, f"{_UNET}input_blocks.0.0.weight", 4)[1]
+    latent = shapes.sizes(given, f"{_UNET}input_blocks.0.0.weight", 4)[1]
     if latent != 4:
         what = OTHER_INPUTS.get(latent, "another latent")
         raise ValueError(f"{latent} input channels: {what}; expected 4")
@@ -205,28 +252,18 @@ def _unet(given: Mapping[str, Stored], version: int) -> UNetConfig:
     step = next((i for i in numbers if f"{_UNET}input_blocks.{i}.0.op.weight" in given), 0)
     if step < 2:
         raise KeyError(f"{_UNET}input_blocks.*.0.op.weight")
-    blocks = _count(given, f"{_UNET}input_blocks.{{}}.0.", first=1)
+    blocks = shapes.count(given, f"{_UNET}input_blocks.{{}}.0.", first=1)
     starts = [f"{_UNET}input_blocks.{i}" for i in range(1, blocks + 1, step)]
-    channels = tuple(_sizes(given, f"{start}.0.out_layers.3.weight", 4)[0] for start in starts)
+    channels = tuple(
+        shapes.sizes(given, f"{start}.0.out_layers.3.weight", 4)[0] for start in starts
+    )
     return UNetConfig(
         channels,
         heads=tuple(_HEADS_OF_1 if version == 1 else _heads(width) for width in channels),
         attention=tuple(f"{start}.1.proj_in.weight" in given for start in starts),
-        context=_sizes(given, _MIDDLE)[1],
+        context=shapes.sizes(given, _MIDDLE)[1],
         layers=step - 1,
-        groups=_GROUPS,
-    )
-
-
-def _vae(given: Mapping[str, Stored]) -> VAEConfig:
-    start = f"{_VAE}encoder.down"
-    levels = _count(given, f"{start}.{{}}.")
-    if not levels:
-        raise KeyError(f"{start}.0.block.0.conv2.weight")
-    return VAEConfig(
-        tuple(_sizes(given, f"{start}.{i}.block.0.conv2.weight", 4)[0] for i in range(levels)),
-        layers=_count(given, f"{start}.0.block.{{}}."),
-        groups=_GROUPS,
+        groups=shapes.GROUPS,
     )
 
 
@@ -235,7 +272,7 @@ def _text(given: Mapping[str, Stored], version: int) -> TextConfig:
     prefix = _transformers_prefix(given)
     if prefix is None:
         tokens, places = f"{_OPEN_CLIP}token_embedding.weight", f"{_OPEN_CLIP}positional_embedding"
-        hidden, layers = f"{_BLOCKS}0.mlp.c_fc.weight", _count(given, f"{_BLOCKS}{{}}.")
+        hidden, layers = f"{_BLOCKS}0.mlp.c_fc.weight", shapes.count(given, f"{_BLOCKS}{{}}.")
     else:
         tokens, places, hidden = (
             f"{prefix}{name}.weight"
@@ -245,16 +282,16 @@ def _text(given: Mapping[str, Stored], version: int) -> TextConfig:
                 "encoder.layers.0.mlp.fc1",
             )
         )
-        layers = _count(given, f"{prefix}encoder.layers.{{}}.")
-    vocabulary, width = _sizes(given, tokens)
+        layers = shapes.count(given, f"{prefix}encoder.layers.{{}}.")
+    vocabulary, width = shapes.sizes(given, tokens)
     return TextConfig(
         width,
         layers=layers if version == 1 else min(layers, _LAYERS_OF_2),
         heads=_heads(width),
-        hidden=_sizes(given, hidden)[0],
+        hidden=shapes.sizes(given, hidden)[0],
         activation="quick_gelu" if version == 1 else "gelu",
         vocabulary=vocabulary,
-        length=_sizes(given, places)[0],
+        length=shapes.sizes(given, places)[0],
     )
 
 
@@ -269,23 +306,7 @@ def _transformers_prefix(given: Mapping[str, Stored]) -> str | None:
 
 def _transformers_layers(given: Mapping[str, Stored]) -> int | None:
     prefix = _transformers_prefix(given)
-    return None if prefix is None else _count(given, f"{prefix}encoder.layers.{{}}.")
-
-
-def _sizes(given: Mapping[str, Stored], name: str, axes: int = 2) -> tuple[int, ...]:
-    """An array's shape. Raises KeyError with its name, or ValueError if it has other axes."""
-    shape = given[name].shape
-    if len(shape) != axes or not all(shape):
-        raise ValueError(f"{name}: shape {shape}, expected {axes} axes")
-    return shape
-
-
-def _count(given: Mapping[str, Stored], prefix: str, first: int = 0) -> int:
-    """Count the consecutive numbers, from `first` on, whose prefix has arrays."""
-    number = first
-    while any(name.startswith(prefix.format(number)) for name in given):
-        number += 1
-    return number - first
+    return None if prefix is None else shapes.count(given, f"{prefix}encoder.layers.{{}}.")
 
 
 def _heads(width: int) -> int:

@@ -347,13 +347,6 @@ def test_a_path_is_not_taken_for_a_hub_id(source, monkeypatch):
     assert complaint(source).startswith(f"{source}: no such file or folder; expected a diffusers")
 
 
-def test_a_name_in_an_existing_folder_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").mkdir()
-    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("asked the hub"))
-    assert "no such file or folder" in complaint("models/sd15")
-
-
 def test_a_folder_of_something_else(tmp_path):
     assert "has no model_index.json" in complaint(tmp_path)
 

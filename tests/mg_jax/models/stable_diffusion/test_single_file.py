@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
@@ -259,3 +260,52 @@ def test_all_faults_of_all_networks_are_told_at_once(tmp_path, whole):
         "text: cond_stage_model.transformer.final_layer_norm.bias: shape (3,), expected (16,)",
     ):
         assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2])
+def test_a_file_of_8_bit_numbers_is_read(tmp_path, whole, dtype):
+    """Of some programs the UNet is coarse, and the rest is not."""
+    start = "model.diffusion_model."
+    coarse = {n: a.astype(dtype) for n, a in whole[1].items() if n.startswith(start)}
+    wide = {name: array.astype(np.float32) for name, array in coarse.items()}
+    found, expected = (
+        published.values(loading.load(write(tmp_path / name, whole[1] | arrays)).weights)
+        for name, arrays in (("a.safetensors", coarse), ("b.safetensors", wide))
+    )
+    assert published.same(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "scale"), [(0.18215, 0.18215), (1.0, 0.18215), (np.nan, 0.18215), (0.25, 0.25)]
+)
+def test_a_scale_of_the_latents_that_is_stored_is_used(tmp_path, whole, value, scale):
+    stored = {"scale_factor": np.asarray(value, np.float32)}
+    found = loading.inspect(write(tmp_path / "a.safetensors", whole[1] | stored))
+    assert found.config.vae.scale == scale
+    assert any("latents are scaled by 0.25" in note for note in found.notes) == (scale == 0.25)
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["conditioner.embedders.0.model.ln_final.bias", "denoiser.sigmas"], "SD Turbo"),
+        (["conditioner.embedders.0.transformer.x"], "Stable Diffusion XL"),
+        (["conditioner.embedders.0.x", "conditioner.embedders.1.model.x"], "Stable Diffusion XL"),
+        (
+            ["conditioner.embedders.0.model.x", "model.diffusion_model.label_emb.0.0.weight"],
+            "class embeddings, as Stable Diffusion XL's",
+        ),
+        (["conditioner.embedders.0.other.x"], "another model of Stability AI's"),
+    ],
+)
+def test_other_models_of_stability_ai_are_named(tmp_path, names, what):
+    arrays = dict.fromkeys(["model.diffusion_model.out.0.bias", *names], np.zeros(1, np.float32))
+    with pytest.raises(ValueError, match=r"expected Stable Diffusion 1\.x or 2\.x$") as caught:
+        loading.inspect(write(tmp_path / "a.safetensors", arrays))
+    assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["dreamshaper-LCM", "sd_turbo-merge", "x-lightning"])
+def test_a_name_of_a_distilled_model_is_noted(tmp_path, whole, name):
+    (note,) = loading.inspect(write(tmp_path / f"{name}.safetensors", whole[1])).notes
+    assert note.startswith(f"the name {name} sounds like a model distilled to a few steps")
