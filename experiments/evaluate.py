@@ -143,7 +143,7 @@ def _chosen() -> dict[str, Method]:
                 raise ValueError(f"--presets: {preset}; expected some of {', '.join(PRESETS)}")
             name = STABLE_DIFFUSION + (f"_{preset}" if preset != "paper" else "")
             settings = _with(PRESETS[preset](), given)
-            known[name] = methods.stable_diffusion(model, options, settings)
+            known[name] = methods.stable_diffusion(model, settings, options)
             names.append(name)
             with reading.named({}):
                 origin = model.loaded(settings.dtype).origin

@@ -30,7 +30,8 @@ _model = flags.DEFINE_string(
     "model",
     None,
     "Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
-    " experiments.convert_weights, or a hub id.",
+    " experiments.convert_weights, or on the hub id, id@revision or"
+    " id/file.safetensors.",
     required=True,
 )
 _prompt = flags.DEFINE_string("prompt", "", "What the photo shows.")
@@ -89,9 +90,11 @@ def main() -> None:
 
 
 def _inputs() -> list[str]:
-    """The photo, and the model or, of a folder, all in it."""
-    model = Path(_model.value)
-    return [_image.value, str(model), *map(str, model.rglob("*"))]
+    """The photo, and the model and its autoencoder or, of a folder, all in it."""
+    vae = loading_flags.options().vae
+    models = [Path(one) for one in (_model.value, vae) if one is not None]
+    inside = [str(path) for model in models for path in model.rglob("*")]
+    return [_image.value, *map(str, models), *inside]
 
 
 def _settings() -> StableDiffusionSettings:

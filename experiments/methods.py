@@ -29,7 +29,7 @@ from mg_jax.models import registry
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import layered
 from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
-from mg_jax.models.stable_diffusion.options import LoadingOptions
+from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.settings import Settings
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -106,7 +106,9 @@ def chosen(names: list[str], known: dict[str, Method]) -> dict[str, Method]:
 
 
 def stable_diffusion(
-    model: GuidedStableDiffusion, options: LoadingOptions, settings: mg_jax.StableDiffusionSettings
+    model: str | GuidedStableDiffusion,
+    settings: mg_jax.StableDiffusionSettings,
+    options: LoadingOptions = AS_STORED,
 ) -> Method:
     """Guided Stable Diffusion with the case's prompt; `options` are those that it is read with.
 

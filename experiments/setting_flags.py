@@ -18,7 +18,8 @@ model = flags.DEFINE_string(
     registry.PATCH,
     "patch, preview (the motion carried out at once, without diffusion), or Stable Diffusion 1.x or"
     " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
-    " experiments.convert_weights, or a hub id.",
+    " experiments.convert_weights, or on the hub id, id@revision or"
+    " id/file.safetensors.",
 )
 _preset = flags.DEFINE_enum(
     "preset",

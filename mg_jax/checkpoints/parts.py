@@ -94,10 +94,11 @@ def fill(
 ) -> Params:
     """Read one network's parameters, as `dtype`, from the arrays that `match` found for them.
 
-    Each is placed with `sharding` as soon as it is read. Raises ValueError, one line, for values
-    that are not finite in that dtype.
+    Each is placed with `sharding` as soon as it is read. Raises ValueError, one line that names
+    them all, for arrays whose values are not finite in that dtype.
     """
     kept = np.dtype(dtype)
+    faults: list[str] = []
 
     def filled() -> Iterator[tuple[Any, Any]]:
         for (path, variable), name in zip(
@@ -107,10 +108,14 @@ def fill(
             with np.errstate(over="ignore"):  # infinite values are refused below
                 value = np.ascontiguousarray(value, kept)
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
-                raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
-            yield path, variable.replace(jax.device_put(value, sharding))
+                faults.append(f"{name}: not all values are finite as {kept}; expected so")
+            if not faults:
+                yield path, variable.replace(jax.device_put(value, sharding))
 
-    return nnx.from_flat_state(filled())
+    state = nnx.from_flat_state(filled())
+    if faults:
+        raise ValueError("; ".join(faults))
+    return state
 
 
 def _our_axes(

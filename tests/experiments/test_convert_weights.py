@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import safetensors.numpy
 
 from mg_jax.models.stable_diffusion import loading
 
@@ -58,12 +59,43 @@ def test_what_a_2_x_file_predicts_is_told_and_kept(tmp_path):
     assert loading.load(tmp_path / "kept").config == SECOND
 
 
+def test_what_the_flags_say_is_kept(tmp_path):
+    """Another prediction, a layer less, an autoencoder for a file that has none."""
+    drawn, other = published.draw(FIRST), published.draw(FIRST, seed=1)
+    source = tmp_path / "model.safetensors"
+    arrays = published.original(FIRST, drawn)
+    bare = {n: a for n, a in arrays.items() if not n.startswith("first_stage_model.")}
+    safetensors.numpy.save_file(bare, source)
+    vae = tmp_path / "vae.safetensors"
+    safetensors.numpy.save_file(published.named(FIRST, other)["vae"], vae)
+    flags = {"vae": vae, "clip_skip": 2, "prediction": "v_prediction"}
+    done = convert(checkpoint=source, converted=tmp_path / "kept", **flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "predicts v_prediction (as asked for); its own size is 512" in done.stdout
+    assert f"{source}: its autoencoder is {vae}" in done.stdout
+    model = loading.load(tmp_path / "kept")
+    assert (model.config.prediction, model.config.text.layers) == ("v_prediction", 1)
+    found = published.values(model.weights)
+    assert published.same({"vae": found["vae"]}, {"vae": other["vae"]})
+    origin = json.loads((tmp_path / "kept" / "config.json").read_text())["origin"]
+    assert origin["prediction_by"] == "as asked for"
+    assert {name.rpartition("/")[2] for name in origin["sha256"]} == {source.name, vae.name}
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
         ({}, "--checkpoint: none given; expected one\n"),
         ({"checkpoint": "gone.ckpt"}, "--converted: none given; expected one\n"),
         ({"checkpoint": "gone.ckpt", "converted": "kept"}, "gone.ckpt: no such file or folder; "),
+        (
+            {"checkpoint": "setup.cfg", "converted": "kept", "revision": "main"},
+            "--revision: of the hub, but setup.cfg lies here; expected none\n",
+        ),
+        (
+            {"checkpoint": "setup.cfg", "converted": "kept", "vae": "gone"},
+            "--vae: gone: no such file or folder; expected a file, a folder",
+        ),
         ({"keep_dtype": "int8"}, "flag --keep_dtype=int8: value should be one of"),
     ],
 )

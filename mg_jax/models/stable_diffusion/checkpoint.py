@@ -103,7 +103,7 @@ def fill(
 
     Raises, before any array is read, one ValueError that lists every missing or doubled parameter,
     every wrong shape or type, and every array that would change what a network computes; later one
-    for values that are not finite.
+    that lists every array whose values are not finite.
     """
     given = {"unet": checkpoint.unet, "vae": checkpoint.vae, "text": checkpoint.text}
     return Weights(*_filled(given, shapes(checkpoint.config)._asdict(), dtype, sharding))
@@ -135,7 +135,12 @@ def _filled(
         faults += [f"{network}: {fault}" for fault in wrong]
     if faults:
         raise ValueError("these weights do not fit:\n  " + "\n  ".join(faults))
-    return [
-        parts.fill(params, given[network], names, dtype=dtype, sharding=sharding)
-        for (network, params), names in zip(wanted.items(), origins, strict=True)
-    ]
+    filled = []
+    for (network, params), names in zip(wanted.items(), origins, strict=True):
+        try:
+            filled.append(parts.fill(params, given[network], names, dtype=dtype, sharding=sharding))
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("; ".join(faults))
+    return filled

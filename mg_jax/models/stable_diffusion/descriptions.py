@@ -34,7 +34,7 @@ _FOREIGN = {
 }
 
 _UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what else we support
-    "_class_name": ("UNet2DConditionModel",),
+    "_class_name": ("UNet2DConditionModel", "FlaxUNet2DConditionModel"),
     "center_input_sample": (False,),
     "flip_sin_to_cos": (True,),
     "freq_shift": (0,),
@@ -68,7 +68,7 @@ _UNET: dict[str, tuple[Any, ...]] = {  # the default of diffusers, then what els
     "cross_attention_norm": (None,),
 }
 _VAE: dict[str, tuple[Any, ...]] = {
-    "_class_name": ("AutoencoderKL",),
+    "_class_name": ("AutoencoderKL", "FlaxAutoencoderKL"),
     "latent_channels": (4,),
     "in_channels": (3,),
     "out_channels": (3,),
@@ -252,10 +252,10 @@ def scheduler(given: Description) -> Prediction:
     missing = [key for key in _NOISE if key not in given.given]
     given.faults += [f"{key} is missing; expected {shown(_NOISE[key][0])}" for key in missing]
     given.expect({key: _NOISE[key] for key in _NOISE if key in given.given} | _SCHEDULER)
-    name, spacing = given.given.get("_class_name", _SAMPLERS[0]), given.given.get(_SPACING)
+    name, spacing = _sampler(given)
     expected = "expected that of a model sampled in many steps, as PNDMScheduler"
     if name not in _SAMPLERS:
-        what = _DISTILLED.get(name, "unknown") if isinstance(name, str) else "unknown"
+        what = _DISTILLED.get(name, "unknown")
         given.faults.append(f"_class_name is {shown(name)} ({what}); {expected}")
     elif name in _OF_TURBO and spacing == "trailing":
         what = "as SD Turbo's, a model distilled to a few steps"
@@ -270,11 +270,17 @@ def scheduler(given: Description) -> Prediction:
 
 def sampler_notes(given: Description) -> tuple[str, ...]:
     """What to tell of a scheduler that `scheduler` accepts: at most one line."""
-    name, spacing = given.given.get("_class_name", _SAMPLERS[0]), given.given.get(_SPACING)
+    name, spacing = _sampler(given)
     if name in _USUAL_SAMPLERS and spacing != "trailing":
         return ()
     how = f", {spacing} steps" if spacing else ""
     return (f"its scheduler is {name}{how}; the paper's DDIM samples instead, on the same levels",)
+
+
+def _sampler(given: Description) -> tuple[str, object]:
+    """A scheduler's class, a missing one being DDIM's, and how it spaces its steps."""
+    name = str(given.given.get("_class_name", _SAMPLERS[0])).removeprefix("Flax")
+    return name, given.given.get(_SPACING)
 
 
 def _size(given: Description, factor: int) -> int:

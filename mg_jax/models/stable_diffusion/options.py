@@ -1,6 +1,7 @@
 """How a checkpoint is to be read, where it does not say so itself or something else is wanted."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import get_args
 
 from mg_jax.models.stable_diffusion.config import Prediction
@@ -18,7 +19,7 @@ class LoadingOptions:
     """
 
     prediction: Prediction | None = None  # what the UNet predicts, whatever the checkpoint says
-    vae: str | None = None  # the autoencoder to use instead: a file, a folder or a hub id
+    vae: str | Path | None = None  # the autoencoder to use instead: a file, a folder or a hub id
     clip_skip: int = 1  # text layer to end with, counted from the last that is usual; 2: one less
     variant: str | None = None  # of a folder's weights: fp16, non_ema, …
     revision: str | None = None  # of a hub repository: a branch, tag or commit

@@ -468,9 +468,14 @@ def test_values_that_are_not_finite_are_refused(own):
     arrays = safetensors.numpy.load_file(file)
     arrays["quant_conv.bias"][0] = 1e6
     safetensors.numpy.save_file(arrays, file)
-    assert "quant_conv.bias: not all values are finite as float16" in complaint(
-        own, dtype=jnp.float16
-    )
+    unet = own / "unet" / "diffusion_pytorch_model.safetensors"
+    others = safetensors.numpy.load_file(unet)
+    others["conv_in.bias"][1] = np.nan
+    others["conv_out.bias"][:] = np.inf
+    safetensors.numpy.save_file(others, unet)
+    text = complaint(own, dtype=jnp.float16)
+    for name in ("quant_conv.bias", "conv_in.bias", "conv_out.bias"):
+        assert f"{name}: not all values are finite as float16" in text
 
 
 @pytest.mark.parametrize(
