@@ -73,7 +73,8 @@ def edit(
         prompt: describes the result; for Stable Diffusion only.
         model: "patch", "preview" (see `preview`; it reads no settings), or Stable Diffusion 1.x
             or 2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
-            `experiments.convert_weights`, a hub id, or loaded weights; or a `Model` of your own.
+            `experiments.convert_weights`, a hub id (id, id@revision, id/file.safetensors), or
+            loaded weights (see `mg_jax.load_stable_diffusion`); or a `Model` of your own.
         seed: sample i draws the noise of seed `seed` + i.
         mask: what a flow in words moves: bool [h, w], a picture (white moves), a file, or words
             like "click 300,220" (see `flows.selections`).

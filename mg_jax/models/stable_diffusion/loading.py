@@ -60,9 +60,12 @@ def load(
     """Load Stable Diffusion 1.x or 2.x, parameters as `dtype` on the devices of `sharding`.
 
     `source` is a diffusers folder; an original single file, .safetensors or .ckpt; a folder by
-    `experiments.convert_weights`; or a hub id, which is downloaded once. `options` override what
-    the source says. By default parameters go to the first device. Raises ValueError, which names
-    the file, when it is missing, unreadable, incomplete, or another model.
+    `experiments.convert_weights`; or on the hub id, id@revision or id/file, which is downloaded
+    once. `options` override what the source says; `origin` of the result tells what was decided. By
+    default parameters go to the first device.
+
+    Raises ValueError, which names the file, when it is missing, unreadable, incomplete, or another
+    model; what an option has caused begins with its name.
     """
     place = find(source, dtype, options)
     if converted.is_one(place):

@@ -4,7 +4,7 @@ A file has the names of an original file, with or without their prefix, or those
 whole single file serves, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from mg_jax.models.stable_diffusion.config import VAEConfig
 
 _CONFIG, _VAE = "config.json", "vae"
 _PREFIXES = ("first_stage_model.", "", "vae.")
-_DESCRIBED = 1e-6  # by how much a scale that is meant to be equal may differ
+_ROUNDING = 1e-6  # by which a scale that is meant to be equal may differ
 
 
 class SeparateVAE(NamedTuple):
@@ -36,7 +36,7 @@ class SeparateVAE(NamedTuple):
         Raises:
             ValueError: it is for latents of another scale, or of another size.
         """
-        if abs(self.config.scale - scale) > _DESCRIBED:
+        if abs(self.config.scale - scale) > _ROUNDING:
             raise ValueError(
                 f"vae: {self.files[0]}: scaling_factor is {self.config.scale}, of another model's"
                 f" latents; expected {scale}"
@@ -74,28 +74,31 @@ def _folder(place: Path, dtype: DTypeLike, variant: str | None) -> SeparateVAE:
 
 def _file(path: Path) -> SeparateVAE:
     given = arrays.read(path).arrays
-    told = (f"its autoencoder is {path}",)
     for prefix in _PREFIXES:
-        if f"{prefix}encoder.down.0.block.0.conv2.weight" in given:
-            config = shapes.original_vae(given, prefix)
-            layout = layouts.original_vae(config, prefix)
-            own = _of(given, prefix)
-            return SeparateVAE(config, Part(own, layout, leftovers.ORIGINAL_VAE), (path,), told)
-        if f"{prefix}encoder.down_blocks.0.resnets.0.conv2.weight" in given:
+        own = {n.removeprefix(prefix): one for n, one in given.items() if n.startswith(prefix)}
+        if "encoder.down.0.block.0.conv2.weight" in own:
+            config = _derived(path, shapes.original_vae, own)
+            part = Part(own, layouts.original_vae(config, ""), leftovers.ORIGINAL_VAE)
+        elif "encoder.down_blocks.0.resnets.0.conv2.weight" in own:
             beside = path.parent / _CONFIG
-            config = (
-                _described(beside)
-                if beside.is_file() and not prefix
-                else shapes.diffusers_vae(given, prefix)
-            )
-            own = {n.removeprefix(prefix): one for n, one in _of(given, prefix).items()}
+            described = not prefix and beside.is_file()
+            config = _described(beside) if described else _derived(path, shapes.diffusers_vae, own)
             part = Part(own, layouts.diffusers_vae, leftovers.DIFFUSERS_VAE)
-            return SeparateVAE(config, part, (path,), told)
+        else:
+            continue
+        return SeparateVAE(config, part, (path,), (f"its autoencoder is {path}",))
     raise ValueError(f"{path}: holds no autoencoder; expected one of Stable Diffusion 1.x or 2.x")
 
 
-def _of(given: Mapping[str, Stored], prefix: str) -> dict[str, Stored]:
-    return {name: one for name, one in given.items() if name.startswith(prefix)}
+def _derived(
+    path: Path, derive: Callable[[Mapping[str, Stored], str], VAEConfig], own: dict[str, Stored]
+) -> VAEConfig:
+    try:
+        return derive(own, "")
+    except KeyError as error:
+        raise ValueError(f"{path}: has no array {error.args[0]}; expected a whole one") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _described(file: Path) -> VAEConfig:

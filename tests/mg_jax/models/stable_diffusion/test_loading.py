@@ -207,6 +207,7 @@ def test_what_was_converted_is_the_same(place, tmp_path):
         converted.write(tmp_path / name, found, model.weights)
         again = loading.load(tmp_path / name)
         assert again.config == model.config
+        assert again.size == model.size == (512 if name == "1.x" else 768)
         assert published.same(published.values(again.weights), published.values(model.weights))
         assert jax.tree.structure(again.weights) == jax.tree.structure(model.weights)
         assert again.tokenizer.pad == model.tokenizer.pad

@@ -130,3 +130,17 @@ def test_an_autoencoder_that_lacks_arrays_is_refused_with_all_faults(place, tmp_
             loading.load(place / model, LoadingOptions(vae=str(tmp_path / "vae.safetensors")))
         assert "vae: quant_conv.bias: no array" in str(caught.value)
         assert "vae: decoder.conv_out.bias: no array" in str(caught.value)
+
+
+def test_an_autoencoder_whose_size_cannot_be_told_is_refused(place, tmp_path):
+    arrays = safetensors.numpy.load_file(place / "bare.safetensors")
+    name = "encoder.down.1.block.0.conv2.weight"
+    gone = {other: array for other, array in arrays.items() if other != name}
+    safetensors.numpy.save_file(gone, tmp_path / "gone.safetensors")
+    assert f"gone.safetensors: has no array {name}" in complaint(
+        place, tmp_path / "gone.safetensors"
+    )
+    safetensors.numpy.save_file(arrays | {name: np.zeros(3)}, tmp_path / "flat.safetensors")
+    assert f"flat.safetensors: {name}: shape (3,), expected 4 axes" in complaint(
+        place, tmp_path / "flat.safetensors"
+    )
