@@ -13,6 +13,8 @@ from experiments.subprocesses import SAID
 T = TypeVar("T")
 
 _MAY_BE_EMPTY = ("prompt",)
+# Libraries that absl would let tell of backends that are not there, or of each request to the hub.
+_TALKATIVE = ("jax", "httpx", "httpx2", "httpcore", "huggingface_hub", "urllib3", "filelock")
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
 _TERMINATED = 143  # and of one that SIGTERM has ended
 
@@ -70,7 +72,8 @@ def _end(status: int) -> NoReturn:
 
 
 def _start(begin: Callable[[Sequence[str]], None]) -> None:
-    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells which backends it has not found
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     app.run(begin, flags_parser=parse)
 
 

@@ -18,6 +18,7 @@ again (--checkpoint_every; saved in --out/checkpoint).
 Time: see the README; nothing is downloaded.
 """
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -29,7 +30,15 @@ from absl import flags
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
-from experiments import checkpoint_flags, command, motion_flags, reading, setting_flags, writing
+from experiments import (
+    checkpoint_flags,
+    command,
+    loading_flags,
+    motion_flags,
+    reading,
+    setting_flags,
+    writing,
+)
 from flows import files, selections
 from mg_jax import (
     api,
@@ -42,6 +51,7 @@ from mg_jax import (
     reference,
     result,
 )
+from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.replay import in_pixels, of_trajectory
 from mg_jax.photos import Photo
 from mg_jax.settings import Settings
@@ -110,7 +120,7 @@ def main() -> None:
             read.image,
             read.flow,
             _prompt.value,
-            setting_flags.model.value,
+            setting_flags.chosen(),
             _seed.value,
             samples=_samples.value,
             keep_mask=read.keep_mask,
@@ -121,7 +131,11 @@ def main() -> None:
             replay=read.replay,
         )
     writing.folder(out, f"--out={out}")
-    config = _config(settings)
+    model = setting_flags.loaded(request.settings)
+    origin = None if model is None else model.origin
+    config = _config(request.settings, origin)
+    if origin is not None:
+        loading_flags.tell(setting_flags.model.value, origin)
     saving = checkpoint_flags.read(settings, out / _CHECKPOINT)
     command.note((*read.notes, *notes.for_request(request)))
     with reading.named(read.origins):
@@ -212,6 +226,10 @@ def _replay(
     if not _trajectory.value:
         return mg_jax.Replay(recording=recording)
     setting_flags.refuse_of_inversion("--trajectory is the photo's")
+    with reading.named({}):
+        model = setting_flags.loaded(settings)
+    assert model is not None
+    settings = dataclasses.replace(settings, size=settings.size or model.size)
     replay = of_trajectory(_trajectory.value, image, _prompt.value, settings)
     return replay._replace(recording=recording)
 
@@ -228,11 +246,12 @@ def _inputs() -> list[str]:
     return inputs
 
 
-def _config(settings: Settings) -> dict[str, Any]:
+def _config(settings: Settings, origin: Origin | None) -> dict[str, Any]:
     module = flags.FLAGS.find_module_defining_flag(_out.name)
     return {
         "flags": {flag.name: flag.value for flag in flags.FLAGS.get_key_flags_for_module(module)},
         "settings": writing.described(settings),
+        "model": None if origin is None else dataclasses.asdict(origin),
         "inputs": {p: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in _inputs()},
         "versions": writing.versions(),
         "device": str(jax.devices()[0]),

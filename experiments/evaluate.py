@@ -38,6 +38,7 @@ from experiments import (
     contact_sheet,
     evaluation,
     field_flags,
+    loading_flags,
     methods,
     reading,
     tables,
@@ -56,7 +57,7 @@ from experiments.methods import (
 from flows import draw, files, networks
 from mg_jax import api, cases, compilation, images, noise
 from mg_jax.cases import Case
-from mg_jax.models.stable_diffusion import model
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
 from mg_jax.models.stable_diffusion.settings import PRESETS
 from mg_jax.settings import Settings
 
@@ -88,6 +89,7 @@ _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
 _DTYPE = "dtype"  # of Stable Diffusion alone
 _settings = field_flags.define((_DTYPE, "size", "steps", "recursions"))
 flags.adopt_module_key_flags(field_flags)
+flags.adopt_module_key_flags(loading_flags)
 
 
 def main() -> None:
@@ -132,6 +134,8 @@ def _chosen() -> dict[str, Method]:
     _check_read(patch)
     known = methods.known(_with(mg_jax.PatchSettings(), shared if patch else {}))
     if _model.value:
+        options = loading_flags.options()
+        model = GuidedStableDiffusion(_model.value, options=options)
         if not _presets.value:
             raise ValueError(f"--presets: none given; expected some of {', '.join(PRESETS)}")
         for preset in _presets.value:
@@ -139,10 +143,12 @@ def _chosen() -> dict[str, Method]:
                 raise ValueError(f"--presets: {preset}; expected some of {', '.join(PRESETS)}")
             name = STABLE_DIFFUSION + (f"_{preset}" if preset != "paper" else "")
             settings = _with(PRESETS[preset](), given)
-            known[name] = methods.stable_diffusion(_model.value, settings)
+            known[name] = methods.stable_diffusion(model, settings, options)
             names.append(name)
             with reading.named({}):
-                model.read(_model.value, settings.dtype)
+                origin = model.loaded(settings.dtype).origin
+        if origin is not None:
+            loading_flags.tell(_model.value, origin)
     return methods.chosen(names, known)
 
 
@@ -151,6 +157,8 @@ def _check_read(patch: bool) -> None:
     unread: list[flags.FlagHolder[Any]] = []
     if not _model.value:
         unread += [_settings[_DTYPE], _presets]
+        if given := loading_flags.given():
+            raise ValueError(f"--{given[0]}: read by none of the methods; expected none")
     if not (patch or _model.value):
         unread += [flag for name, flag in _settings.items() if name != _DTYPE]
     for flag in unread:

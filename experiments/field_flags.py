@@ -28,7 +28,7 @@ def given(holders: dict[str, flags.FlagHolder[Any]]) -> dict[str, Any]:
 
 def _flag(name: str, of: dict[str, Field]) -> flags.FlagHolder[Any]:
     field = next(iter(of.values()))
-    defaults = "; ".join(f"{model}: {field.default}" for model, field in of.items())
+    defaults = "; ".join(f"{model}: {_default(field)}" for model, field in of.items())
     text = f"{field.help} ({defaults})"
     if field.choices:
         return flags.DEFINE_enum(name, None, list(field.choices), text)
@@ -37,3 +37,7 @@ def _flag(name: str, of: dict[str, Field]) -> flags.FlagHolder[Any]:
     if field.kind is int:
         return flags.DEFINE_integer(name, None, text)
     return flags.DEFINE_float(name, None, text)
+
+
+def _default(field: Field) -> str:
+    return "the model's own" if field.default is None else str(field.default)

@@ -21,7 +21,14 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from experiments import checkpoint_flags, command, field_flags, writing
+from experiments import (
+    checkpoint_flags,
+    command,
+    field_flags,
+    loading_flags,
+    reading,
+    writing,
+)
 from experiments.checkpoint_flags import Saving
 from mg_jax import (
     checkpoint,
@@ -44,7 +51,8 @@ _model = flags.DEFINE_string(
     "model",
     None,
     "Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
-    " experiments.convert_weights, or a hub id.",
+    " experiments.convert_weights, or on the hub id, id@revision or"
+    " id/file.safetensors.",
     required=True,
 )
 _prompt = flags.DEFINE_string("prompt", "", "What the photo shows.")
@@ -57,13 +65,14 @@ _settings_flags = field_flags.define(
 )
 flags.adopt_module_key_flags(field_flags)
 flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(loading_flags)
 
 
 def main() -> None:
     """Read, invert, write, sample back."""
     start = time.perf_counter()
     compilation.keep_programs()
-    out, settings = Path(_out.value), _settings()
+    out, settings, options = Path(_out.value), _settings(), loading_flags.options()
     trajectory.check_name(out)
     writing.check_apart([out], _inputs(), f"--out={out}")
     writing.folder(out.parent, f"--out={out}")
@@ -71,11 +80,15 @@ def main() -> None:
     if folder is not None and importlib.util.find_spec("torch") is None:
         raise ValueError("--reference_latents: needs PyTorch, which is not installed")
     photo = images.read(_image.value)
-    model = loading.load(_model.value, dtype=settings.dtype)
+    with reading.named({}):
+        model = loading.load(_model.value, options, dtype=settings.dtype)
+    if model.origin is not None:
+        loading_flags.tell(_model.value, model.origin)
+    settings = dataclasses.replace(settings, size=settings.size or model.size)
     net = networks.build(model.config, settings.dtype, "blocks")
     saving = checkpoint_flags.read(settings, out.with_name(out.name + ".checkpoint"))
     phases = inverted.trajectory_of(photo, _prompt.value, model, net, settings, name=_model.value)
-    parts = fingerprint.of_inversion(photo, _prompt.value, _model.value, model.weights, settings)
+    parts = fingerprint.of_inversion(photo, _prompt.value, _model.value, model.identity, settings)
     inverted_photo = _walked(phases, saving, parts)
     trajectory.write(out, inverted_photo)
     if saving.folder is not None:
@@ -115,9 +128,11 @@ def _walked(phases: Phases[Trajectory], saving: Saving, parts: Fingerprint) -> T
 
 
 def _inputs() -> list[str]:
-    """The photo, and the model or, of a folder, all in it."""
-    model = Path(_model.value)
-    return [_image.value, str(model), *map(str, model.rglob("*"))]
+    """The photo, and the model and its autoencoder or, of a folder, all in it."""
+    vae = loading_flags.options().vae
+    models = [Path(one) for one in (_model.value, vae) if one is not None]
+    inside = [str(path) for model in models for path in model.rglob("*")]
+    return [_image.value, *map(str, models), *inside]
 
 
 def _settings() -> StableDiffusionSettings:

@@ -19,7 +19,7 @@ from mg_jax import compilation, guiding, kernel, noise, sample, schedule
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
-from mg_jax.models.stable_diffusion import checkpoint, layouts, networks
+from mg_jax.models.stable_diffusion import checkpoint, layouts, networks, own_size
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt, classifier_free
@@ -128,9 +128,10 @@ def _weights(config: Config, precision: str) -> checkpoint.Weights:
             unet=_part(layouts.original_unet(config.unet), wanted.unet),
             vae=_part(layouts.original_vae(config.vae), wanted.vae),
             text=_part(layouts.original_clip, wanted.text),
-            unused={},
             files=(),
             tokenizer=None,
+            prediction_by="its configuration",
+            size=own_size.USUAL,
         ),
         dtype=precision,
     )

@@ -28,6 +28,8 @@ from mg_jax.filling import fill
 from mg_jax.models import registry
 from mg_jax.models.patch import coarse_to_fine
 from mg_jax.models.patch.motion import layered
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
+from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.settings import Settings
 
 Picture = UInt8[np.ndarray, "h w 3"]
@@ -103,16 +105,22 @@ def chosen(names: list[str], known: dict[str, Method]) -> dict[str, Method]:
     return {name: known[name] for name in names}
 
 
-def stable_diffusion(model: str, settings: mg_jax.StableDiffusionSettings) -> Method:
-    """Guided Stable Diffusion with the case's prompt; `model` as for `mg_jax.edit`.
+def stable_diffusion(
+    model: str | GuidedStableDiffusion,
+    settings: mg_jax.StableDiffusionSettings,
+    options: LoadingOptions = AS_STORED,
+) -> Method:
+    """Guided Stable Diffusion with the case's prompt; `options` are those that it is read with.
 
     Other weights under the same name are taken for the same method.
     """
-    return _guided(model, settings)
+    method = _guided(model, settings)
+    return method._replace(settings=method.settings | dataclasses.asdict(options))
 
 
-def _guided(model: str, settings: Settings) -> Method:
+def _guided(model: str | GuidedStableDiffusion, settings: Settings) -> Method:
     accepts = registry.find(model).accepts
+    name = model if isinstance(model, str) else model.name
 
     def edit(case: Case, seed: int) -> Picture:
         prompt = case.prompt if "prompt" in accepts else ""
@@ -122,7 +130,7 @@ def _guided(model: str, settings: Settings) -> Method:
         )
         return api.run(request, progress=False).image
 
-    return Method(edit, {"method": "edit", "model": model, **writing.described(settings)})
+    return Method(edit, {"method": "edit", "model": name, **writing.described(settings)})
 
 
 def _with(

@@ -4,10 +4,12 @@ import dataclasses
 
 from absl import flags
 
-from experiments import field_flags
+from experiments import field_flags, loading_flags
 from mg_jax.interfaces import Model
 from mg_jax.models import registry
-from mg_jax.models.stable_diffusion.settings import PRESETS
+from mg_jax.models.stable_diffusion.loading import StableDiffusion
+from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
+from mg_jax.models.stable_diffusion.settings import PRESETS, StableDiffusionSettings
 from mg_jax.settings import Settings
 
 model = flags.DEFINE_string(
@@ -15,7 +17,8 @@ model = flags.DEFINE_string(
     registry.PATCH,
     "patch, preview (the motion carried out at once, without diffusion), or Stable Diffusion 1.x or"
     " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
-    " experiments.convert_weights, or a hub id.",
+    " experiments.convert_weights, or on the hub id, id@revision or"
+    " id/file.safetensors.",
 )
 _preset = flags.DEFINE_enum(
     "preset",
@@ -26,12 +29,35 @@ _preset = flags.DEFINE_enum(
 )
 _settings = field_flags.define()
 flags.adopt_module_key_flags(field_flags)
+flags.adopt_module_key_flags(loading_flags)
 _OF_INVERSION = ("inversion_iterations", "null_text")
 
 
 def chosen() -> Model:
-    """The model of the flag; nothing of it is read yet."""
-    return registry.find(model.value)
+    """The model of the flags; nothing of it is read yet.
+
+    Raises:
+        ValueError: a flag of Stable Diffusion's checkpoints with another model, or out of range.
+    """
+    named = registry.NAMED.get(model.value)
+    if named is None:
+        return GuidedStableDiffusion(model.value, options=loading_flags.options())
+    if unread := loading_flags.given():
+        raise ValueError(f"--{unread[0]}: not for the model {model.value}; expected none")
+    return named
+
+
+def loaded(settings: Settings) -> StableDiffusion | None:
+    """The weights of the flags' model; None if it has none.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
+    named = chosen()
+    if not isinstance(named, GuidedStableDiffusion):
+        return None
+    assert isinstance(settings, StableDiffusionSettings)
+    return named.loaded(settings.dtype)
 
 
 def read() -> Settings:

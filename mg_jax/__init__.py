@@ -5,6 +5,8 @@ from mg_jax import neighbours  # noqa: F401 - before all that imports flows
 # isort: split
 from mg_jax.api import edit, preview
 from mg_jax.models.patch.settings import PatchSettings
+from mg_jax.models.stable_diffusion.loading import load as load_stable_diffusion
+from mg_jax.models.stable_diffusion.options import LoadingOptions
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.notes import EditWarning
@@ -15,11 +17,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "EditWarning",
+    "LoadingOptions",
     "PatchSettings",
     "Replay",
     "Result",
     "StableDiffusionSettings",
     "Step",
     "edit",
+    "load_stable_diffusion",
     "preview",
 ]

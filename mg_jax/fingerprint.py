@@ -85,12 +85,12 @@ def of_programs() -> Fingerprint:
 
 
 def digest(tree: Any) -> str:
-    """SHA-256 of a pytree's structure, and of its arrays' dtypes, shapes and bytes."""
+    """SHA-256 of a pytree's structure, its texts, and its arrays' dtypes, shapes and bytes."""
     leaves, structure = jax.tree.flatten(tree, is_leaf=lambda leaf: leaf is None)
     total = hashlib.sha256(str(structure).encode())
     for leaf in leaves:
-        if leaf is None:
-            total.update(b"none")
+        if leaf is None or isinstance(leaf, str):
+            total.update(repr(leaf).encode())
             continue
         array = np.ascontiguousarray(leaf)
         total.update(f"{array.dtype}{array.shape}".encode())

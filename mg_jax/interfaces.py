@@ -71,8 +71,10 @@ class Model(Protocol):
     def accepts(self) -> frozenset[str]:
         """The optional arguments it takes, of "prompt", "order", "replay", "energy", "settings"."""
 
-    def check(self, request: Request) -> None:
-        """Refuse a request that cannot be run, before any work is done.
+    def check(self, request: Request) -> Request:
+        """Refuse a request that cannot be run, before any work is done; return it.
+
+        What only the model knows is filled in: settings that are None.
 
         Raises:
             ValueError: one line that begins with the argument's name.
@@ -90,4 +92,4 @@ class Weighted(Protocol):
     """A model with weights of its own, so that a saved run does not go on with others."""
 
     def weights(self, request: Request) -> Any:
-        """A pytree of all arrays that an edit computes with besides the request's."""
+        """A pytree of all arrays, and texts, that an edit depends on besides the request."""

@@ -3,7 +3,8 @@
 import dataclasses
 import inspect
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, get_args
+from types import NoneType
+from typing import Annotated, Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 
 class Help(NamedTuple):
@@ -18,7 +19,7 @@ class Field(NamedTuple):
     name: str
     kind: type  # int, float, bool or str
     help: str
-    default: Any
+    default: Any  # None: the model's own
     choices: tuple[str, ...]  # allowed values of a str, else empty
 
 
@@ -30,7 +31,7 @@ class Settings:
         ValueError: a value is out of range; the message begins with its name.
     """
 
-    size: Annotated[int, Help("Side of the square with the work's area, pixels.")]
+    size: Annotated[int | None, Help("Side of the square with the work's area, pixels.")]
     steps: Annotated[int, Help("Noise levels.")]
     recursions: Annotated[int, Help("Evaluations of each guided level (the paper's K).")]
     guidance_weight: Annotated[float, Help("Weight of the energy.")]
@@ -51,11 +52,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Check every range."""
-        if self.size not in self.SIZES:
-            raise ValueError(
-                f"size: {self.size}; expected a multiple of {self.SIZES.step}"
-                f" from {self.SIZES[0]} to {self.SIZES[-1]}"
-            )
+        self._check_size()
         if self.steps not in self.STEPS:
             raise ValueError(f"steps: {self.steps}; expected {self.STEPS[0]} to {self.STEPS[-1]}")
         if not 1 <= self.recursions <= 100:
@@ -71,6 +68,13 @@ class Settings:
         if not 0 < self.clip < float("inf"):
             raise ValueError(f"clip: {self.clip}; expected a finite number > 0")
 
+    def _check_size(self) -> None:
+        if self.size not in self.SIZES:
+            raise ValueError(
+                f"size: {self.size}; expected a multiple of {self.SIZES.step}"
+                f" from {self.SIZES[0]} to {self.SIZES[-1]}"
+            )
+
 
 def fields(settings: Settings) -> list[Field]:
     """List the fields of a model's settings, in order; `settings` holds the defaults.
@@ -78,6 +82,7 @@ def fields(settings: Settings) -> list[Field]:
     A field's help is taken from the class itself, or else from the nearest base class that has one.
     """
     listed = []
+    hints = get_type_hints(type(settings))
     for field in dataclasses.fields(settings):
         notes = [
             get_args(inspect.get_annotations(base).get(field.name))
@@ -86,5 +91,7 @@ def fields(settings: Settings) -> list[Field]:
         help_ = next(note.text for of in notes for note in of if isinstance(note, Help))
         default = getattr(settings, field.name)
         choices = settings.CHOICES.get(field.name, ())
-        listed.append(Field(field.name, type(default), help_, default, choices))
+        hint = hints[field.name]
+        kind = next(part for part in (*get_args(hint), hint) if part is not NoneType)
+        listed.append(Field(field.name, kind, help_, default, choices))
     return listed

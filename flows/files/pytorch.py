@@ -12,6 +12,8 @@ from jaxtyping import Shaped
 from flows.files.broken import BROKEN, said
 from flows.files.format import FaultError, Flow, Format, Known
 
+_WIDENED = ("torch.bfloat16", "torch.float8_e4m3fn", "torch.float8_e5m2")
+
 
 def load(path: Path) -> Shaped[np.ndarray, "..."]:
     """Read the tensor in a file as an array, with its own axes and dtype.
@@ -36,13 +38,13 @@ def load(path: Path) -> Shaped[np.ndarray, "..."]:
 
 
 def array(tensor: Any) -> Shaped[np.ndarray, "..."]:
-    """Convert a tensor to a NumPy array; bfloat16, which numpy lacks, becomes float32.
+    """Convert a tensor to a NumPy array; bfloat16 and 8-bit floats, which it lacks, become float32.
 
     Raises:
         FaultError: it is sparse, quantised, or of another type that numpy lacks.
     """
     try:
-        wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+        wide = tensor.float() if str(tensor.dtype) in _WIDENED else tensor
         return np.asarray(wide.numpy(force=True))
     except (TypeError, RuntimeError) as error:
         raise FaultError(

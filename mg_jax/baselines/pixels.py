@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, UInt8
 from flows.interfaces import FlowNetwork
 from flows.raft import SMALLEST
 from mg_jax import guiding, images
-from mg_jax.settings import Settings
+from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.types import Energy, Image, Schedule, Target
 
 _STEPS = 100
@@ -30,7 +30,7 @@ def descend(
     flow: Float[np.ndarray, "h w 2"],
     region: Bool[np.ndarray, "h w"],
     network: FlowNetwork,
-    settings: Settings,
+    settings: PatchSettings,
     steps: int = _STEPS,
 ) -> tuple[UInt8[np.ndarray, "h w 3"], Float[np.ndarray, " steps"]]:
     """Change the edit region by gradient steps that lower the energy, starting from the photo.

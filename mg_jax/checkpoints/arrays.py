@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 import safetensors
-from jaxtyping import Shaped
+from jaxtyping import Float32, Shaped
 
 from flows.files import pytorch
 from flows.files.broken import said
@@ -22,16 +23,31 @@ from flows.files.format import FaultError
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin")
 
-_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+}
+_EIGHT_BITS = {"F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E5M2": ml_dtypes.float8_e5m2}
 _POINTER = b"version https://git-lfs"
+_PAGES = (b"<!doctype", b"<html")
 
-# Objects that training programs store beside the weights; an inert class replaces each of them.
+# Of these packages training programs store objects beside the weights; inert ones replace them.
 _INERT = (
-    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
-    "numpy.core.multiarray.scalar",
-    "numpy._core.multiarray.scalar",
-    "numpy.dtype",
     "_codecs.encode",
+    "argparse.",
+    "collections.",
+    "lightning.",
+    "lightning_fabric.",
+    "numpy.",
+    "omegaconf.",
+    "pathlib.",
+    "pytorch_lightning.",
+    "torchmetrics.",
+    "typing.",
 )
 
 
@@ -39,7 +55,7 @@ class Stored(NamedTuple):
     """An array that is still in its file; `read` loads it."""
 
     shape: tuple[int, ...]
-    dtype: str  # numpy's name for floats, otherwise the file's own name
+    dtype: str  # numpy's name for floats (8-bit ones: ml_dtypes'), else the file's own name
     read: Callable[[], Shaped[np.ndarray, "..."]]
 
 
@@ -48,6 +64,7 @@ class Archive(NamedTuple):
 
     arrays: Mapping[str, Stored]
     beside: Mapping[str, Any]  # what a training program stored beside them
+    metadata: Mapping[str, str]  # of a .safetensors file, empty for the others
 
 
 def read(path: Path) -> Archive:
@@ -70,8 +87,10 @@ def read(path: Path) -> Archive:
         raise ValueError(
             f"{path}: is a Git LFS pointer, not the weights themselves; fetch them: git lfs pull"
         )
+    if head.lstrip().lower().startswith(_PAGES):
+        raise ValueError(f"{path}: is a web page, not weights; download them again")
     if path.suffix == ".safetensors":
-        return Archive(_safetensors(path), {})
+        return _safetensors(path)
     if path.suffix in PICKLES:
         return _pickle(path)
     known = ", ".join((".safetensors", *PICKLES))
@@ -104,11 +123,11 @@ def read_index(path: Path) -> list[Path]:
         raise ValueError(f"{path}: broken ({error}); expected an index of weights") from None
 
 
-def _safetensors(path: Path) -> dict[str, Stored]:
+def _safetensors(path: Path) -> Archive:
     try:
         with safetensors.safe_open(path, "numpy") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {
+            found = {
                 name: Stored(
                     tuple(one.get_shape()),
                     _DTYPES.get(one.get_dtype(), one.get_dtype()),
@@ -116,6 +135,7 @@ def _safetensors(path: Path) -> dict[str, Stored]:
                 )
                 for name, one in slices.items()
             }
+            return Archive(found, {}, file.metadata() or {})
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(
             f"{path}: broken or cut short ({said(error)}); expected a whole safetensors file"
@@ -125,8 +145,24 @@ def _safetensors(path: Path) -> dict[str, Stored]:
 def _tensor(path: Path, name: str) -> Shaped[np.ndarray, "..."]:
     """Read one array, and close the file, so that the pages read do not stay in memory."""
     with safetensors.safe_open(path, "numpy") as file:
+        if file.get_slice(name).get_dtype() in _EIGHT_BITS:
+            return _eight_bits(path, name)
         array: np.ndarray = file.get_tensor(name)
         return array
+
+
+def _eight_bits(path: Path, name: str) -> Float32[np.ndarray, "..."]:
+    """Read an array of 8-bit floats, which safetensors cannot give to NumPy, and widen it.
+
+    Its place is in the file's header: JSON, after 8 bytes that say how long that is.
+    """
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        entry = json.loads(stream.read(length))[name]
+        begin, end = entry["data_offsets"]
+        stream.seek(8 + length + begin)
+        content = np.frombuffer(stream.read(end - begin), _EIGHT_BITS[entry["dtype"]])
+    return content.reshape(entry["shape"]).astype(np.float32)
 
 
 class _Inert:
@@ -150,15 +186,10 @@ def _pickle(path: Path) -> Archive:
             f"{path}: reading a PyTorch file needs torch (pip install torch);"
             " .safetensors files need nothing more"
         ) from None
-    inert = [(type("Inert", (_Inert,), {}), name) for name in _INERT]
     try:
-        with torch.serialization.safe_globals(inert):
-            content = torch.load(
-                path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-            )
+        content = _loaded(path)
     except pickle.UnpicklingError as error:
-        # PyTorch's own messages advise to load without weights_only: never pass them on.
-        wanted = str(error).partition("GLOBAL ")[2].split(" ")[0] or "what no array needs"
+        wanted = _wanted(error) or "what no array needs"
         raise ValueError(
             f"{path}: holds more than arrays ({wanted}); expected weights alone: nothing else in a"
             " pickle is run"
@@ -175,7 +206,36 @@ def _pickle(path: Path) -> Archive:
         raise ValueError(f"{path}: holds a {type(content).__name__}; expected named arrays")
     arrays = {str(name): value for name, value in content.items() if torch.is_tensor(value)}
     beside |= {str(name): value for name, value in content.items() if str(name) not in arrays}
-    return Archive({name: _of_torch(name, tensor) for name, tensor in arrays.items()}, beside)
+    return Archive({name: _of_torch(name, tensor) for name, tensor in arrays.items()}, beside, {})
+
+
+def _loaded(path: Path) -> Any:
+    """Unpickle arrays; an object of the packages in `_INERT` becomes one that does nothing.
+
+    Raises pickle.UnpicklingError for any other object, and whatever torch raises.
+    """
+    import torch
+
+    inert: dict[str, type] = {}
+    while True:
+        try:
+            with torch.serialization.safe_globals([(one, name) for name, one in inert.items()]):
+                return torch.load(
+                    path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+                )
+        except pickle.UnpicklingError as error:
+            name = _wanted(error)
+            if name in inert or not name.startswith(_INERT):
+                raise
+            inert[name] = type("Inert", (_Inert,), {})
+
+
+def _wanted(error: pickle.UnpicklingError) -> str:
+    """The object that a pickle asks for, from torch's message; empty if it is about another fault.
+
+    The message itself advises to load without weights_only: it is never passed on.
+    """
+    return str(error).partition("GLOBAL ")[2].split(" ")[0]
 
 
 def _of_torch(name: str, tensor: Any) -> Stored:

@@ -64,7 +64,10 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file; expected the description of a checkpoint")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("<"):
+            raise ValueError("it is a web page: download it again")
+        content = json.loads(text)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: broken ({error}); expected JSON") from None
     if not isinstance(content, dict):

@@ -1,5 +1,6 @@
 """Fill one network's parameters from named arrays, strictly."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -17,14 +18,19 @@ Params = nnx.State[Any, Any]
 Layout = Callable[[str], tuple[str, ...]]
 """Maps a parameter's path to the names that its array may have in a file."""
 
-_FLOATS = ("float64", "float32", "float16", "bfloat16")
+_FLOATS = ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 
 
 class Part(NamedTuple):
-    """One network's arrays, and the function from our parameters' paths to their names."""
+    """One network's arrays, and the function from our parameters' paths to their names.
+
+    Arrays that no parameter has use for are left out, but not those whose names `inside` matches
+    from the start: there they would change what the network computes. None matches all.
+    """
 
     arrays: Mapping[str, Stored]
     layout: Layout
+    inside: re.Pattern[str] | None = None
 
 
 def paths(params: Params) -> dict[str, Any]:
@@ -35,13 +41,14 @@ def paths(params: Params) -> dict[str, Any]:
 def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
     """Find each parameter's array; return array names by parameter path, and all mismatches.
 
-    Mismatches are messages: unknown arrays, missing parameters, wrong shapes or dtypes, and
-    parameters that two arrays fill.
+    Mismatches are messages: unknown arrays that may not be left out, missing parameters, wrong
+    shapes or dtypes, and parameters that two arrays fill.
     """
     wanted = {path: variable.shape for path, variable in paths(params).items()}
-    owners = {name: path for path in wanted for name in part.layout(path)}
+    owners = _owners(part, params)
+    extra = set(left_out(part, params))
     names, faults = parameter_matching.place(
-        {name: stored.shape for name, stored in part.arrays.items()},
+        {name: stored.shape for name, stored in part.arrays.items() if name not in extra},
         {path: _their_shapes(path, shape) for path, shape in wanted.items()},
         owners.get,
     )
@@ -54,6 +61,19 @@ def match(part: Part, params: Params) -> tuple[dict[str, str], list[str]]:
         if name in used and stored.dtype not in _FLOATS
     ]
     return {path: first for path, (first, *_) in names.items()}, faults
+
+
+def left_out(part: Part, params: Params) -> list[str]:
+    """List the arrays that no parameter has use for, and that may be left out."""
+    if part.inside is None:
+        return []
+    owners = _owners(part, params)
+    return [name for name in part.arrays if name not in owners and not part.inside.match(name)]
+
+
+def _owners(part: Part, params: Params) -> dict[str, str]:
+    """The parameter of each name that an array may have."""
+    return {name: path for path in paths(params) for name in part.layout(path)}
 
 
 def _their_shapes(path: str, shape: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -74,10 +94,11 @@ def fill(
 ) -> Params:
     """Read one network's parameters, as `dtype`, from the arrays that `match` found for them.
 
-    Each is placed with `sharding` as soon as it is read. Raises ValueError, one line, for values
-    that are not finite in that dtype.
+    Each is placed with `sharding` as soon as it is read. Raises ValueError, one line that names
+    them all, for arrays whose values are not finite in that dtype.
     """
     kept = np.dtype(dtype)
+    faults: list[str] = []
 
     def filled() -> Iterator[tuple[Any, Any]]:
         for (path, variable), name in zip(
@@ -87,10 +108,14 @@ def fill(
             with np.errstate(over="ignore"):  # infinite values are refused below
                 value = np.ascontiguousarray(value, kept)
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
-                raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
-            yield path, variable.replace(jax.device_put(value, sharding))
+                faults.append(f"{name}: not all values are finite as {kept}; expected so")
+            if not faults:
+                yield path, variable.replace(jax.device_put(value, sharding))
 
-    return nnx.from_flat_state(filled())
+    state = nnx.from_flat_state(filled())
+    if faults:
+        raise ValueError("; ".join(faults))
+    return state
 
 
 def _our_axes(

@@ -21,6 +21,8 @@ flags.DEFINE_string("photo", None, "A file.")
 flags.DEFINE_string("prompt", "", "Words, or none.")
 def main():
     logging.getLogger("jax").info("Unable to initialize backend 'tpu'")
+    for name in ("httpx", "httpx2", "huggingface_hub.file_download", "urllib3.connectionpool"):
+        logging.getLogger(name).info('HTTP Request: GET https://huggingface.co "200 OK"')
     if number.value == 0:
         raise ValueError("--number: 0;\\n expected more")
     if number.value == 2:

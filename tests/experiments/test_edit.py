@@ -395,7 +395,11 @@ def test_stable_diffusion_from_a_folder(work):
     scores = json.loads((out / "metrics.json").read_text())
     assert scores["kept_l1"] == 0
     assert scores["model"] == str(folder)
-    settings = json.loads((out / "config.json").read_text())["settings"]
+    config = json.loads((out / "config.json").read_text())
+    assert config["model"]["prediction"] == "epsilon"
+    assert config["model"]["prediction_by"] == "scheduler/scheduler_config.json"
+    assert config["flags"]["clip_skip"] is None
+    settings = config["settings"]
     assert (settings["steps"], settings["cfg_scale"], settings["clip"]) == (2, 3, 200)
     photo, edited = images.read(work / "photo.png"), images.read(out / "edited.png")
     assert edited.shape == photo.shape
@@ -530,6 +534,13 @@ REFUSED = [
     ("--model: {}/photo.png", "expected", (PHOTO, FLOW, "--model={}/photo.png")),
     ("--model: {}: has no", "model_index.json", (PHOTO, FLOW, "--model={}")),
     ("--model: no/such", "hub", (PHOTO, FLOW, "--model=no/such")),
+    ("--prediction", "model patch", (PHOTO, FLOW, "--prediction=epsilon")),
+    ("flag --prediction=x0", "epsilon", (PHOTO, FLOW, "--model={}", "--prediction=x0")),
+    ("--vae", "not for the model preview", (PHOTO, FLOW, "--model=preview", "--vae=x")),
+    ("--vae: {}/gone", "no such file", (PHOTO, FLOW, "--model={}", "--vae={}/gone")),
+    ("--clip_skip", "0; expected 1", (PHOTO, FLOW, "--model={}", "--clip_skip=0")),
+    ("--variant", "a file; expected none", (PHOTO, FLOW, "--model={}/photo.png", "--variant=fp16")),
+    ("--revision", "lies here; expected none", (PHOTO, FLOW, "--model={}", "--revision=main")),
     ("--steps", "1000", (PHOTO, FLOW, "--model={}", "--steps=1000")),
     ("--dtype", "not for the model patch", (PHOTO, FLOW, "--dtype=bfloat16")),
     ("--size", "not for the model preview", (PHOTO, FLOW, "--model=preview")),

@@ -217,13 +217,51 @@ def test_what_a_trainer_wrote_is_read_without_its_packages(
     assert model.config == FIRST
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+HALVES = [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2]
+
+
+@pytest.mark.parametrize("dtype", HALVES)
 def test_half_precision(tmp_path, dtype):
     file = tmp_path / "model.ckpt"
     state = tensors(FIRST, dtype)
     torch.save(state, file)
     found = published.values(loading.load(file).weights)["vae"]["quant_conv.bias"]
     np.testing.assert_array_equal(found, state["first_stage_model.quant_conv.bias"].float())
+
+
+@pytest.mark.parametrize("name", ["utilities.enums", "callbacks.early_stopping", "some.new_one"])
+def test_objects_of_any_part_of_a_trainer_do_nothing(tmp_path, monkeypatch, name):
+    modules = ["pytorch_lightning"]
+    for part in name.split("."):
+        modules.append(f"{modules[-1]}.{part}")
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, types.ModuleType(module))
+    made = type("Thing", (), {"__module__": modules[-1]})
+    sys.modules[modules[-1]].Thing = made
+    thing = made()
+    thing.patience = 3
+    file = tmp_path / "model.ckpt"
+    torch.save({"state_dict": tensors(FIRST), "callbacks": {"a": thing}, "epoch": 1}, file)
+    for module in modules:
+        monkeypatch.delitem(sys.modules, module)
+    found = loading.inspect(file)
+    assert found.config == FIRST
+    assert found.unused["a trainer's notes"] == 2
+
+
+@pytest.mark.parametrize("ending", ["", ".fp16", ".non_ema"])
+def test_a_folder_of_pickles_alone_is_read(tmp_path, ending):
+    drawn = published.draw(FIRST)
+    place = published.folder(tmp_path / "folder", FIRST, drawn)
+    for network, arrays in published.named(FIRST, drawn).items():
+        (place / network / f"{published.STEMS[network]}.safetensors").unlink()
+        state = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        stem = "pytorch_model" if network == "text_encoder" else published.STEMS[network]
+        torch.save(state, place / network / f"{stem}{ending}.bin")
+    model = loading.load(place)
+    assert published.same(published.values(model.weights), drawn)
+    notes = [line for line in model.origin.lines() if "only the variant non_ema is there" in line]
+    assert len(notes) == (3 if ending == ".non_ema" else 0)
 
 
 @pytest.mark.parametrize(("steps", "prediction"), [(875_000, "epsilon"), (550_000, "v_prediction")])

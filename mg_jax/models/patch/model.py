@@ -15,9 +15,10 @@ class Patch:
     settings = PatchSettings()
     accepts = frozenset({"order", "settings", "energy"})
 
-    def check(self, request: Request) -> None:
+    def check(self, request: Request) -> Request:
         """Load the flow network; nothing else can fail. Raises ValueError if it cannot be read."""
         networks.flow_network(request.flow_model)
+        return request
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Sample on the coarse grid, as one phase, then match on the fine grid."""

@@ -20,8 +20,9 @@ class Preview:
     settings = PatchSettings()
     accepts = frozenset({"order"})
 
-    def check(self, _request: Request) -> None:
+    def check(self, request: Request) -> Request:
         """Accept every request: all that matters has been checked before."""
+        return request
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Return the same picture for each sample, without any phase."""

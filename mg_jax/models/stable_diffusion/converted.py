@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 from flax import nnx
@@ -22,9 +22,10 @@ from mg_jax import weights
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.descriptions import read_json
 from mg_jax.checkpoints.parts import Params
-from mg_jax.models.stable_diffusion import checkpoint, stored_config
-from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Weights
+from mg_jax.models.stable_diffusion import checkpoint, own_size, stored_config
+from mg_jax.models.stable_diffusion.checkpoint import Checkpoint, Origin, Weights
 from mg_jax.models.stable_diffusion.config import Config
+from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 
 FORMAT = "mg_jax stable diffusion"
 VERSION = 1
@@ -37,6 +38,15 @@ _TOKENIZER_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
 )
+
+
+class Converted(NamedTuple):
+    """The content of a converted folder."""
+
+    config: Config
+    weights: Weights
+    tokenizer: Path | None  # its folder
+    origin: Origin
 
 
 def is_one(path: Path) -> bool:
@@ -64,6 +74,10 @@ def write(path: Path, checkpoint: Checkpoint, params: Weights) -> None:
         "config": dataclasses.asdict(checkpoint.config),
         "origin": {
             "kind": checkpoint.kind,
+            "prediction_by": checkpoint.prediction_by,
+            "size": checkpoint.size,
+            "notes": checkpoint.notes,
+            "left_out": checkpoint.unused,
             "sha256": {f"{f.parent.name}/{f.name}": _digest(f) for f in checkpoint.files},
         },
     }
@@ -92,8 +106,8 @@ def check_new(path: Path) -> None:
 
 def read(
     path: Path, *, dtype: DTypeLike, sharding: jax.sharding.Sharding | None = None
-) -> tuple[Config, Weights, Path | None]:
-    """Read the configuration, parameters as `dtype`, and the tokenizer's folder if there is one.
+) -> Converted:
+    """Read a folder, its parameters as `dtype`.
 
     Raises ValueError, one line, when the folder is of another version, or damaged.
     """
@@ -116,7 +130,26 @@ def read(
     wanted = {name: variable.shape for name, variable in _flat(empty).items()}
     values = weights.restore(path / _PARAMETERS, wanted, dtype=dtype, sharding=sharding)
     words = path / _TOKENIZER
-    return config, _nested(empty, values), words if words.is_dir() else None
+    return Converted(
+        config,
+        _nested(empty, values),
+        words if words.is_dir() else None,
+        _origin(content.get("origin"), config),
+    )
+
+
+def _origin(content: object, config: Config) -> Origin:
+    """What a folder tells of its origin; older folders tell less, which is as it was then."""
+    told = content if isinstance(content, dict) else {}
+    sizes = StableDiffusionSettings.SIZES
+    by, size, notes = told.get("prediction_by"), told.get("size"), told.get("notes")
+    return Origin(
+        kind="converted folder",
+        prediction=config.prediction,
+        prediction_by=f"{_CONFIG}: {by}" if isinstance(by, str) else _CONFIG,
+        size=size if isinstance(size, int) and size in sizes else own_size.USUAL,
+        notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+    )
 
 
 def _flat(params: Weights) -> dict[str, Any]:

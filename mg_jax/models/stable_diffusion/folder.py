@@ -1,7 +1,5 @@
 """Read Stable Diffusion from a folder in the layout of diffusers."""
 
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -10,79 +8,76 @@ from jax.typing import DTypeLike
 from mg_jax.checkpoints import arrays
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Part
-from mg_jax.models.stable_diffusion import descriptions, layouts
+from mg_jax.models.stable_diffusion import clip_skip, descriptions, layouts, leftovers, weight_files
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
-from mg_jax.models.stable_diffusion.config import Prediction
+from mg_jax.models.stable_diffusion.config import VAEConfig
+from mg_jax.models.stable_diffusion.options import AS_STORED, ASKED, LoadingOptions
+from mg_jax.models.stable_diffusion.separate_vae import SeparateVAE
+from mg_jax.models.stable_diffusion.weight_files import Choice
 
 INDEX = "model_index.json"
-
-STEMS = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-}
-_POSITIONS = re.compile(r"(text_model\.)?embeddings\.position_ids")
+NETWORKS = ("unet", "vae", "text_encoder")
 
 
 def read(
-    folder: Path, prediction: Prediction | None = None, dtype: DTypeLike = jnp.float32
+    folder: Path,
+    options: LoadingOptions = AS_STORED,
+    dtype: DTypeLike = jnp.float32,
+    vae: SeparateVAE | None = None,
 ) -> Checkpoint:
     """Find out what a folder holds; its arrays are read later.
 
-    If there are weights of several precisions, `dtype` decides: see `choose`. Raises ValueError,
-    one line, when a file is missing or unreadable, or the model is not 1.x or 2.x.
+    If there are weights of several kinds, `options.variant` and `dtype` decide: see
+    `weight_files.choose`. `vae` takes the place of the folder's own, which need not be there.
+    Raises ValueError, one line, when a file is missing or unreadable, or the model is not 1.x or
+    2.x.
     """
-    config = descriptions.read_folder(folder, prediction)
+    other = None if vae is None else vae.fitting(VAEConfig.scale)
+    config, size, notes = descriptions.read_folder(folder, options.prediction, other)
+    config, skipped = clip_skip.applied(config, options.clip_skip)
+    networks = [one for one in NETWORKS if one != "vae" or vae is None]
+    chosen = {network: _choose(folder / network, dtype, options.variant) for network in networks}
+    there = [
+        one
+        for network in networks
+        for one in weight_files.choices(network, _names(folder / network))
+    ]
+    weight_files.check_variant(options.variant, there, str(folder))
     files: list[Path] = []
     parts: dict[str, dict[str, Stored]] = {}
-    for network in STEMS:
-        own = weight_files(folder / network, dtype)
+    for network, choice in chosen.items():
+        own = weight_files.files(folder / network, choice)
         parts[network] = arrays.read_all(own)
         files += own
-    positions = [name for name in parts["text_encoder"] if _POSITIONS.fullmatch(name)]
-    for name in positions:
-        del parts["text_encoder"][name]
+        notes = (*notes, *weight_files.note(network, choice, options.variant))
     return Checkpoint(
         kind="diffusers folder",
         config=config,
-        unet=Part(parts["unet"], layouts.diffusers_unet),
-        vae=Part(parts["vae"], layouts.diffusers_vae),
-        text=Part(parts["text_encoder"], layouts.transformers_text),
-        unused={"position numbers": len(positions)} if positions else {},
-        files=tuple(files),
+        unet=Part(parts["unet"], layouts.diffusers_unet, leftovers.DIFFUSERS_UNET),
+        vae=(
+            Part(parts["vae"], layouts.diffusers_vae, leftovers.DIFFUSERS_VAE)
+            if vae is None
+            else vae.part
+        ),
+        text=Part(
+            parts["text_encoder"], layouts.transformers_text, leftovers.text(config.text.layers)
+        ),
+        files=(*files, *(vae.files if vae else ())),
         tokenizer=folder / "tokenizer",
+        prediction_by=ASKED if options.prediction else descriptions.SCHEDULER,
+        size=size,
+        notes=(*notes, *skipped, *(vae.notes if vae else ())),
     )
 
 
-def weight_files(folder: Path, dtype: DTypeLike) -> list[Path]:
-    """The files of one network's weights.
-
-    Raises ValueError, one line, when there are none.
-    """
-    name = choose(folder.name, (path.name for path in folder.glob("*")), dtype)
-    if name is None:
-        stem = STEMS[folder.name]
+def _choose(folder: Path, dtype: DTypeLike, variant: str | None) -> Choice:
+    """Choose a network's weights. Raises ValueError, one line, when there are none."""
+    choice = weight_files.choose(folder.name, _names(folder), dtype, variant)
+    if choice is None:
+        stem = "model" if folder.name == "text_encoder" else "diffusion_pytorch_model"
         raise ValueError(f"{folder}: no weights; expected {stem}.safetensors")
-    if name.endswith(".json"):
-        return arrays.read_index(folder / name)
-    return [folder / name]
+    return choice
 
 
-def choose(network: str, names: Iterable[str], dtype: DTypeLike) -> str | None:
-    """Choose one of a folder's weight files or of their indices; None when there are none.
-
-    safetensors is preferred to .bin (which is read by torch, arrays only); full precision to fp16
-    if parameters are kept in float32, otherwise fp16.
-    """
-    there, stem = set(names), STEMS[network]
-    variants = ("", ".fp16") if jnp.dtype(dtype).itemsize > 2 else (".fp16", "")
-    candidates = [
-        name
-        for variant in variants
-        for name in (
-            f"{stem}{variant}.safetensors",
-            f"{stem}.safetensors.index{variant}.json",
-        )
-    ]
-    pickle = "pytorch_model.bin" if network == "text_encoder" else f"{stem}.bin"
-    return next((name for name in (*candidates, pickle) if name in there), None)
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.glob("*")]

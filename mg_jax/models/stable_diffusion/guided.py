@@ -56,7 +56,7 @@ def edit(
     skipped = min(round(settings.warm_start * levels), levels - 1)
     plan = _plan(flow_network, settings, skipped, request.energy)
     evaluations = sum(way.recursions for way in plan[skipped:])
-    shape = inputs.work_shape(photo.shape[:2], settings.size)
+    shape = inputs.work_shape(photo.shape[:2], settings.working_size)
     check(replay, shape, keys.size, evaluations, settings, model)
     if replay.trajectory is None and settings.source == "inverted":
         found = yield from inverted.trajectory_of(
@@ -172,7 +172,12 @@ def problem_of(
         keep,
         np.ones((*grid, 1), np.float32),
         guiding.target(
-            seen, flow, settings.size, settings, flow_network.params, guiding.features(flow_network)
+            seen,
+            flow,
+            settings.working_size,
+            settings,
+            flow_network.params,
+            guiding.features(flow_network),
         ),
         settings.guidance_weight,
         settings.clip,

@@ -29,7 +29,7 @@ def work_picture(
     photo: UInt8[np.ndarray, "H W 3"], settings: StableDiffusionSettings
 ) -> Float[Array, "1 h w 3"]:
     """The photo at the working size, in [-1, 1]."""
-    height, width = work_shape(photo.shape[:2], settings.size)
+    height, width = work_shape(photo.shape[:2], settings.working_size)
     return jnp.asarray(images.to_float(images.resize(photo, height, width)))[None]
 
 

@@ -94,7 +94,7 @@ def trajectory_of(
         t=np.asarray(rows.t, np.float32),
         alpha=np.asarray(rows.alpha, np.float32),
         unconditional=embeddings,
-        origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.size),
+        origin=Origin(digest(photo), name, prompt, settings.cfg_scale, settings.working_size),
     )
 
 

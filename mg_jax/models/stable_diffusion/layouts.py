@@ -21,6 +21,20 @@ _LISTED = (
     (".ff.contract", ".ff.net.2"),
 )
 _FORMERLY = ((".to_q", ".query"), (".to_k", ".key"), (".to_v", ".value"), (".to_out", ".proj_attn"))
+_RENAMED = {  # the autoencoder's attention in single files, and its later names there
+    "norm": ("group_norm",),
+    "q": ("to_q", "query"),
+    "k": ("to_k", "key"),
+    "v": ("to_v", "value"),
+    "proj_out": ("to_out.0", "to_out", "proj_attn"),
+}
+CLIP_PREFIXES = (
+    "cond_stage_model.transformer.",
+    "cond_stage_model.model.transformer.",
+    "cond_stage_model.model.",
+    "cond_stage_model.",
+)
+"""What stands before transformers' names of the text encoder in single files; 1.x' own first."""
 
 
 def diffusers_unet(path: str) -> tuple[str, ...]:
@@ -46,14 +60,28 @@ def original_unet(config: UNetConfig) -> Layout:
     return _by_table("model.diffusion_model.", dict(_unet(config)))
 
 
-def original_vae(config: VAEConfig) -> Layout:
-    """Layout of the autoencoder in an original file: `first_stage_model`."""
-    return _by_table("first_stage_model.", dict(_vae(config)))
+def original_vae(config: VAEConfig, prefix: str = "first_stage_model.") -> Layout:
+    """Layout of the autoencoder in an original file.
+
+    Its attention may have the names that diffusers gave it later, in files converted back.
+    """
+    usual = _by_table(prefix, dict(_vae(config)))
+
+    def names(path: str) -> tuple[str, ...]:
+        (name,) = usual(path)
+        if ".mid.attn_1." not in name:
+            return (name,)
+        start, _, layer = name.partition(".mid.attn_1.")
+        module, _, leaf = layer.rpartition(".")
+        return tuple(f"{start}.mid.attn_1.{one}.{leaf}" for one in (module, *_RENAMED[module]))
+
+    return names
 
 
 def original_clip(path: str) -> tuple[str, ...]:
-    """Return a text encoder array's names in an original 1.x file: transformers', prefixed."""
-    return tuple(f"cond_stage_model.transformer.{name}" for name in transformers_text(path))
+    """Return a text encoder array's names in single files that have transformers', prefixed."""
+    names = transformers_text(path)
+    return tuple(f"{prefix}{name}" for prefix in CLIP_PREFIXES for name in names)
 
 
 def original_open_clip(config: TextConfig) -> Layout:

@@ -34,7 +34,7 @@ def of_trajectory(
     """
     assert isinstance(settings, StableDiffusionSettings)
     inverted = trajectory.read(path)
-    height, width = inputs.work_shape(photo.shape[:2], settings.size)
+    height, width = inputs.work_shape(photo.shape[:2], settings.working_size)
     grid = (height // _FACTOR, width // _FACTOR)
     levels = schedule.ddim(settings.steps)
     trajectory.check_fits(path, inverted, photo, grid, levels, prompt, settings.cfg_scale)

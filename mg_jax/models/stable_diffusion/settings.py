@@ -17,7 +17,7 @@ _SHARES = {"warm_start": 0.9, "guided_from": 0.9, "guided_until": 1.0}  # the la
 class StableDiffusionSettings(settings.Settings):
     """Strengths, sizes and levels as in the paper; `reference()` is its code in every detail."""
 
-    size: int = 512
+    size: int | None = None  # the model's own
     steps: int = 500
     recursions: int = 10
     guidance_weight: float = 300.0
@@ -79,6 +79,17 @@ class StableDiffusionSettings(settings.Settings):
         "remat": ("blocks", "nothing"),
     }
 
+    @property
+    def working_size(self) -> int:
+        """`size`, which `Model.check` has filled in where it was left to the model.
+
+        Raises:
+            ValueError: it is still left open.
+        """
+        if self.size is None:
+            raise ValueError("size: left to the model, which is not known here; expected a number")
+        return self.size
+
     def __post_init__(self) -> None:
         """Check every range."""
         super().__post_init__()
@@ -97,6 +108,10 @@ class StableDiffusionSettings(settings.Settings):
             raise ValueError(
                 f"guided_until: {self.guided_until}; expected more than warm_start and guided_from"
             )
+
+    def _check_size(self) -> None:
+        if self.size is not None:
+            super()._check_size()
 
 
 def reference() -> StableDiffusionSettings:

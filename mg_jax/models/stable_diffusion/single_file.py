@@ -1,11 +1,11 @@
-"""Read Stable Diffusion from one file, as CompVis and Stability AI published it.
+"""Read Stable Diffusion from one file, as CompVis and Stability AI published it, and as others do.
 
 Such a file has no description: the configuration is derived from its arrays' names and shapes.
 """
 
+import math
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,18 +16,37 @@ from jaxtyping import Shaped
 from mg_jax.checkpoints import arrays
 from mg_jax.checkpoints.arrays import Stored
 from mg_jax.checkpoints.parts import Layout, Part
-from mg_jax.models.stable_diffusion import layouts
+from mg_jax.models.stable_diffusion import (
+    clip_skip,
+    distilled,
+    layouts,
+    leftovers,
+    original_yaml,
+    own_size,
+    prediction,
+    shapes,
+    stored_config,
+)
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
-from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
+from mg_jax.models.stable_diffusion.config import Config, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.descriptions import OTHER_INPUTS
+from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
+from mg_jax.models.stable_diffusion.original_yaml import Original
+from mg_jax.models.stable_diffusion.separate_vae import SeparateVAE
 from mg_jax.models.text.config import TextConfig
 
 _UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
-_CLIP, _OPEN_CLIP = f"{_TEXT}transformer.", f"{_TEXT}model."
+_OPEN_CLIP = f"{_TEXT}model."
 _BLOCKS = f"{_OPEN_CLIP}transformer.resblocks."
+_MIDDLE = f"{_UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
 
-_FOREIGN = {
-    "conditioner.embedders.": "Stable Diffusion XL",
+_SGM = "conditioner.embedders."  # Stability AI's later programs
+_FOREIGN = {  # the first that is there says what a file holds
+    f"{_SGM}1.": "Stable Diffusion XL",
+    f"{_SGM}0.transformer.": "Stable Diffusion XL",
+    f"{_UNET}label_emb.": "a UNet with class embeddings, as Stable Diffusion XL's",
+    f"{_SGM}0.model.": "SD Turbo, which is 2.1 distilled to a few steps",
+    _SGM: "another model of Stability AI's",
     f"{_UNET}joint_blocks.": "Stable Diffusion 3",
     "joint_blocks.": "Stable Diffusion 3",
     f"{_UNET}double_blocks.": "Flux",
@@ -35,119 +54,170 @@ _FOREIGN = {
     "control_model.": "a ControlNet",
     "lora_": "a LoRA, a change to another model",
     "depth_model.": "depth-to-image",
-    f"{_UNET}label_emb.": "a UNet with class embeddings",
-    "down_blocks.": "one network of a diffusers folder, which is the thing to name",
-    "encoder.down_blocks.": "one network of a diffusers folder, which is the thing to name",
-    "text_model.": "one network of a diffusers folder, which is the thing to name",
+    "scaled_fp8": "8-bit numbers with scales of their own, which are not read",
 }
+_SINGLE_NETWORKS = ("down_blocks.", "encoder.down_blocks.", "text_model.")
 
-_LAYERS_OF_2 = 23
-_SCHEDULE = (
-    "betas",
-    "alphas_cumprod",
-    "alphas_cumprod_prev",
-    "sqrt_alphas_cumprod",
-    "sqrt_one_minus_alphas_cumprod",
-    "log_one_minus_alphas_cumprod",
-    "sqrt_recip_alphas_cumprod",
-    "sqrt_recipm1_alphas_cumprod",
-    "posterior_variance",
-    "posterior_log_variance_clipped",
-    "posterior_mean_coef1",
-    "posterior_mean_coef2",
-    "logvar",
-    "lvlb_weights",
-)
-# Arrays in such files that are no parameters of our networks.
-_UNUSED = {
-    "moving averages of the UNet": re.compile(r"model_ema\..*"),
-    "noise levels": re.compile("|".join(_SCHEDULE)),
-    "position numbers": re.compile(re.escape(_CLIP) + r"(text_model\.)?embeddings\.position_ids"),
-    "projections of the whole text": re.compile(
-        re.escape(_TEXT) + r"(model\.)?(logit_scale|text_projection)(\.weight)?"
-    ),
-    "the last layer of OpenCLIP, which 2.x leaves out": re.compile(
-        re.escape(f"{_BLOCKS}{_LAYERS_OF_2}.") + ".*"
-    ),
-}
-_GROUPS = 32  # of group normalisation, in every published file
+_SCALE = "scale_factor"
+_RESOLUTION = "modelspec.resolution"
+# Arrays, with no content, that mark other noise levels.
+_OTHER_NOISE = ("ztsnr", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "edm_mean", "edm_std")
+_ALPHAS = "alphas_cumprod"
+_LEAST_ALPHA = 1e-3  # ours end at .0047
+
+_LAYERS_OF_2 = 23  # of OpenCLIP's 24
+_VERSIONS = {768: 1, 1024: 2}  # by the width of the texts that the UNet reads
 _HEADS_OF_1 = 8  # of the UNet of 1.x on each level
 _HEAD = 64  # width of all other heads
-_STEPS_OF_2_BASE = 875_000  # training steps stored in 2-base, by which it is recognised
 
 
-def read(path: Path, prediction: Prediction | None = None) -> Checkpoint:
-    """Find out what a file holds; its arrays are read later.
+def read(
+    path: Path, options: LoadingOptions = AS_STORED, vae: SeparateVAE | None = None
+) -> Checkpoint:
+    """Find out what a file holds; its parameters are read later.
 
-    A 2.x file does not say whether the UNet predicts the noise (the 512-pixel base models) or v; v
-    is assumed unless `prediction` says otherwise, or the number of training steps in the file is
-    that of 2-base. Raises ValueError, one line, when the file cannot be read or holds another
-    model.
+    What the UNet predicts is decided by `prediction.decide`. `vae` takes the place of the file's
+    own autoencoder, which need not be there. Raises ValueError, one line, when the file cannot be
+    read or holds another model.
     """
     archive = arrays.read(path)
     given = archive.arrays
-    for start, what in _FOREIGN.items():
-        if any(name.startswith(start) for name in given):
-            raise ValueError(f"{path}: holds {what}; expected Stable Diffusion 1.x or 2.x")
-    parts = {_UNET: "UNet", _VAE: "autoencoder", _TEXT: "text encoder"}
-    if missing := [
-        f"no {what} ({start}*)"
-        for start, what in parts.items()
-        if not any(name.startswith(start) for name in given)
-    ]:
-        raise ValueError(
-            f"{path}: holds {', '.join(missing)}; expected a whole Stable Diffusion 1.x or 2.x"
-        )
+    _check_kind(path, given, vae is not None)
+    _check_noise(path, given)
+    yaml = original_yaml.beside(path)
     try:
-        config = _config(given)
-    except (KeyError, IndexError, ZeroDivisionError) as error:
+        version = _version(given)
+        unet, text = _unet(given, version), _text(given, version)
+        scale, scaled = _scale(given)
+        separate = vae
+        vae = vae or _vae(given, scale)
+    except KeyError as error:
         raise ValueError(
             f"{path}: has no array {error.args[0]}; expected Stable Diffusion 1.x or 2.x"
         ) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    kept, unused = _sort(given)
-    second = any(name.startswith(_OPEN_CLIP) for name in kept)
-    base = archive.beside.get("global_step") == _STEPS_OF_2_BASE
-    told = prediction or ("epsilon" if base or not second else None)
-    split = {name: part for one in kept.items() for name, part in _unfused(*one).items()}
-
-    def part(belongs: Callable[[str], bool], layout: Layout) -> Part:
-        return Part({name: one for name, one in split.items() if belongs(name)}, layout)
-
-    text = layouts.original_open_clip(config.text) if second else layouts.original_clip
+    decided = prediction.decide(path, archive, version, yaml, options.prediction)
+    config = Config(unet, vae.fitting(scale), text, decided.prediction)
+    if faults := stored_config.disagreements(config):
+        raise ValueError(f"{path}: {', '.join(faults)}")
+    config, skipped = clip_skip.applied(config, options.clip_skip)
+    text = config.text
+    networks = (_UNET, _TEXT) if separate else (_UNET, _VAE, _TEXT)
+    named = distilled.notes(archive.metadata.get("modelspec.title"), path.stem)
     return Checkpoint(
-        kind=f"original single file, {2 if second else 1}.x",
-        config=replace(config, prediction=told or "v_prediction"),
-        # Arrays of no network go to the UNet, where they are reported as unknown.
-        unet=part(
-            lambda name: not name.startswith((_VAE, _TEXT)), layouts.original_unet(config.unet)
+        kind=f"original single file, {version}.x",
+        config=config,
+        unet=Part(_of(given, _UNET), layouts.original_unet(unet), leftovers.ORIGINAL_UNET),
+        vae=vae.part,
+        text=Part(
+            _unfused(_of(given, _TEXT), text), _text_layout(text), leftovers.text(text.layers)
         ),
-        vae=part(lambda name: name.startswith(_VAE), layouts.original_vae(config.vae)),
-        text=part(lambda name: name.startswith(_TEXT), text),
-        unused=unused,
-        files=(path,),
+        files=(path, *vae.files),
         tokenizer=None,
-        assumed=told is None,
+        prediction_by=decided.by,
+        size=_size(archive.metadata, yaml, config, version),
+        notes=(*named, *scaled, *skipped, *vae.notes),
+        others=(*(name for name in given if not name.startswith(networks)), *archive.beside),
     )
 
 
-def _sort(given: Mapping[str, Stored]) -> tuple[dict[str, Stored], dict[str, int]]:
-    """Separate the arrays that are not needed: return all others, and their number by sort."""
-    kept, unused = {}, Counter[str]()
+def _vae(given: Mapping[str, Stored], scale: float) -> SeparateVAE:
+    """The file's own autoencoder."""
+    config = replace(shapes.original_vae(given, _VAE), scale=scale)
+    part = Part(_of(given, _VAE), layouts.original_vae(config), leftovers.ORIGINAL_VAE)
+    return SeparateVAE(config, part, (), ())
+
+
+def _scale(given: Mapping[str, Stored]) -> tuple[float, tuple[str, ...]]:
+    """What latents are multiplied by, and what to tell of it.
+
+    A file that was trained with a scale of its own holds it; 1 is what training starts with.
+    """
+    usual, stored = VAEConfig.scale, given.get(_SCALE)
+    if stored is None or math.prod(stored.shape) != 1:
+        return usual, ()
+    value = float(stored.read().ravel()[0])
+    if not 0 < value < math.inf or value == 1 or math.isclose(value, usual, rel_tol=1e-3):
+        return usual, ()
+    return value, (f"its latents are scaled by {value:.5g}, as it says in {_SCALE}",)
+
+
+def _size(metadata: Mapping[str, str], yaml: Original | None, config: Config, version: int) -> int:
+    """The size that the model was trained on: as stated, else as the published ones."""
+    if yaml is not None and yaml.grid is not None:
+        return own_size.fitting(float(yaml.grid * config.vae.factor))
+    sides = [int(one) for one in re.findall(r"\d+", metadata.get(_RESOLUTION, ""))][:2]
+    if sides and all(sides):
+        return own_size.fitting(math.prod(sides) ** (1 / len(sides)))
+    return 768 if version == 2 and config.prediction == "v_prediction" else own_size.USUAL
+
+
+def _check_noise(path: Path, given: Mapping[str, Stored]) -> None:
+    """Raise ValueError, one line, when a model was trained on other noise levels than ours."""
+    marks = [name for name in given if name in _OTHER_NOISE]
+    last = given.get(_ALPHAS)
+    if last is not None and len(last.shape) == 1 and last.shape[0]:
+        value = float(last.read()[-1])
+        marks += [f"{_ALPHAS} that ends at {value:.2g}"] if value < _LEAST_ALPHA else []
+    if marks:
+        raise ValueError(
+            f"{path}: holds {', '.join(marks)}: of a model trained up to pure noise (zero-SNR), or"
+            " on other noise levels; expected those of Stable Diffusion 1.x or 2.x"
+        )
+
+
+def _check_kind(path: Path, given: Mapping[str, Stored], with_vae: bool) -> None:
+    """Raise ValueError, one line, when a file holds another model, or not all three networks.
+
+    `with_vae`: the autoencoder is from elsewhere.
+    """
+
+    def there(start: str) -> bool:
+        return any(name.startswith(start) for name in given)
+
+    for start, what in _FOREIGN.items():
+        if there(start):
+            raise ValueError(f"{path}: holds {what}; expected Stable Diffusion 1.x or 2.x")
+    if not there(_UNET) and any(map(there, _SINGLE_NETWORKS)):
+        raise ValueError(
+            f"{path}: holds one network of a diffusers folder, which is the thing to name;"
+            " expected Stable Diffusion 1.x or 2.x"
+        )
+    parts = {_UNET: "UNet", _VAE: "autoencoder", _TEXT: "text encoder"}
+    missing = {start: what for start, what in parts.items() if not there(start)}
+    if with_vae:
+        missing.pop(_VAE, None)
+    if missing:
+        listed = ", ".join(f"no {what} ({start}*)" for start, what in missing.items())
+        remedy = "; name one by --vae" if set(missing) == {_VAE} else ""
+        raise ValueError(
+            f"{path}: holds {listed}; expected a whole Stable Diffusion 1.x or 2.x{remedy}"
+        )
+
+
+def _of(given: Mapping[str, Stored], start: str) -> dict[str, Stored]:
+    """The arrays of one network."""
+    return {name: one for name, one in given.items() if name.startswith(start)}
+
+
+def _unfused(given: Mapping[str, Stored], text: TextConfig) -> dict[str, Stored]:
+    """Split OpenCLIP's fused projections, of the layers that are read, by rows."""
+    fused = {
+        f"{_BLOCKS}{layer}.attn.in_proj_{leaf}"
+        for layer in range(text.layers)
+        for leaf in ("weight", "bias")
+    }
+    found: dict[str, Stored] = {}
     for name, one in given.items():
-        sort = next((sort for sort, pattern in _UNUSED.items() if pattern.fullmatch(name)), None)
-        if sort is None:
-            kept[name] = one
-        else:
-            unused[sort] += 1
-    return kept, dict(unused)
+        found |= _rows(name, one) if name in fused else {name: one}
+    return found
 
 
-def _unfused(name: str, stored: Stored) -> dict[str, Stored]:
-    """Split OpenCLIP's fused projections by rows; all other arrays stay as they are."""
+def _rows(name: str, stored: Stored) -> dict[str, Stored]:
+    """A fused projection's parts; as it is where its rows are no multiple of three."""
     rows = stored.shape[0] // 3 if stored.shape else 0
-    if not name.endswith((".in_proj_weight", ".in_proj_bias")) or 3 * rows != stored.shape[0]:
+    if not stored.shape or 3 * rows != stored.shape[0]:
         return {name: stored}
 
     def rows_of(place: int) -> Shaped[np.ndarray, "..."]:
@@ -160,13 +230,21 @@ def _unfused(name: str, stored: Stored) -> dict[str, Stored]:
     }
 
 
-def _config(given: Mapping[str, Stored]) -> Config:
-    """Derive the sizes from the arrays' shapes. Raises KeyError with a missing array's name."""
-    return Config(_unet(given), _vae(given), _text(given), prediction="epsilon")
+def _text_layout(text: TextConfig) -> Layout:
+    """Every name that a text encoder's array may have; where two stand there, both are reported."""
+    open_clip = layouts.original_open_clip(text)
+    return lambda path: (*open_clip(path), *layouts.original_clip(path))
 
 
-def _unet(given: Mapping[str, Stored]) -> UNetConfig:
-    latent = given[f"{_UNET}input_blocks.0.0.weight"].shape[1]
+def _version(given: Mapping[str, Stored]) -> int:
+    """1 or 2: by the width of the texts that the UNet reads, else by the kind of text encoder."""
+    width = shapes.sizes(given, _MIDDLE)[1]
+    layers = _transformers_layers(given)
+    return _VERSIONS.get(width) or (2 if layers is None or layers >= _LAYERS_OF_2 else 1)
+
+
+def _unet(given: Mapping[str, Stored], version: int) -> UNetConfig:
+    latent = shapes.sizes(given, f"{_UNET}input_blocks.0.0.weight", 4)[1]
     if latent != 4:
         what = OTHER_INPUTS.get(latent, "another latent")
         raise ValueError(f"{latent} input channels: {what}; expected 4")
@@ -174,64 +252,61 @@ def _unet(given: Mapping[str, Stored]) -> UNetConfig:
     step = next((i for i in numbers if f"{_UNET}input_blocks.{i}.0.op.weight" in given), 0)
     if step < 2:
         raise KeyError(f"{_UNET}input_blocks.*.0.op.weight")
-    blocks = _count(given, f"{_UNET}input_blocks.{{}}.0.", first=1)
+    blocks = shapes.count(given, f"{_UNET}input_blocks.{{}}.0.", first=1)
     starts = [f"{_UNET}input_blocks.{i}" for i in range(1, blocks + 1, step)]
-    channels = tuple(given[f"{start}.0.out_layers.3.weight"].shape[0] for start in starts)
-    attention = tuple(f"{start}.1.proj_in.weight" in given for start in starts)
-    middle = f"{_UNET}middle_block.1"
-    first = len(given[f"{middle}.proj_in.weight"].shape) == 4  # a convolution
+    channels = tuple(
+        shapes.sizes(given, f"{start}.0.out_layers.3.weight", 4)[0] for start in starts
+    )
     return UNetConfig(
         channels,
-        heads=tuple(_HEADS_OF_1 if first else _heads(width) for width in channels),
-        attention=attention,
-        context=given[f"{middle}.transformer_blocks.0.attn2.to_k.weight"].shape[1],
+        heads=tuple(_HEADS_OF_1 if version == 1 else _heads(width) for width in channels),
+        attention=tuple(f"{start}.1.proj_in.weight" in given for start in starts),
+        context=shapes.sizes(given, _MIDDLE)[1],
         layers=step - 1,
-        groups=_GROUPS,
+        groups=shapes.GROUPS,
     )
 
 
-def _vae(given: Mapping[str, Stored]) -> VAEConfig:
-    start = f"{_VAE}encoder.down"
-    levels = _count(given, f"{start}.{{}}.")
-    return VAEConfig(
-        tuple(given[f"{start}.{i}.block.0.conv2.weight"].shape[0] for i in range(levels)),
-        layers=_count(given, f"{start}.0.block.{{}}."),
-        groups=_GROUPS,
-    )
-
-
-def _text(given: Mapping[str, Stored]) -> TextConfig:
-    if any(name.startswith(_OPEN_CLIP) for name in given):
-        vocabulary, width = given[f"{_OPEN_CLIP}token_embedding.weight"].shape
-        return TextConfig(
-            width,
-            layers=min(_count(given, f"{_BLOCKS}{{}}."), _LAYERS_OF_2),
-            heads=_heads(width),
-            hidden=given[f"{_BLOCKS}0.mlp.c_fc.weight"].shape[0],
-            activation="gelu",
-            vocabulary=vocabulary,
-            length=given[f"{_OPEN_CLIP}positional_embedding"].shape[0],
+def _text(given: Mapping[str, Stored], version: int) -> TextConfig:
+    """Sizes from OpenCLIP's or transformers' names, all else as the version has it."""
+    prefix = _transformers_prefix(given)
+    if prefix is None:
+        tokens, places = f"{_OPEN_CLIP}token_embedding.weight", f"{_OPEN_CLIP}positional_embedding"
+        hidden, layers = f"{_BLOCKS}0.mlp.c_fc.weight", shapes.count(given, f"{_BLOCKS}{{}}.")
+    else:
+        tokens, places, hidden = (
+            f"{prefix}{name}.weight"
+            for name in (
+                "embeddings.token_embedding",
+                "embeddings.position_embedding",
+                "encoder.layers.0.mlp.fc1",
+            )
         )
-    prefixed = any(name.startswith(f"{_CLIP}text_model.") for name in given)
-    start = f"{_CLIP}text_model." if prefixed else _CLIP
-    vocabulary, width = given[f"{start}embeddings.token_embedding.weight"].shape
+        layers = shapes.count(given, f"{prefix}encoder.layers.{{}}.")
+    vocabulary, width = shapes.sizes(given, tokens)
     return TextConfig(
         width,
-        layers=_count(given, f"{start}encoder.layers.{{}}."),
+        layers=layers if version == 1 else min(layers, _LAYERS_OF_2),
         heads=_heads(width),
-        hidden=given[f"{start}encoder.layers.0.mlp.fc1.weight"].shape[0],
-        activation="quick_gelu",
+        hidden=shapes.sizes(given, hidden)[0],
+        activation="quick_gelu" if version == 1 else "gelu",
         vocabulary=vocabulary,
-        length=given[f"{start}embeddings.position_embedding.weight"].shape[0],
+        length=shapes.sizes(given, places)[0],
     )
 
 
-def _count(given: Mapping[str, Stored], prefix: str, first: int = 0) -> int:
-    """Count the consecutive numbers, from `first` on, whose prefix has arrays."""
-    number = first
-    while any(name.startswith(prefix.format(number)) for name in given):
-        number += 1
-    return number - first
+def _transformers_prefix(given: Mapping[str, Stored]) -> str | None:
+    """What stands before transformers' names of the text encoder; None if it has OpenCLIP's."""
+    if any(name.startswith(_BLOCKS) for name in given):
+        return None
+    prefixes = [f"{one}{model}" for one in layouts.CLIP_PREFIXES for model in ("text_model.", "")]
+    token = "embeddings.token_embedding.weight"
+    return next((one for one in prefixes if f"{one}{token}" in given), prefixes[0])
+
+
+def _transformers_layers(given: Mapping[str, Stored]) -> int | None:
+    prefix = _transformers_prefix(given)
+    return None if prefix is None else shapes.count(given, f"{prefix}encoder.layers.{{}}.")
 
 
 def _heads(width: int) -> int:

@@ -16,7 +16,7 @@ def read(content: object) -> Config:
             that names it.
     """
     config: Config = _field(content, Config, "config")
-    if faults := _disagreements(config):
+    if faults := disagreements(config):
         raise ValueError(", ".join(faults))
     return config
 
@@ -57,8 +57,8 @@ def _text(value: Any) -> str:
     return written if len(written) <= 80 else f"{written[:80]}…"
 
 
-def _disagreements(config: Config) -> list[str]:
-    """List contradictions: numbers of levels, heads and groups, and the width of texts."""
+def disagreements(config: Config) -> list[str]:
+    """List a configuration's contradictions: levels, heads, groups, and the width of texts."""
     noted = Description({})
     unet, vae, text = config.unet, config.vae, config.text
     noted.divides("unet.attention", unet.channels, (1,) * len(unet.attention))

@@ -1,5 +1,7 @@
 """Arrays find their parameters by name and shape; what may differ between files is accepted."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -55,11 +57,21 @@ def test_a_linear_layer_may_be_a_convolution_of_one_pixel_but_not_the_other_way(
     ]
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16", "float8_e5m2"])
 def test_every_float_is_accepted(stored, params, dtype):
     assert faults({n: one._replace(dtype=dtype) for n, one in stored.items()}, params) == []
 
 
 def test_other_numbers_are_refused(stored, params):
-    coarse = stored | {"conv_in.bias": stored["conv_in.bias"]._replace(dtype="F8_E4M3")}
-    assert faults(coarse, params) == ["conv_in.bias: holds F8_E4M3, expected floats"]
+    coarse = stored | {"conv_in.bias": stored["conv_in.bias"]._replace(dtype="I8")}
+    assert faults(coarse, params) == ["conv_in.bias: holds I8, expected floats"]
+
+
+@pytest.mark.parametrize(("inside", "refused"), [(None, True), ("extra", True), ("conv_in", False)])
+def test_an_array_without_a_parameter_is_left_out_but_where_it_would_change_one(
+    stored, params, inside, refused
+):
+    given = stored | {"extra.bias": stored["conv_in.bias"]}
+    part = Part(given, diffusers_unet, inside if inside is None else re.compile(inside))
+    assert parts.match(part, params)[1] == ["extra.bias: no parameter has this name"] * refused
+    assert parts.left_out(part, params) == ["extra.bias"] * (not refused)

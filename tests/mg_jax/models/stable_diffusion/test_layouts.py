@@ -228,4 +228,23 @@ def test_single_names_of_the_unet(path, name):
     ],
 )
 def test_single_names_of_the_autoencoder(path, name):
-    assert layouts.original_vae(V1.vae)(path) == (f"first_stage_model.{name}",)
+    assert layouts.original_vae(V1.vae)(path)[0] == f"first_stage_model.{name}"
+
+
+@pytest.mark.parametrize("half", ["encoder", "decoder"])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("group_norm.scale", ["norm.weight", "group_norm.weight"]),
+        ("to_q.kernel", ["q.weight", "to_q.weight", "query.weight"]),
+        ("to_k.bias", ["k.bias", "to_k.bias", "key.bias"]),
+        ("to_v.kernel", ["v.weight", "to_v.weight", "value.weight"]),
+        (
+            "to_out.kernel",
+            ["proj_out.weight", "to_out.0.weight", "to_out.weight", "proj_attn.weight"],
+        ),
+    ],
+)
+def test_the_autoencoders_attention_in_files_that_were_converted_back(half, ours, theirs):
+    names = layouts.original_vae(V1.vae)(f"{half}.mid_block.attentions.0.{ours}")
+    assert names == tuple(f"first_stage_model.{half}.mid.attn_1.{name}" for name in theirs)

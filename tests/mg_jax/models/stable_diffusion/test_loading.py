@@ -15,6 +15,7 @@ import safetensors.numpy
 from flax import nnx
 
 from mg_jax.models.stable_diffusion import converted, hub, loading
+from mg_jax.models.stable_diffusion.options import LoadingOptions
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
 from mg_jax.models.text.encoder import TextEncoder
@@ -101,13 +102,10 @@ def test_parameters_go_where_the_sharding_says(place):
 
 
 def test_a_prediction_that_is_given_overrides_all(place):
-    assert loading.load(place / "1.x", prediction="v_prediction").config == replace(
-        FIRST, prediction="v_prediction"
-    )
-    found = loading.inspect(place / "2.x.safetensors")
-    assert (found.config.prediction, found.assumed) == ("v_prediction", True)
-    found = loading.inspect(place / "2.x.safetensors", prediction="epsilon")
-    assert (found.config.prediction, found.assumed) == ("epsilon", False)
+    asked = LoadingOptions(prediction="v_prediction")
+    assert loading.load(place / "1.x", asked).config == replace(FIRST, prediction="v_prediction")
+    found = loading.inspect(place / "1.x")
+    assert found.prediction_by == "scheduler/scheduler_config.json"
 
 
 def test_what_is_no_parameter_is_counted(place):
@@ -123,6 +121,33 @@ def test_what_is_no_parameter_is_counted(place):
         "projections of the whole text": 2,
         "the last layer of OpenCLIP, which 2.x leaves out": 12,
     }
+
+
+@pytest.mark.parametrize("kept", [1, 2])
+def test_a_text_encoder_described_with_fewer_layers_is_read_so_far(own, drawn, kept):
+    """Clip skip by the configuration: the last layers stand in the file, and are not read."""
+    change(own / "text_encoder" / "config.json", num_hidden_layers=kept)
+    model = loading.load(own)
+    assert model.config.text.layers == kept
+    last = {path for path in drawn["1.x"]["text"] if ".layers.1." in path}
+    expected = {p: a for p, a in drawn["1.x"]["text"].items() if kept == 2 or p not in last}
+    assert published.same({"text": published.values(model.weights)["text"]}, {"text": expected})
+    left = model.origin.left_out.get("text layers after the last that is read", 0)
+    assert left == (2 - kept) * len(last)
+
+
+def test_more_layers_than_are_stored_are_missed(own):
+    change(own / "text_encoder" / "config.json", num_hidden_layers=3)
+    assert "text: encoder.layers.2.layer_norm1.bias: no array" in complaint(own)
+
+
+def test_what_no_network_of_a_folder_needs_is_left_out(own, drawn):
+    file = own / "unet" / "diffusion_pytorch_model.safetensors"
+    arrays = safetensors.numpy.load_file(file)
+    safetensors.numpy.save_file(arrays | {"extra.weight": np.zeros(1, np.float32)}, file)
+    model = loading.load(own)
+    assert published.same(published.values(model.weights), drawn["1.x"])
+    assert model.origin.left_out == {"other arrays": 1, "position numbers": 1}
 
 
 def test_shards_are_read_by_their_index(own, drawn):
@@ -182,10 +207,12 @@ def test_what_was_converted_is_the_same(place, tmp_path):
         converted.write(tmp_path / name, found, model.weights)
         again = loading.load(tmp_path / name)
         assert again.config == model.config
+        assert again.size == model.size == (512 if name == "1.x" else 768)
         assert published.same(published.values(again.weights), published.values(model.weights))
         assert jax.tree.structure(again.weights) == jax.tree.structure(model.weights)
         assert again.tokenizer.pad == model.tokenizer.pad
-        half = loading.load(tmp_path / name, dtype=jnp.bfloat16, prediction="v_prediction")
+        asked = LoadingOptions(prediction="v_prediction")
+        half = loading.load(tmp_path / name, asked, dtype=jnp.bfloat16)
         assert half.config.prediction == "v_prediction"
         assert {leaf.dtype for leaf in jax.tree.leaves(half.weights)} == {np.dtype(jnp.bfloat16)}
 
@@ -321,13 +348,6 @@ def test_a_path_is_not_taken_for_a_hub_id(source, monkeypatch):
     assert complaint(source).startswith(f"{source}: no such file or folder; expected a diffusers")
 
 
-def test_a_name_in_an_existing_folder_is_not_taken_for_a_hub_id(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").mkdir()
-    monkeypatch.setattr(hub, "download", lambda *_: pytest.fail("asked the hub"))
-    assert "no such file or folder" in complaint("models/sd15")
-
-
 def test_a_folder_of_something_else(tmp_path):
     assert "has no model_index.json" in complaint(tmp_path)
 
@@ -423,7 +443,7 @@ def test_arrays_without_a_place_and_places_without_an_array_are_all_told(own):
     del arrays["conv_in.bias"]
     arrays["conv_out.bias"] = np.zeros(5, np.float32)
     arrays["conv_in.weight"] = arrays["conv_in.weight"].astype(np.int32)
-    arrays["extra.weight"] = np.zeros(1, np.float32)
+    arrays["conv_in.extra"] = np.zeros(1, np.float32)
     safetensors.numpy.save_file(arrays, file)
     text = complaint(own)
     assert text.startswith(f"{file}, ")
@@ -431,7 +451,7 @@ def test_arrays_without_a_place_and_places_without_an_array_are_all_told(own):
         "unet: conv_in.bias: no array fills this parameter",
         "unet: conv_out.bias: shape (5,), expected (4,)",
         "unet: conv_in.weight: holds I32, expected floats",
-        "unet: extra.weight: no parameter has this name",
+        "unet: conv_in.extra: no parameter has this name",
     ):
         assert words in text
 
@@ -449,9 +469,14 @@ def test_values_that_are_not_finite_are_refused(own):
     arrays = safetensors.numpy.load_file(file)
     arrays["quant_conv.bias"][0] = 1e6
     safetensors.numpy.save_file(arrays, file)
-    assert "quant_conv.bias: not all values are finite as float16" in complaint(
-        own, dtype=jnp.float16
-    )
+    unet = own / "unet" / "diffusion_pytorch_model.safetensors"
+    others = safetensors.numpy.load_file(unet)
+    others["conv_in.bias"][1] = np.nan
+    others["conv_out.bias"][:] = np.inf
+    safetensors.numpy.save_file(others, unet)
+    text = complaint(own, dtype=jnp.float16)
+    for name in ("quant_conv.bias", "conv_in.bias", "conv_out.bias"):
+        assert f"{name}: not all values are finite as float16" in text
 
 
 @pytest.mark.parametrize(
@@ -514,15 +539,14 @@ def test_single_files_that_lack_or_exceed(tmp_path, drawn):
     assert "holds no autoencoder (first_stage_model.*)" in complaint(
         spoiled(file, FIRST, first, ["first_stage_model."])
     )
-    gone = "model.diffusion_model.middle_block.1.proj_in.weight"
+    gone = "model.diffusion_model.middle_block.1.transformer_blocks.0.attn2.to_k.weight"
     assert f"has no array {gone}" in complaint(spoiled(file, FIRST, first, [gone]))
     assert "unet: conv_in.bias: no array fills this parameter" in complaint(
         spoiled(file, FIRST, first, ["model.diffusion_model.input_blocks.0.0.bias"])
     )
-    extra = {"first_stage_model.encoder.extra": np.zeros(1, np.float32), "odd": np.zeros(1)}
+    extra = {"first_stage_model.encoder.mid.extra": np.zeros(1, np.float32)}
     text = complaint(spoiled(file, FIRST, first, **extra))
-    assert "vae: first_stage_model.encoder.extra: no parameter has this name" in text
-    assert "odd: no parameter has this name" in text
+    assert "vae: first_stage_model.encoder.mid.extra: no parameter has this name" in text
     fused = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_bias"
     assert f"{fused}: no parameter" in complaint(
         spoiled(file, SECOND, drawn["2.x"], **{fused: np.zeros(49, np.float32)})

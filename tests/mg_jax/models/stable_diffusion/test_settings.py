@@ -47,11 +47,18 @@ def test_every_setting_but_switches_has_a_range():
 
 def test_the_defaults_are_the_papers():
     settings = StableDiffusionSettings()
-    assert (settings.size, settings.steps, settings.recursions) == (512, 500, 10)
+    assert (settings.steps, settings.recursions) == (500, 10)
     assert (settings.guidance_weight, settings.color_weight, settings.flow_weight) == (300, 100, 3)
     assert (settings.clip, settings.cfg_scale, settings.dtype) == (200, 7.5, "float32")
     assert settings.occlusion_masking
     assert not settings.oracle_flow
+
+
+def test_the_size_is_the_models_own():
+    assert StableDiffusionSettings().size is None
+    with pytest.raises(ValueError, match=r"^size: left to the model"):
+        _ = StableDiffusionSettings().working_size
+    assert StableDiffusionSettings(size=768).working_size == 768
 
 
 def test_the_reference_differs_in_named_settings_only():
