@@ -14,9 +14,10 @@ from jax.typing import DTypeLike
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.parts import Params, Part
 from mg_jax.models.stable_diffusion import leftovers
-from mg_jax.models.stable_diffusion.config import Config, Prediction
+from mg_jax.models.stable_diffusion.config import Config, Prediction, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
+from mg_jax.models.text.config import TextConfig
 from mg_jax.models.text.encoder import TextEncoder
 
 
@@ -85,11 +86,22 @@ class Checkpoint:
 def shapes(config: Config) -> Weights:
     """The networks' parameters without their values: `jax.ShapeDtypeStruct`s."""
     # Traced separately: the time of a trace grows with the square of its length.
-    return Weights(
-        _shapes(lambda rngs: UNet(config.unet, dtype=jnp.float32, rngs=rngs)),
-        _shapes(lambda rngs: VAE(config.vae, dtype=jnp.float32, rngs=rngs)),
-        _shapes(lambda rngs: TextEncoder(config.text, dtype=jnp.float32, rngs=rngs)),
-    )
+    return Weights(_unet(config.unet), _vae(config.vae), _text(config.text))
+
+
+@cache
+def _unet(config: UNetConfig) -> Params:
+    return _shapes(lambda rngs: UNet(config, dtype=jnp.float32, rngs=rngs))
+
+
+@cache
+def _vae(config: VAEConfig) -> Params:
+    return _shapes(lambda rngs: VAE(config, dtype=jnp.float32, rngs=rngs))
+
+
+@cache
+def _text(config: TextConfig) -> Params:
+    return _shapes(lambda rngs: TextEncoder(config, dtype=jnp.float32, rngs=rngs))
 
 
 def _shapes(build: Callable[[nnx.Rngs], nnx.Module]) -> Params:
@@ -111,13 +123,13 @@ def fill(
 
 def fill_vae(
     vae: Part,
-    config: Config,
+    config: VAEConfig,
     *,
     dtype: DTypeLike,
     sharding: jax.sharding.Sharding | None = None,
 ) -> Params:
     """Read an autoencoder's parameters alone; as `fill` does."""
-    (filled,) = _filled({"vae": vae}, {"vae": shapes(config).vae}, dtype, sharding)
+    (filled,) = _filled({"vae": vae}, {"vae": _vae(config)}, dtype, sharding)
     return filled
 
 

@@ -166,7 +166,7 @@ def _filled_vae(
     vae: SeparateVAE, config: Config, dtype: DTypeLike, sharding: jax.sharding.Sharding | None
 ) -> Params:
     try:
-        return checkpoint.fill_vae(vae.part, config, dtype=dtype, sharding=sharding)
+        return checkpoint.fill_vae(vae.part, config.vae, dtype=dtype, sharding=sharding)
     except ValueError as error:
         raise ValueError(f"vae: {', '.join(map(str, vae.files))}: {error}") from None
 
