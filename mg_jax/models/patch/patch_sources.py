@@ -64,7 +64,10 @@ def views(
     near = nearest.distance(moved.covered) <= _ROUND * size
     return (
         rest,
-        *(View(one.picture, uncovered, True, one.origin, i > 0) for i, one in enumerate(grounds)),
+        *(
+            View(one.picture, uncovered, True, one.origin.astype(np.float32), i > 0)
+            for i, one in enumerate(grounds)
+        ),
         View(moved.picture, near, False, moved.origin),
     )
 
