@@ -44,7 +44,6 @@ from mg_jax import (
     api,
     checkpoint,
     compilation,
-    mask_files,
     metrics,
     notes,
     photos,
@@ -238,7 +237,7 @@ def _inputs() -> list[str]:
     """The files that are read, but for models."""
     named = (_keep_mask, _guidance_schedule, _trajectory, _noise)
     texts = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
-    inputs = [mask_files.file_of(text) for text in texts]
+    inputs = [selections.labelled(text)[0] for text in texts]
     if _reference_dir.value:
         inputs += [str(p) for p in sorted(Path(_reference_dir.value).rglob("*")) if p.is_file()]
     else:

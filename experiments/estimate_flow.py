@@ -34,7 +34,7 @@ from flows import (
     selections,
     video,
 )
-from mg_jax import arguments, compilation, images, mask_files, metrics, photos
+from mg_jax import arguments, compilation, images, metrics, photos
 from mg_jax.photos import Photo
 
 _first = flags.DEFINE_string("first", None, "Picture before the motion.")
@@ -140,7 +140,7 @@ def _inputs() -> list[str]:
     """The files that the flags name."""
     named = (_first, _second, _video, _frame_mask, _target, _object_mask, _flow_model)
     texts = [flag.value for flag in named if flag.value and not selections.is_words(flag.value)]
-    return [mask_files.file_of(text) for text in texts]
+    return [selections.labelled(text)[0] for text in texts]
 
 
 def _read_pair() -> _Pair:

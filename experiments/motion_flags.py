@@ -99,7 +99,7 @@ def selection(flag: str, text: str, photo: Photo) -> mask_files.Selection:
 def inputs() -> list[str]:
     """The files that the flags name, or stand for."""
     masks = object_mask.value or ([] if flow.value else [str(MASK)])
-    files = [mask_files.file_of(text) for text in masks if not selections.is_words(text)]
+    files = [selections.labelled(text)[0] for text in masks if not selections.is_words(text)]
     return [str(image_path()), *([flow.value] if flow.value else []), *files]
 
 

@@ -80,6 +80,7 @@ SELECTIONS: dict[str, Callable[[Image, Points], Mask]] = {
     "everything": everything,
 }
 
+_LABELLED = re.compile(r"(.+)#([0-9]{1,5}|[0-9a-fA-F]{6})")
 _POINT = re.compile(r"[-+.\d]+,[-+.\d]+")
 _USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ...; everything"
 
@@ -92,13 +93,22 @@ def names_file(text: str) -> bool:
         return False
 
 
+def labelled(name: str) -> tuple[str, str]:
+    """Split a mask's name, as `mask.png#15` or `mask.png#800000`, into file and label.
+
+    The label is "" if there is none, or if there is a file of the whole name.
+    """
+    found = None if names_file(name) else _LABELLED.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
+
+
 def is_words(text: str) -> bool:
     """Whether a text is a selection in words rather than the name of a file.
 
     It is if `select` knows the first word, or if all other words are points; but not if there is a
     file of that name.
     """
-    if names_file(text):
+    if names_file(labelled(text)[0]):
         return False
     name, *words = text.split() or [""]
     return name in SELECTIONS or (words != [] and all(_POINT.fullmatch(word) for word in words))

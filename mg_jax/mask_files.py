@@ -7,7 +7,6 @@ colour. What was decided is said in one line; where the meaning is not sure, the
 """
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +61,8 @@ def read(
         ValueError: as for `photos.read`; another shape, or the meaning is not sure.
     """
     name = os.fspath(path)
-    file, label = _parts(name)
+    stem, label = selections.labelled(name)
+    file = Path(stem)
     if file.suffix.lower() in _ARRAYS:
         found = _of_array(file)
     else:
@@ -79,17 +79,6 @@ def of_pillow(
         ValueError: as for `read`; the message begins with `name`.
     """
     return _fitted(_of_picture(upright(image), name, ""), name, shape, orientation)
-
-
-def file_of(name: str) -> str:
-    """The file of a mask's name: without the label that may follow it."""
-    return str(_parts(name)[0])
-
-
-def _parts(name: str) -> tuple[Path, str]:
-    labelled = re.fullmatch(r"(.+)#([0-9]{1,5}|[0-9a-fA-F]{6})", name)
-    found = None if selections.names_file(name) else labelled
-    return (Path(found[1]), found[2]) if found else (Path(name), "")
 
 
 def _of_picture(found: Opened, name: str, label: str) -> _Read:
@@ -238,6 +227,10 @@ def _of_array(path: Path) -> _Read:
 def _fitted(found: _Read, name: str, shape: tuple[int, int] | None, orientation: int) -> Selection:
     """Bring a mask to the photo's frame."""
     mask, notes = found.mask, []
+    if shape is not None and orientation > 1:
+        stored = shape if orientation < 5 else shape[::-1]
+        if fitting.agrees(mask.shape, shape) and fitting.agrees(mask.shape, stored):
+            notes.append(f"{name}: is taken for the photo as it is seen, turned as its EXIF says")
     if shape is not None and mask.shape != tuple(shape):
         size = f"is {mask.shape[1]}x{mask.shape[0]} pixels"
         if (

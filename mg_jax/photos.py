@@ -85,12 +85,11 @@ def restored(
     changed = (edited != source).any(axis=-1)
     opacity = np.zeros((*region.shape, 0))
     if channels in (2, 4):
-        before = _eight(own[..., -1])
-        moved = before
+        before = moved = _eight(own[..., -1])
         if before.min() < before.max():
             moved = carried_out(np.repeat(before[..., None], 3, axis=-1), motion)[..., 0]
-        opacity = np.maximum(moved, np.where(changed, 255 - edited.min(axis=-1), 0))[..., None]
-        changed |= region & (opacity[..., 0] != before)
+        changed |= region & (moved != before)
+        opacity = np.maximum(moved, 255 - edited.min(axis=-1))[..., None]
         colors = 255 - (255 - colors) * 255 / np.maximum(opacity, 1)
     if channels <= 2:
         colors = colors.mean(axis=-1, keepdims=True)

@@ -143,7 +143,10 @@ class Result:
             arrays = {name: stored[name] for name in _STORED}
             recorded = sum(name.startswith(_ESTIMATE) for name in stored.files)
             estimates = tuple(stored[f"{_ESTIMATE}{i}"] for i in range(recorded))
-            profile, exif = (stored[_ORIGINAL + part].tobytes() for part in ("profile", "exif"))
+            profile, exif = (  # results of earlier versions have none
+                stored.get(_ORIGINAL + part, np.zeros(0, np.uint8)).tobytes()
+                for part in ("profile", "exif")
+            )
             original = Original(stored.get(_PIXELS), profile, exif)
             pictures = stored.get(_IMAGES, pictures)
         with _naming(out / METRICS):

@@ -443,7 +443,7 @@ def test_the_least_that_leaves_the_picture_is_not_said_to_be_nothing(work, capsy
     arguments = (f"--image={work / 'photo.png'}", f"--flow={work / 'flow.npz'}")
     assert call(*SMALL, *arguments, f"--out={work / 'out'}") == 0
     noted = "note: less than 1% of the moved pixels leave the picture\n"
-    assert capsys.readouterr().err == noted
+    assert noted in capsys.readouterr().err
 
 
 def spoil(work):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flows import selections
 from mg_jax import arguments, mask_files
 from mg_jax.photos import Photo
 from mg_jax.picture_files import turned
@@ -159,7 +160,7 @@ def test_a_label_after_the_name_picks_it(tmp_path):
         assert found.notes == (
             f"{path}#{label}: its label {label} is taken; selects 17% of the picture",
         )
-        assert mask_files.file_of(f"{path}#{label}") == str(path)
+        assert selections.labelled(f"{path}#{label}") == (str(path), label)
         with pytest.raises(ValueError, match=r"a?.*: has no (77|777777); expected one of "):
             mask_files.read(f"{path}#{'777777' if len(label) == 6 else '77'}", (H, W))
     with pytest.raises(ValueError, match="has no palette; expected a colour"):
@@ -222,6 +223,13 @@ def test_a_mask_of_the_frame_as_it_is_stored_is_turned_with_it(tmp_path, orienta
     found = mask_files.read(tmp_path / "a.png", (H, W), orientation)
     np.testing.assert_array_equal(found.mask, OBJECT)
     assert "turned as the photo's EXIF says" in found.notes[0]
+
+
+def test_where_both_frames_would_fit_it_is_told_which_is_meant(tmp_path):
+    Image.fromarray(OBJECT).save(tmp_path / "a.png")
+    found = mask_files.read(tmp_path / "a.png", (H, W), orientation=3)
+    np.testing.assert_array_equal(found.mask, OBJECT)
+    assert found.notes[0].endswith("taken for the photo as it is seen, turned as its EXIF says")
 
 
 def test_a_mask_with_exif_of_its_own_is_upright_already(tmp_path):

@@ -65,7 +65,7 @@ def views(
     return (
         rest,
         *(
-            View(ground.picture, uncovered, True, ground.origin, i > 0)
+            View(ground.picture, uncovered, True, ground.origin.astype(np.float32), i > 0)
             for i, ground in enumerate(grounds)
         ),
         View(moved.picture, near, False, moved.origin),
