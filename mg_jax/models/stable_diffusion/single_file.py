@@ -19,6 +19,7 @@ from mg_jax.checkpoints.parts import Layout, Part
 from mg_jax.models.stable_diffusion import (
     clip_skip,
     distilled,
+    foreign,
     layouts,
     leftovers,
     original_yaml,
@@ -30,41 +31,18 @@ from mg_jax.models.stable_diffusion import (
 from mg_jax.models.stable_diffusion.checkpoint import Checkpoint
 from mg_jax.models.stable_diffusion.config import Config, UNetConfig, VAEConfig
 from mg_jax.models.stable_diffusion.descriptions import OTHER_INPUTS
+from mg_jax.models.stable_diffusion.foreign import TEXT, UNET, VAE
 from mg_jax.models.stable_diffusion.options import AS_STORED, LoadingOptions
 from mg_jax.models.stable_diffusion.original_yaml import Original
 from mg_jax.models.stable_diffusion.separate_vae import SeparateVAE
 from mg_jax.models.text.config import TextConfig
 
-_UNET, _VAE, _TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
-_OPEN_CLIP = f"{_TEXT}model."
+_OPEN_CLIP = f"{TEXT}model."
 _BLOCKS = f"{_OPEN_CLIP}transformer.resblocks."
-_MIDDLE = f"{_UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
-
-_SGM = "conditioner.embedders."  # Stability AI's later programs
-_FOREIGN = {  # the first that is there says what a file holds
-    f"{_SGM}1.": "Stable Diffusion XL",
-    f"{_SGM}0.transformer.": "Stable Diffusion XL",
-    f"{_UNET}label_emb.": "a UNet with class embeddings, as Stable Diffusion XL's",
-    f"{_SGM}0.model.": "SD Turbo, which is 2.1 distilled to a few steps",
-    _SGM: "another model of Stability AI's",
-    f"{_UNET}joint_blocks.": "Stable Diffusion 3",
-    "joint_blocks.": "Stable Diffusion 3",
-    f"{_UNET}double_blocks.": "Flux",
-    "double_blocks.": "Flux",
-    "control_model.": "a ControlNet",
-    "lora_": "a LoRA, a change to another model",
-    "depth_model.": "depth-to-image",
-    "scaled_fp8": "8-bit numbers with scales of their own, which are not read",
-}
-_SINGLE_NETWORKS = ("down_blocks.", "encoder.down_blocks.", "text_model.")
+_MIDDLE = f"{UNET}middle_block.1.transformer_blocks.0.attn2.to_k.weight"
 
 _SCALE = "scale_factor"
 _RESOLUTION = "modelspec.resolution"
-# Arrays, with no content, that mark other noise levels.
-_OTHER_NOISE = ("ztsnr", "edm_vpred.sigma_max", "edm_vpred.sigma_min", "edm_mean", "edm_std")
-_ALPHAS = "alphas_cumprod"
-_LEAST_ALPHA = 1e-3  # ours end at .0047
-
 _LAYERS_OF_2 = 23  # of OpenCLIP's 24
 _VERSIONS = {768: 1, 1024: 2}  # by the width of the texts that the UNet reads
 _HEADS_OF_1 = 8  # of the UNet of 1.x on each level
@@ -82,8 +60,8 @@ def read(
     """
     archive = arrays.read(path)
     given = archive.arrays
-    _check_kind(path, given, vae is not None)
-    _check_noise(path, given)
+    foreign.check_kind(path, given, vae is not None)
+    foreign.check_noise(path, given)
     yaml = original_yaml.beside(path)
     try:
         version = _version(given)
@@ -103,15 +81,15 @@ def read(
         raise ValueError(f"{path}: {', '.join(faults)}")
     config, skipped = clip_skip.applied(config, options.clip_skip)
     text = config.text
-    networks = (_UNET, _TEXT) if separate else (_UNET, _VAE, _TEXT)
+    networks = (UNET, TEXT) if separate else (UNET, VAE, TEXT)
     named = distilled.notes(archive.metadata.get("modelspec.title"), path.stem)
     return Checkpoint(
         kind=f"original single file, {version}.x",
         config=config,
-        unet=Part(_of(given, _UNET), layouts.original_unet(unet), leftovers.ORIGINAL_UNET),
+        unet=Part(_of(given, UNET), layouts.original_unet(unet), leftovers.ORIGINAL_UNET),
         vae=vae.part,
         text=Part(
-            _unfused(_of(given, _TEXT), text), _text_layout(text), leftovers.text(text.layers)
+            _unfused(_of(given, TEXT), text), _text_layout(text), leftovers.text(text.layers)
         ),
         files=(path, *vae.files),
         tokenizer=None,
@@ -124,8 +102,8 @@ def read(
 
 def _vae(given: Mapping[str, Stored], scale: float) -> SeparateVAE:
     """The file's own autoencoder."""
-    config = replace(shapes.original_vae(given, _VAE), scale=scale)
-    part = Part(_of(given, _VAE), layouts.original_vae(config), leftovers.ORIGINAL_VAE)
+    config = replace(shapes.original_vae(given, VAE), scale=scale)
+    part = Part(_of(given, VAE), layouts.original_vae(config), leftovers.ORIGINAL_VAE)
     return SeparateVAE(config, part, (), ())
 
 
@@ -151,49 +129,6 @@ def _size(metadata: Mapping[str, str], yaml: Original | None, config: Config, ve
     if sides and all(sides):
         return own_size.fitting(math.prod(sides) ** (1 / len(sides)))
     return 768 if version == 2 and config.prediction == "v_prediction" else own_size.USUAL
-
-
-def _check_noise(path: Path, given: Mapping[str, Stored]) -> None:
-    """Raise ValueError, one line, when a model was trained on other noise levels than ours."""
-    marks = [name for name in given if name in _OTHER_NOISE]
-    last = given.get(_ALPHAS)
-    if last is not None and len(last.shape) == 1 and last.shape[0]:
-        value = float(last.read()[-1])
-        marks += [f"{_ALPHAS} that ends at {value:.2g}"] if value < _LEAST_ALPHA else []
-    if marks:
-        raise ValueError(
-            f"{path}: holds {', '.join(marks)}: of a model trained up to pure noise (zero-SNR), or"
-            " on other noise levels; expected those of Stable Diffusion 1.x or 2.x"
-        )
-
-
-def _check_kind(path: Path, given: Mapping[str, Stored], with_vae: bool) -> None:
-    """Raise ValueError, one line, when a file holds another model, or not all three networks.
-
-    `with_vae`: the autoencoder is from elsewhere.
-    """
-
-    def there(start: str) -> bool:
-        return any(name.startswith(start) for name in given)
-
-    for start, what in _FOREIGN.items():
-        if there(start):
-            raise ValueError(f"{path}: holds {what}; expected Stable Diffusion 1.x or 2.x")
-    if not there(_UNET) and any(map(there, _SINGLE_NETWORKS)):
-        raise ValueError(
-            f"{path}: holds one network of a diffusers folder, which is the thing to name;"
-            " expected Stable Diffusion 1.x or 2.x"
-        )
-    parts = {_UNET: "UNet", _VAE: "autoencoder", _TEXT: "text encoder"}
-    missing = {start: what for start, what in parts.items() if not there(start)}
-    if with_vae:
-        missing.pop(_VAE, None)
-    if missing:
-        listed = ", ".join(f"no {what} ({start}*)" for start, what in missing.items())
-        remedy = "; name one by --vae" if set(missing) == {_VAE} else ""
-        raise ValueError(
-            f"{path}: holds {listed}; expected a whole Stable Diffusion 1.x or 2.x{remedy}"
-        )
 
 
 def _of(given: Mapping[str, Stored], start: str) -> dict[str, Stored]:
@@ -244,16 +179,16 @@ def _version(given: Mapping[str, Stored]) -> int:
 
 
 def _unet(given: Mapping[str, Stored], version: int) -> UNetConfig:
-    latent = shapes.sizes(given, f"{_UNET}input_blocks.0.0.weight", 4)[1]
+    latent = shapes.sizes(given, f"{UNET}input_blocks.0.0.weight", 4)[1]
     if latent != 4:
         what = OTHER_INPUTS.get(latent, "another latent")
         raise ValueError(f"{latent} input channels: {what}; expected 4")
     numbers = range(1, len(given))
-    step = next((i for i in numbers if f"{_UNET}input_blocks.{i}.0.op.weight" in given), 0)
+    step = next((i for i in numbers if f"{UNET}input_blocks.{i}.0.op.weight" in given), 0)
     if step < 2:
-        raise KeyError(f"{_UNET}input_blocks.*.0.op.weight")
-    blocks = shapes.count(given, f"{_UNET}input_blocks.{{}}.0.", first=1)
-    starts = [f"{_UNET}input_blocks.{i}" for i in range(1, blocks + 1, step)]
+        raise KeyError(f"{UNET}input_blocks.*.0.op.weight")
+    blocks = shapes.count(given, f"{UNET}input_blocks.{{}}.0.", first=1)
+    starts = [f"{UNET}input_blocks.{i}" for i in range(1, blocks + 1, step)]
     channels = tuple(
         shapes.sizes(given, f"{start}.0.out_layers.3.weight", 4)[0] for start in starts
     )
