@@ -2,7 +2,8 @@
 
 A run's folder holds `run.json`, what the run is of (see `mg_jax.fingerprint`), and for each phase
 the states after the last two levels that were saved, written by Orbax in the background. A state
-that was half written when the process was killed is not seen again.
+that was half written when the process was killed is not seen again. Beside each state lies what had
+been recorded. Of several processes each has a `run.json` and records of its own; states are of all.
 """
 
 import contextlib
@@ -26,7 +27,6 @@ from mg_jax.preemption import Preempted
 from mg_jax.sample import Phase, Step
 
 EVERY = 10
-_RUN = "run.json"
 _FORMAT = "1"
 _KEPT = 2  # states of each phase
 
@@ -66,9 +66,8 @@ class SavedRun:
         }
         try:
             kept = saved.load_checkpointables(None, {"state": wanted})["state"]
-            metadata = saved.checkpointables_metadata(None).metadata
-            if "record" in metadata:
-                self.record = saved.load_checkpointables(None, {"record": None})["record"]
+            with np.load(self._record(phase.name, saved.latest.step), allow_pickle=False) as record:
+                self.record = dict(record)
         except (ValueError, KeyError, OSError) as error:
             raise ValueError(
                 f"{self._folder}: cannot be read ({str(error).partition(chr(10))[0]});"
@@ -88,25 +87,36 @@ class SavedRun:
         stopping = self._stopping()
         if not (stopping or step.done % self._every == 0 or step.done == step.levels):
             return
-        content: dict[str, Any] = {"state": _named(jax.tree.leaves(step.state))}
-        recorded = dict(record())
-        if recorded:
-            content["record"] = recorded
-        phase = self._phase(step.phase)
+        told = f"saved in {self._folder}, the same call goes on"
         try:
-            phase.save_checkpointables_async(step.done, content, force=True)
+            self._write(step, record())
             if stopping:
-                phase.wait()
+                self._phase(step.phase).wait()
         except (ValueError, OSError) as error:
-            said = str(error).partition("\n")[0]
-            warnings.warn(f"{self._folder}: not saved ({said})", EditWarning, stacklevel=2)
+            self._record(step.phase, step.done).unlink(missing_ok=True)
+            told = f"{self._folder}: not saved ({str(error).partition(chr(10))[0]})"
+            if not stopping:
+                warnings.warn(told, EditWarning, stacklevel=2)
         if stopping:
-            line = (
-                f"stopped after level {step.done} of {step.levels} ({step.phase});"
-                f" saved in {self._folder}, the same call goes on"
-            )
+            line = f"stopped after level {step.done} of {step.levels} ({step.phase}); {told}"
             print(line, file=sys.stderr)
             raise Preempted(line)
+
+    def _write(self, step: Step, record: Mapping[str, np.ndarray]) -> None:
+        """Write the record, and begin to write the state."""
+        with files.atomic(self._record(step.phase, step.done)) as stream:
+            np.savez(stream, **record)  # type: ignore[arg-type]
+        phase = self._phase(step.phase)
+        content = {"state": _named(jax.tree.leaves(step.state))}
+        phase.save_checkpointables_async(step.done, content, force=True)
+        needed = {step.done, *(kept.step for kept in phase.checkpoints)}
+        for path in self._folder.glob(f"{step.phase}.*{_of_process()}.npz"):
+            if path not in {self._record(step.phase, done) for done in needed}:
+                path.unlink()
+
+    def _record(self, phase: str, done: int) -> Path:
+        """The file of what had been recorded after so many levels of a phase."""
+        return self._folder / f"{phase}.{done}{_of_process()}.npz"
 
     def _phase(self, name: str) -> Any:
         """Orbax's checkpointer of a phase."""
@@ -154,7 +164,7 @@ def remove(folder: Path) -> None:
 
 def _check(folder: Path, fingerprint: Fingerprint) -> None:
     """Refuse a folder that is not of this run; write what a new one is of."""
-    run = folder / _RUN
+    run = folder / f"run{_of_process()}.json"
     if run.is_file():
         try:
             stored = json.loads(run.read_text())
@@ -167,15 +177,20 @@ def _check(folder: Path, fingerprint: Fingerprint) -> None:
                 " folder, or none there"
             )
         return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    begun = folder.is_dir() and any(folder.glob("run.*json"))  # by another process
+    if folder.exists() and not begun and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder}: is not a run's folder; expected one, an empty one or none")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{folder}: cannot be made ({error.strerror})") from error
-    if jax.process_index() == 0:
-        with files.atomic(run) as stream:
-            stream.write((json.dumps(fingerprint, indent=2) + "\n").encode())
+    with files.atomic(run) as stream:
+        stream.write((json.dumps(fingerprint, indent=2) + "\n").encode())
+
+
+def _of_process() -> str:
+    """What tells this process' files from those of others."""
+    return f".{jax.process_index()}" if jax.process_count() > 1 else ""
 
 
 def _named(leaves: list[Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def of_request(request: Request, record: int) -> Fingerprint:
         "prompt": request.prompt,
         "seed": str(request.seed),
         "samples": str(request.keys.size),
+        "processes": str(jax.process_count()),
         "ramp": digest(request.ramp),
         "replay": digest(request.replay),
         "energy": "" if energy is None else f"{energy.__module__}.{energy.__qualname__}",

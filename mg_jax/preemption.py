@@ -1,5 +1,6 @@
 """Notice that the machine wants this process to end, so that a run can be saved first."""
 
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from types import FrameType
 
 import jax
 
+_ASKED = itertools.count()  # JAX tells processes apart by how often they have asked
 STATUS = 143  # what a shell says of a program that SIGTERM has ended
 
 
@@ -52,5 +54,4 @@ def watched() -> Iterator[Callable[[], bool]]:
 def _of_all_processes() -> Callable[[], bool]:
     from jax.experimental import multihost_utils
 
-    asked = iter(range(2**31))
-    return lambda: bool(multihost_utils.reached_preemption_sync_point(next(asked)))
+    return lambda: bool(multihost_utils.reached_preemption_sync_point(next(_ASKED)))

@@ -2,10 +2,12 @@
 
 import dataclasses
 import functools
+import gc
 import hashlib
 import json
 import os
 import signal
+import warnings
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -176,6 +178,10 @@ def test_a_damaged_state_is_told_in_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"run: cannot be read .*; remove it") as caught:
         walk(tmp_path / "run")
     assert "\n" not in str(caught.value)
+    del caught
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Orbax leaves a coroutine behind
+        gc.collect()
 
 
 def test_a_full_disk_is_told_and_loses_neither_the_run_nor_what_was_saved(tmp_path, monkeypatch):
