@@ -4,6 +4,7 @@ from mg_jax import neighbours  # noqa: F401 - before all that imports flows
 
 # isort: split
 from mg_jax.api import edit, preview
+from mg_jax.batches import edit_batch
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
@@ -21,5 +22,6 @@ __all__ = [
     "StableDiffusionSettings",
     "Step",
     "edit",
+    "edit_batch",
     "preview",
 ]

@@ -3,10 +3,12 @@
 The small callables (`Denoiser`, `Decoder`, `Energy`, `Noise`) are in `mg_jax.types`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 
 from flows.motion import Motion
@@ -33,11 +35,18 @@ class Request:
     order: Int[np.ndarray, "H W"] | None = None  # of layers; 0 rests, the largest lies on top
     replay: Any = None  # the parts of another run to repeat; its type is the model's own
     energy: Energy | None = None  # instead of the paper's
+    mesh: Mesh | None = None  # the devices of the samples; None: one does everything
+    padding: int = 0  # how many of the last keys are of no sample, but keep all devices alike
 
     @property
     def flow(self) -> Float[np.ndarray, "H W 2"]:
         """Where each pixel should go, (dx, dy) in pixels."""
         return self.motion.flow
+
+    @property
+    def samples(self) -> int:
+        """How many results this process makes."""
+        return self.keys.size - self.padding
 
 
 class ModelResult(NamedTuple):
@@ -80,3 +89,14 @@ class Model(Protocol):
 
         Yields each walk over noise levels, is sent its last state, and returns the pictures.
         """
+
+
+@runtime_checkable
+class BatchModel(Model, Protocol):
+    """A model that can run several edits in one program; `mg_jax.edit_batch` uses it so."""
+
+    def form(self, request: Request) -> dict[str, Any]:
+        """Collect what must be equal in the requests of a batch, by the name of the argument."""
+
+    def edit_batch(self, requests: Sequence[Request]) -> Phases[list[ModelResult]]:
+        """Run the edits as one generator; all samples lie on the devices of the first request."""

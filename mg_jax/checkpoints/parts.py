@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Shaped
+from jaxtyping import Array, Shaped
 
 from flows import parameter_matching
 from mg_jax.checkpoints.arrays import Stored
@@ -88,9 +88,18 @@ def fill(
                 value = np.ascontiguousarray(value, kept)
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
                 raise ValueError(f"{name}: not all values are finite as {kept}; expected so")
-            yield path, variable.replace(jax.device_put(value, sharding))
+            yield path, variable.replace(_placed(value, sharding))
 
     return nnx.from_flat_state(filled())
+
+
+def _placed(value: np.ndarray, sharding: jax.sharding.Sharding | None) -> Array:
+    if sharding is None:
+        placed: Array = jax.device_put(value)
+    else:
+        # Not device_put, which sends the value between processes to see whether all have the same.
+        placed = jax.make_array_from_callback(value.shape, sharding, value.__getitem__)
+    return placed
 
 
 def _our_axes(

@@ -34,5 +34,6 @@ class Patch:
                 request.settings,
                 request.ramp,
                 request.energy,
+                request.mesh,
             )
         )
