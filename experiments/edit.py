@@ -13,7 +13,8 @@ r"""Edit a photo by a motion field.
 
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
 edited.png (full size), overview.png, metrics.json, history.npz and config.json, and what
-`mg_jax.Result.load` reads besides.
+`mg_jax.Result.load` reads besides. With --distributed each process writes those of its own samples
+to process_0, process_1, … in --out (see docs/tpu_pod.md).
 Time: see the README; nothing is downloaded.
 """
 
@@ -29,12 +30,13 @@ from absl import flags
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
-from experiments import command, motion_flags, reading, setting_flags, writing
+from experiments import command, host_flags, motion_flags, reading, setting_flags, writing
 from flows import files, selections
 from mg_jax import (
     api,
     arguments,
     compilation,
+    devices,
     images,
     metrics,
     notes,
@@ -51,6 +53,7 @@ _LATENT = 8  # pixels a side
 
 flags.adopt_module_key_flags(motion_flags)
 flags.adopt_module_key_flags(setting_flags)
+flags.adopt_module_key_flags(host_flags)
 _keep_mask = flags.DEFINE_string(
     "keep_mask",
     None,
@@ -65,6 +68,9 @@ _flow_model = flags.DEFINE_string(
 _out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
 _seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
 _samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from --seed up.")
+_devices = flags.DEFINE_integer(
+    "devices", None, "Over how many devices, at most, several samples are spread (default: all)."
+)
 _trajectory = flags.DEFINE_string(
     "trajectory", None, "The photo's trajectory, by experiments.invert with the same settings."
 )
@@ -95,8 +101,9 @@ class _Inputs(NamedTuple):
 
 def main() -> None:
     """Read, edit, write."""
+    host_flags.start()
     compilation.keep_programs()
-    out = Path(_out.value)
+    out = _folder()
     written = [out / name for name in (*result.FILES, _CONFIG)]
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
     with reading.named({}):
@@ -116,6 +123,7 @@ def main() -> None:
             settings=settings if "settings" in setting_flags.chosen().accepts else None,
             ramp=read.ramp,
             replay=read.replay,
+            mesh=devices.mesh(_samples.value, _devices.value),
         )
     writing.folder(out, f"--out={out}")
     config = _config(settings)
@@ -133,6 +141,18 @@ def main() -> None:
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / result.OVERVIEW}"
     )
+
+
+def _folder() -> Path:
+    """The folder of --out; of several processes, each has one in it, for its own samples."""
+    out, count = Path(_out.value), jax.process_count()
+    if count == 1:
+        return out
+    if _samples.value < count:
+        raise ValueError(
+            f"--samples: {_samples.value} for {count} processes; expected one each or more"
+        )
+    return out / f"process_{jax.process_index()}"
 
 
 def _read_files(settings: Settings) -> _Inputs:
