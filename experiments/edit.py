@@ -14,7 +14,8 @@ r"""Edit a photo by a motion field.
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
 edited.png (full size), overview.png, metrics.json, history.npz and config.json, and what
 `mg_jax.Result.load` reads besides. A run that is stopped goes on when the same command is given
-again (--checkpoint_every; saved in --out/checkpoint).
+again (--checkpoint_every; saved in --out/checkpoint). With --distributed each process writes the
+results of its own samples to process_0, process_1, … in --out (see docs/tpu_pod.md).
 Time: see the README; nothing is downloaded.
 """
 
@@ -27,12 +28,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from absl import flags
+from jax.sharding import Mesh
 from jaxtyping import Bool, Float, Float32, Int32, UInt8
 
 import mg_jax
 from experiments import (
     checkpoint_flags,
     command,
+    host_flags,
     loading_flags,
     motion_flags,
     reading,
@@ -45,6 +48,7 @@ from mg_jax import (
     arguments,
     checkpoint,
     compilation,
+    devices,
     metrics,
     notes,
     photos,
@@ -61,6 +65,7 @@ _LATENT = 8  # pixels a side
 flags.adopt_module_key_flags(motion_flags)
 flags.adopt_module_key_flags(setting_flags)
 flags.adopt_module_key_flags(checkpoint_flags)
+flags.adopt_module_key_flags(host_flags)
 _keep_mask = flags.DEFINE_string(
     "keep_mask",
     None,
@@ -75,6 +80,9 @@ _flow_model = flags.DEFINE_string(
 _out = flags.DEFINE_string("out", "out/edit", "Folder for the results; made if missing.")
 _seed = flags.DEFINE_integer("seed", 0, "Seed of the first sample.", lower_bound=0)
 _samples = flags.DEFINE_integer("samples", 1, "Results to make, with seeds from --seed up.")
+_devices = flags.DEFINE_integer(
+    "devices", None, "Over how many devices, at most, several samples are spread (default: all)."
+)
 _trajectory = flags.DEFINE_string(
     "trajectory", None, "The photo's trajectory, by experiments.invert with the same settings."
 )
@@ -107,8 +115,9 @@ class _Inputs(NamedTuple):
 
 def main() -> None:
     """Read, edit, write."""
+    host_flags.start()
     compilation.keep_programs()
-    out = Path(_out.value)
+    out = _folder()
     written = [out / name for name in (*result.FILES, _CONFIG)]
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
     with reading.named({}):
@@ -129,14 +138,15 @@ def main() -> None:
             settings=settings if "settings" in accepts else None,
             ramp=read.ramp,
             replay=read.replay,
+            mesh=_mesh(),
         )
     writing.folder(out, f"--out={out}")
-    model = setting_flags.loaded(request.settings)
+    model = setting_flags.loaded(request.settings, request.mesh)
     origin = None if model is None else model.origin
     config = _config(request.settings, origin)
     if origin is not None:
         loading_flags.tell(setting_flags.model.value, origin)
-    saving = checkpoint_flags.read(settings, out / _CHECKPOINT)
+    saving = checkpoint_flags.read(settings, Path(_out.value) / _CHECKPOINT)
     command.note((*read.notes, *notes.for_request(request)))
     with reading.named(read.origins):
         edited = api.run(request, checkpoint=saving.folder, checkpoint_every=saving.every)
@@ -153,6 +163,23 @@ def main() -> None:
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / result.OVERVIEW}"
     )
+
+
+def _folder() -> Path:
+    """The folder of --out; of several processes, each has one in it, for its own samples."""
+    out, count = Path(_out.value), jax.process_count()
+    if count == 1:
+        return out
+    if _samples.value < count:
+        raise ValueError(
+            f"--samples: {_samples.value} for {count} processes; expected one each or more"
+        )
+    return out / f"process_{jax.process_index()}"
+
+
+def _mesh() -> Mesh | None:
+    """The devices of the samples; None: one does everything."""
+    return devices.mesh(_samples.value, _devices.value)
 
 
 def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
@@ -227,7 +254,7 @@ def _replay(
         return mg_jax.Replay(recording=recording)
     setting_flags.refuse_of_inversion("--trajectory is the photo's")
     with reading.named({}):
-        model = setting_flags.loaded(settings)
+        model = setting_flags.loaded(settings, _mesh())
     assert model is not None
     settings = dataclasses.replace(settings, size=settings.size or model.size)
     replay = of_trajectory(_trajectory.value, image, _prompt.value, settings)

@@ -13,6 +13,7 @@ table.json, table.md and sheet.png (of at most 60 cases), and for each case, as 
 CASE/METHOD.png and CASE/METHOD.json. A run that was stopped goes on where it stopped; so does one
 with more methods or cases, or another judge. What was made from another source, flow, prompt, seed
 or setting is made again; to make a picture again for another reason, remove CASE/METHOD.json.
+--shard=0/2 and 1/2, in one --out, at once or not, make half of the cases each.
 
 Methods: see experiments/methods.py. Time on two cores, 512 x 512: a minute or less for each
 diffusion method and for pixels, nothing for the others, 3 s to measure each picture, and 3 s a case
@@ -38,9 +39,11 @@ from experiments import (
     contact_sheet,
     evaluation,
     field_flags,
+    host_flags,
     loading_flags,
     methods,
     reading,
+    sharding,
     tables,
     writing,
 )
@@ -85,44 +88,80 @@ _model = flags.DEFINE_string(
 _presets = flags.DEFINE_list(
     "presets", ["paper"], f"Of Stable Diffusion's settings, some of {', '.join(PRESETS)}."
 )
+_shard = flags.DEFINE_string(
+    "shard",
+    "0/1",
+    "Which part of the cases, of how many: 0/4 to 3/4, or auto: by the processes of --distributed,"
+    " of Slurm or Open MPI. The last one to end, or a later run, writes the tables.",
+)
 _seed = flags.DEFINE_integer("seed", 0, "Seed of every edit.", lower_bound=0)
 _DTYPE = "dtype"  # of Stable Diffusion alone
 _settings = field_flags.define((_DTYPE, "size", "steps", "recursions"))
 flags.adopt_module_key_flags(field_flags)
 flags.adopt_module_key_flags(loading_flags)
+flags.adopt_module_key_flags(host_flags)
 
 
 def main() -> None:
     """Check everything, edit and measure, write the tables and the sheet."""
+    host_flags.start()
     compilation.keep_programs()
     chosen = _chosen()
     folders = cases.find(Path(_cases.value))
-    for folder in folders:
+    shard = sharding.read(_shard.value)
+    own = shard.own(folders)
+    for folder in own:
         _check(cases.read(folder), folder)
     with reading.named({}):
         noise.keys(_seed.value, 1)
     ruler = _ruler()
     out = writing.folder(Path(_out.value), f"--out={_out.value}")
-    table: dict[str, dict[str, Row]] = {}
-    with tqdm(total=len(folders) * len(chosen), unit="edit", disable=None) as bar:
-        for folder in folders:
+    made: dict[Path, dict[str, Row]] = {}
+    with tqdm(total=len(own) * len(chosen), unit="edit", disable=None) as bar:
+        for folder in own:
             case = cases.read(folder)
             (out / case.name).mkdir(parents=True, exist_ok=True)
-            rows = table[case.name] = {}
+            rows = made[folder] = {}
             for name, method in chosen.items():
                 bar.set_description(f"{case.name}, {name}")
                 rows[name] = evaluation.edited(
                     case, name, method, _seed.value, ruler, out / case.name
                 )
                 bar.update()
-            for name in (REFERENCE, ANSWER):
-                row = evaluation.brought(case, name, ruler, out / case.name)
-                if row is not None:
-                    rows[name] = row
+            rows |= _brought(case, ruler, out / case.name)
+    table: dict[str, dict[str, Row]] = {}
+    for folder in folders:
+        found = made.get(folder) or _of_others(folder, chosen, ruler, out)
+        if found is None:
+            print(
+                f"{out}: shard {shard.number}/{shard.of} is done, cases: {len(own)};"
+                " the last shard, or another run, writes the table"
+            )
+            return
+        table[folder.absolute().name] = found
     _write(out, table, chosen, ruler)
     images.write(out / "sheet.png", _sheet(folders, list(chosen), out))
     _note(table)
     print(f"{out / 'table.md'}: {len(table)} cases; look at {out / 'sheet.png'}")
+
+
+def _brought(case: Case, ruler: Ruler, out: Path) -> dict[str, Row]:
+    """Rows of the pictures that a case brings."""
+    rows = {name: evaluation.brought(case, name, ruler, out) for name in (REFERENCE, ANSWER)}
+    return {name: row for name, row in rows.items() if row is not None}
+
+
+def _of_others(
+    folder: Path, chosen: dict[str, Method], ruler: Ruler, out: Path
+) -> dict[str, Row] | None:
+    """Rows of a case of another shard; None while it is not done."""
+    case, rows = cases.read(folder), {}
+    for name, method in chosen.items():
+        row = evaluation.kept(case, name, method, _seed.value, ruler, out / case.name)
+        if row is None:
+            return None
+        rows[name] = row
+    return rows | _brought(case, ruler, out / case.name)
 
 
 def _chosen() -> dict[str, Method]:

@@ -60,9 +60,7 @@ def edited(case: Case, name: str, method: Method, seed: int, ruler: Ruler, folde
     Raises:
         ValueError: the method refuses the case, or the folder cannot be written.
     """
-    made = _digest(case.source, case.flow, case.prompt, method.settings, seed)
-    record = _read(folder / f"{name}.json")
-    picture = _kept(folder / f"{name}.png", record) if record.get("made") == made else None
+    record, picture = _found(case, name, method, seed, folder)
     if picture is None:
         start = time.perf_counter()
         try:
@@ -71,16 +69,24 @@ def edited(case: Case, name: str, method: Method, seed: int, ruler: Ruler, folde
         except ValueError as error:
             raise ValueError(f"{case.name}: {name}: {error}") from error
         record = {
-            "made": made,
+            "made": _made_from(case, method, seed),
             "picture": _digest(picture),
             "code": code(),
             "seconds": time.perf_counter() - start,
             "seconds_compile": compiling.seconds,
         }
         images.write(folder / f"{name}.png", picture)
-    record = _measured(record, case, picture, ruler, folder / f"{name}.json")
-    seconds = {key: float(record[key]) for key in ("seconds", "seconds_compile")}
-    return Row({**record["scores"], **seconds}, str(record["code"]))
+    return _row(_measured(record, case, picture, ruler, folder / f"{name}.json"))
+
+
+def kept(
+    case: Case, name: str, method: Method, seed: int, ruler: Ruler, folder: Path
+) -> Row | None:
+    """Row of a method that is on disk in `folder`; None where it must be made or measured."""
+    record, picture = _found(case, name, method, seed, folder)
+    if picture is None or record.get("measured") != _measured_with(case, picture, ruler):
+        return None
+    return _row(record)
 
 
 def brought(case: Case, name: str, ruler: Ruler, folder: Path) -> Row | None:
@@ -130,6 +136,33 @@ def code() -> str:
     return _digest(*map(_text, _files(flows, mg_jax, methods)))
 
 
+def _row(record: dict[str, Any]) -> Row:
+    seconds = {key: float(record[key]) for key in ("seconds", "seconds_compile")}
+    return Row({**record["scores"], **seconds}, str(record["code"]))
+
+
+def _made_from(case: Case, method: Method, seed: int) -> str:
+    """Digest of all that a method's picture is made from."""
+    return _digest(case.source, case.flow, case.prompt, method.settings, seed)
+
+
+def _measured_with(case: Case, picture: Picture, ruler: Ruler) -> str:
+    """Digest of all that a picture's scores depend on."""
+    answer = () if case.answer is None else (case.answer,)
+    given = (case.source, case.flow, case.prompt, picture, *answer)
+    return _digest(*given, ruler.description, _ruler_code())
+
+
+def _found(
+    case: Case, name: str, method: Method, seed: int, folder: Path
+) -> tuple[dict[str, Any], Picture | None]:
+    """The record on disk, and its picture; None where it is to be made (again)."""
+    record = _read(folder / f"{name}.json")
+    if record.get("made") != _made_from(case, method, seed):
+        return record, None
+    return record, _kept(folder / f"{name}.png", record)
+
+
 def _measured(
     record: dict[str, Any],
     case: Case,
@@ -138,9 +171,7 @@ def _measured(
     file: Path,
 ) -> dict[str, Any]:
     """The record with scores by this ruler, written if it had others."""
-    answer = () if case.answer is None else (case.answer,)
-    inputs = (case.source, case.flow, case.prompt, picture, *answer)
-    measured = _digest(*inputs, ruler.description, _ruler_code())
+    measured = _measured_with(case, picture, ruler)
     if record.get("measured") == measured:
         return record
     record = {**record, "measured": measured, "scores": score(case, picture, ruler)}

@@ -3,6 +3,7 @@
 import dataclasses
 
 from absl import flags
+from jax.sharding import Mesh
 
 from experiments import field_flags, loading_flags
 from mg_jax.interfaces import Model
@@ -47,8 +48,8 @@ def chosen() -> Model:
     return named
 
 
-def loaded(settings: Settings) -> StableDiffusion | None:
-    """The weights of the flags' model; None if it has none.
+def loaded(settings: Settings, mesh: Mesh | None = None) -> StableDiffusion | None:
+    """The weights of the flags' model, on all devices of `mesh`; None if it has none.
 
     Raises:
         ValueError: they cannot be read.
@@ -57,7 +58,7 @@ def loaded(settings: Settings) -> StableDiffusion | None:
     if not isinstance(named, GuidedStableDiffusion):
         return None
     assert isinstance(settings, StableDiffusionSettings)
-    return named.loaded(settings.dtype)
+    return named.loaded(settings.dtype, mesh)
 
 
 def read() -> Settings:

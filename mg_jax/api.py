@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Float, Int, UInt8
 from tqdm.auto import tqdm
 
@@ -19,15 +20,18 @@ from mg_jax import (
     checking,
     compilation,
     fingerprint,
+    history,
     metrics,
     networks,
     noise,
     notes,
     sample,
 )
+from mg_jax import devices as spreading
 from mg_jax.arguments import Anything
 from mg_jax.checkpoint import EVERY, SavedRun, opened
-from mg_jax.interfaces import Model, Request
+from mg_jax.history import History
+from mg_jax.interfaces import Model, ModelResult, Request
 from mg_jax.models import registry
 from mg_jax.models.patch import preview as patch_preview
 from mg_jax.models.patch.enlarging import region_of, work_motion
@@ -61,6 +65,7 @@ def edit(
     ramp: Float[np.ndarray, " levels"] | None = None,
     replay: Replay | None = None,
     energy: Energy | None = None,
+    devices: int | None = None,
     callback: Callable[[Step], None] | None = None,
     record: int = 0,
     progress: bool = True,
@@ -98,6 +103,9 @@ def edit(
         replay: start, trajectory, latent mask or noise of another run, at the working size; for
             Stable Diffusion only.
         energy: guides instead of the paper's energy (see `mg_jax.types.Energy`).
+        devices: over how many devices, at most, several samples are spread; by default over all.
+            With several processes, of each process; each then returns its own samples (see
+            `mg_jax.devices`), and `seed` of its result is that of the first of them.
         callback: called with each `Step`; an exception that it raises stops the run.
         record: keep the estimate of every `record`-th level, for `Result.animation`; 0: of none.
         progress: show a progress bar, if in a terminal or notebook.
@@ -124,6 +132,7 @@ def edit(
         ramp=ramp,
         replay=replay,
         energy=energy,
+        mesh=spreading.mesh(samples, devices),
     )
     for note in notes.for_request(asked):
         warnings.warn(note, EditWarning, stacklevel=2)
@@ -158,7 +167,6 @@ def run(
     if record < 0:
         raise ValueError(f"record: {record}; expected 0, no level, or every so many levels")
     start = time.perf_counter()
-    image, motion = request.image, request.motion
     recording = Recording(request.keys.size, record)
     with (
         tqdm(desc="compiling", unit="level", disable=None if progress else True) as bar,
@@ -182,32 +190,44 @@ def run(
                     callback(step)
 
             edited = sample.run(request.model.edit(request), observe, resume)
-        judge = networks.flow_network(request.flow_model)
-        flows = [metrics.flow_between(judge, image, one) for one in edited.images]
-        judged = metrics.measurable(judge, image, motion)
-        scores = [
-            metrics.measure(image, one, motion, edited.region, estimate, judged)
-            for one, estimate in zip(edited.images, flows, strict=True)
-        ]
+        rows = history.of_samples(recording.history, 0, request.samples)
+        result = measured(request, edited, rows)
+    times = {
+        "seconds": time.perf_counter() - start,
+        "seconds_compile": compiling.seconds,
+        "peak_memory_bytes": compilation.peak_memory(),
+    }
+    return dataclasses.replace(
+        result, metrics=result.metrics | times, estimates=tuple(recording.estimates)
+    )
+
+
+def measured(request: Request, edited: ModelResult, rows: History) -> Result:
+    """Measure the samples of an edit, and return its result; only times and memory are missing."""
+    image, motion = request.image, request.motion
+    pictures = edited.images[: request.samples]
+    judge = networks.flow_network(request.flow_model)
+    flows = [metrics.flow_between(judge, image, picture) for picture in pictures]
+    judged = metrics.measurable(judge, image, motion)
+    scores = [
+        metrics.measure(image, picture, motion, edited.region, estimate, judged)
+        for picture, estimate in zip(pictures, flows, strict=True)
+    ]
     return Result(
-        image=edited.images[0],
-        images=edited.images,
+        image=pictures[0],
+        images=pictures,
         source=image,
         flow=motion.flow,
         region=edited.region,
         estimate=flows[0],
-        estimates=tuple(recording.estimates),
-        latents=edited.latents,
-        history=recording.history,
+        latents=edited.latents[: request.samples],
+        history=rows,
         metrics={
             **scores[0],
             "samples": scores,
-            "seconds": time.perf_counter() - start,
-            "seconds_compile": compiling.seconds,
-            "peak_memory_bytes": compilation.peak_memory(),
             "model": request.model.name,
             "flow_model": networks.name(request.flow_model),
-            "device": jax.devices()[0].device_kind,
+            "device": jax.local_devices()[0].device_kind,
         },
         settings=dataclasses.asdict(request.settings),
         seed=request.seed,
@@ -231,8 +251,12 @@ def request(
     ramp: np.ndarray | None = None,
     replay: Replay | None = None,
     energy: Energy | None = None,
+    mesh: Mesh | None = None,
 ) -> Request:
     """Check the arguments of `edit`, load the networks, and return the request for `run`.
+
+    Several samples on a `mesh` (see `mg_jax.devices`) are of all its processes; the request is for
+    this one's.
 
     Raises:
         ValueError: one line that names the argument, what is wrong with it, what is expected.
@@ -273,12 +297,16 @@ def request(
     moved = arguments.flow(flow, mask, photo)
     if order is None and "order" in chosen.accepts:
         order = moved.order
+    spread = mesh if samples > 1 else None
+    own = range(samples) if spread is None else spreading.share(samples)
+    padding = spreading.padding(samples, spread)
+    numbers = np.minimum(np.arange(own.start, own.stop + padding), own.stop - 1)
     checked = Request(
         model=chosen,
-        seed=seed,
+        seed=seed + own.start,
         image=photo.pixels,
         motion=Motion(moved.flow.astype(np.float32)),
-        keys=noise.keys(seed, samples),
+        keys=noise.keys(seed, samples)[numbers],
         settings=settings,
         ramp=np.ones(settings.steps) if ramp is None else ramp,
         flow_model=flow_model,
@@ -289,6 +317,8 @@ def request(
         energy=energy,
         original=photo.original,
         notes=notes + moved.notes,
+        mesh=mesh,
+        padding=padding,
     )
     return chosen.check(checked)
 

@@ -156,8 +156,12 @@ def opened(folder: Path, fingerprint: Fingerprint, every: int = EVERY) -> Iterat
 
 
 def remove(folder: Path) -> None:
-    """Remove a run's folder; a part of it never looks like a run."""
-    if folder.is_dir():
+    """Remove a run's folder, once all processes have come here; a part of it looks like no run."""
+    if jax.process_count() > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices("a run's folder is no longer needed")
+    if folder.is_dir() and jax.process_index() == 0:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
             shutil.move(folder, beside)
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flows import files
+from mg_jax import devices
 from mg_jax.sample import Step
 
 _TERMS = "terms."
@@ -25,19 +26,19 @@ class History(NamedTuple):
 
 
 def of_step(step: Step) -> History | None:
-    """Rows of a level; None where nothing guides."""
+    """Rows of a level, of this process's samples; None where nothing guides."""
     if step.info is None:
         return None
-    energy = np.asarray(step.info.energy)[0]  # a step is a `scan` over one level
+    energy = devices.local(step.info.energy)[0]  # a step is a `scan` over one level
     terms = {
-        jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(values)[0]
+        jax.tree_util.keystr(path, simple=True, separator="."): devices.local(values)[0]
         for path, values in jax.tree_util.tree_leaves_with_path(step.info.terms)
     }
     return History(
         np.full(len(energy), step.level),
         np.arange(len(energy)),
         energy,
-        np.asarray(step.info.guidance_norm)[0],
+        devices.local(step.info.guidance_norm)[0],
         terms,
     )
 
@@ -57,6 +58,18 @@ def joined(parts: Sequence[History], samples: int) -> History:
         np.concatenate(field) for field in list(zip(*parts, strict=True))[:4]
     )
     return History(level, recursion, energy, norm, terms)
+
+
+def of_samples(history: History, first: int, count: int) -> History:
+    """Pick the columns of `count` samples, from the `first` on."""
+    columns = slice(first, first + count)
+    return History(
+        history.level,
+        history.recursion,
+        history.energy[:, columns],
+        history.guidance_norm[:, columns],
+        {name: values[:, columns] for name, values in history.terms.items()},
+    )
 
 
 def write(path: Path, history: History) -> None:

@@ -3,10 +3,12 @@
 The small callables (`Denoiser`, `Decoder`, `Energy`, `Noise`) are in `mg_jax.types`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Float32, Int, Key, UInt8
 
 from flows.motion import Motion
@@ -36,11 +38,18 @@ class Request:
     energy: Energy | None = None  # instead of the paper's
     original: Original = PLAIN  # what the photo holds besides `image`; results keep it
     notes: tuple[str, ...] = ()  # what was decided in reading the arguments, one line each
+    mesh: Mesh | None = None  # the devices of the samples; None: one does everything
+    padding: int = 0  # how many of the last keys are of no sample, but keep all devices alike
 
     @property
     def flow(self) -> Float[np.ndarray, "H W 2"]:
         """Where each pixel should go, (dx, dy) in pixels."""
         return self.motion.flow
+
+    @property
+    def samples(self) -> int:
+        """How many results this process makes."""
+        return self.keys.size - self.padding
 
 
 class ModelResult(NamedTuple):
@@ -93,3 +102,14 @@ class Weighted(Protocol):
 
     def weights(self, request: Request) -> Any:
         """A pytree of all arrays, and texts, that an edit depends on besides the request."""
+
+
+@runtime_checkable
+class BatchModel(Model, Protocol):
+    """A model that can run several edits in one program; `mg_jax.edit_batch` uses it so."""
+
+    def form(self, request: Request) -> dict[str, Any]:
+        """Collect what must be equal in the requests of a batch, by the name of the argument."""
+
+    def edit_batch(self, requests: Sequence[Request]) -> Phases[list[ModelResult]]:
+        """Run the edits as one generator; all samples lie on the devices of the first request."""

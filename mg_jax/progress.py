@@ -1,8 +1,8 @@
 """Show a run's progress as a bar."""
 
-import numpy as np
 from tqdm import tqdm
 
+from mg_jax import devices
 from mg_jax.sample import Step
 
 
@@ -12,6 +12,6 @@ def show(bar: "tqdm[None]", step: Step) -> None:
         bar.reset(step.levels)
         bar.set_description_str(step.phase.replace("_", "-"))
     if step.info is not None:
-        energy = np.asarray(step.info.energy)
+        energy = devices.local(step.info.energy)
         bar.set_postfix(energy=f"{energy.reshape(-1, energy.shape[-1])[-1, 0]:.3g}", refresh=False)
     bar.update()

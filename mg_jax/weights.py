@@ -68,7 +68,7 @@ def restore(
     )
     if faults:
         raise ValueError(f"{path}: {'; '.join(faults)}")
-    place = sharding or jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    place = sharding or jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     abstract = {
         name: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype), sharding=place)  # type: ignore[no-untyped-call]
         for name, shape in wanted.items()

@@ -2,10 +2,17 @@
 
 import contextlib
 import os
+import platform
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+
+def _unique() -> str:
+    """A part of a name that no other process uses, on no host that shares the folder."""
+    return f"{platform.node()}.{secrets.token_hex(4)}"
 
 
 @contextlib.contextmanager
@@ -21,7 +28,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; expected the name of a file to write")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{_unique()}.part")
     try:
         stream = temporary.open("wb")
     except OSError as error:
@@ -50,7 +57,7 @@ def atomic_folder(path: Path, *, replaces: bool = False) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
-        dir=path.parent, prefix=f".{path.name}.", ignore_cleanup_errors=True
+        dir=path.parent, prefix=f".{path.name}.{_unique()}.", ignore_cleanup_errors=True
     ) as beside:
         # One level deeper, since a temporary folder itself is closed to other users (mode 700).
         whole, old = Path(beside) / "whole", Path(beside) / "old"

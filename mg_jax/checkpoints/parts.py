@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Shaped
+from jaxtyping import Array, Shaped
 
 from flows import parameter_matching
 from mg_jax.checkpoints.arrays import Stored
@@ -110,12 +110,21 @@ def fill(
             if not np.isfinite(value.astype(np.float32, copy=False)).all():
                 faults.append(f"{name}: not all values are finite as {kept}; expected so")
             if not faults:
-                yield path, variable.replace(jax.device_put(value, sharding))
+                yield path, variable.replace(_placed(value, sharding))
 
     state = nnx.from_flat_state(filled())
     if faults:
         raise ValueError("; ".join(faults))
     return state
+
+
+def _placed(value: np.ndarray, sharding: jax.sharding.Sharding | None) -> Array:
+    if sharding is None:
+        placed: Array = jax.device_put(value)
+    else:
+        # Not device_put, which sends the value between processes to see whether all have the same.
+        placed = jax.make_array_from_callback(value.shape, sharding, value.__getitem__)
+    return placed
 
 
 def _our_axes(

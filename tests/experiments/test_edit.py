@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def work(tmp_path):
 def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place."""
 
-    def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
+    def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh):
         yield from ()
         return ModelResult(
             np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
@@ -613,7 +615,7 @@ import numpy as np
 from experiments import command, edit, motion_flags
 from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
-def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy):
+def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh):
     yield from ()
     latents = np.zeros((keys.size, 0, 0, 0), np.float32)
     return ModelResult(np.stack([image] * keys.size), region, latents)
@@ -633,6 +635,27 @@ def test_a_process_says_one_line_and_ends_well(work):
     assert done.stdout.startswith(f"{work / 'out' / 'edited.png'}: ")
     assert {line[:5] for line in done.stderr.splitlines()} == {"note:"}
     assert {path.name for path in (work / "out").iterdir()} == OUTPUTS
+
+
+def test_two_processes_write_their_own_samples(work):
+    flags_ = ("--distributed", f"--coordinator=localhost:{free_port()}", "--processes=2")
+
+    def one(number):
+        start = ("-c", WITHOUT_SAMPLER, *flags_, f"--process={number}")
+        return process(work, *start, "--samples=3", "--seed=5")
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(one, range(2)))
+    assert [each.returncode for each in done] == [0, 0], done
+    found = [mg_jax.Result.load(work / "out" / f"process_{i}") for i in range(2)]
+    assert [(result.seed, len(result.images)) for result in found] == [(5, 1), (6, 2)]
+    assert [part.name for part in (work / "out").iterdir() if part.is_file()] == []
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("localhost", 0))
+        return listening.getsockname()[1]
 
 
 def test_a_process_fails_with_one_line(work):

@@ -1,6 +1,8 @@
 """The command: a whole evaluation, gone on with, and bad input."""
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -106,6 +108,48 @@ def test_a_whole_evaluation_then_one_more_method_and_clip(work):
     assert table["means"][0]["counts"]["clip"] == 1
 
 
+def rows(work):
+    """The table, but for times."""
+    table = json.loads((work / "out" / "table.json").read_text())
+    for case in table["cases"].values():
+        for scores in case.values():
+            for name in ("seconds", "seconds_compile"):
+                scores.pop(name, None)
+    return table["cases"], table["methods"], table["ruler"]
+
+
+def test_two_shards_at_once_make_what_one_run_makes(work, tmp_path_factory):
+    methods = "--methods=nothing,forward_warp"
+    whole = tmp_path_factory.mktemp("whole")
+    shutil.copytree(work / "cases", whole / "cases")
+    with ThreadPoolExecutor(3) as pool:
+        *parts, alone = [
+            pool.submit(evaluate, folder, methods, *flag)
+            for folder, *flag in ((work, "--shard=0/2"), (work, "--shard=1/2"), (whole,))
+        ]
+        done = [part.result() for part in (*parts, alone)]
+    assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * 3
+    said = "".join(one.stdout for one in done[:2])
+    assert "table.md: 2 cases" in said  # the last one has written it; both, if they end together
+    assert rows(work) == rows(whole)
+    for name in ("sheet.png", *(f"{case}/forward_warp.png" for case in ("first", "second"))):
+        np.testing.assert_array_equal(
+            images.read(work / "out" / name), images.read(whole / "out" / name)
+        )
+
+
+def test_a_shard_alone_makes_its_cases_and_no_table(work):
+    done = evaluate(work, "--methods=nothing", "--shard=1/2")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "shard 1/2 is done, cases: 1;" in done.stdout
+    out = work / "out"
+    assert {path.name for path in out.iterdir()} == {"second"}
+    before = (out / "second" / "nothing.png").stat().st_mtime_ns
+    assert evaluate(work, "--methods=nothing").returncode == 0
+    assert (out / "table.md").exists()
+    assert (out / "second" / "nothing.png").stat().st_mtime_ns == before
+
+
 def broken_flow(folder):
     (folder / "flow.npz").write_bytes(b"PK\x03\x04")
 
@@ -130,6 +174,10 @@ def still_flow(folder):
         (None, ("--methods=stable_diffusion", "--model=x", "--steps=2"), "x: no such file"),
         (None, ("--methods=nothing", "--steps=5"), "--steps: read by none of the methods; expec"),
         (None, ("--dtype=bfloat16",), "--dtype: read by none of the methods; expected none"),
+        (None, ("--shard=2/2",), "--shard: 2/2; expected auto, or 0/4 to 3/4 for one of four"),
+        (None, ("--distributed",), "--distributed: coordinator_address should be defined.; expec"),
+        (None, ("--distributed", "--coordinator=a:1"), "--processes: none given; expected one wi"),
+        (None, ("--coordinator=a:1",), "--coordinator: without --distributed; expected both"),
         (None, ("--presets=fast",), "--presets: read by none of the methods; expected none"),
     ],
 )

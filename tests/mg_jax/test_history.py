@@ -21,6 +21,15 @@ def nested(one, other):
     return {"squares": one, "points": [other, one]}
 
 
+def test_samples_are_columns():
+    whole = history.joined([history.of_step(step(0, 7, 3, samples=4))], 4)
+    some = history.of_samples(whole, 1, 2)
+    np.testing.assert_array_equal(some.level, whole.level)
+    np.testing.assert_array_equal(some.energy, whole.energy[:, 1:3])
+    np.testing.assert_array_equal(some.terms["flow"], whole.terms["flow"][:, 1:3])
+    np.testing.assert_array_equal(some.guidance_norm, whole.guidance_norm[:, 1:3])
+
+
 def test_rows_follow_each_other():
     whole = history.joined([history.of_step(step(0, 7, 3)), history.of_step(step(10, 8, 1))], 2)
     np.testing.assert_array_equal(whole.level, [7, 7, 7, 8])

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from flows.interfaces import FlowNetwork
-from mg_jax import compilation, energies, guiding, images, kernel, noise, sample, schedule
+from mg_jax import compilation, devices, energies, guiding, images, kernel, noise, sample, schedule
 from mg_jax.interfaces import ModelResult
 from mg_jax.kernel import Kernel
 from mg_jax.models.patch import matching, patch_sources
@@ -33,6 +34,7 @@ from mg_jax.sample import Phase, Phases
 from mg_jax.types import Energy, Image, Info, Latent, Problem, State
 
 _SNAPS = 6
+_PROBLEM = devices.problem(stored=False, prompt=devices.NOWHERE)
 REACH = (2, 3)  # radius, in cells, of the patches that vote in the coarse and the fine stage
 
 
@@ -53,16 +55,19 @@ def edit(
     settings: PatchSettings,
     ramp: Float[np.ndarray, " levels"],
     energy: Energy | None = None,
+    mesh: Mesh | None = None,
 ) -> Phases[ModelResult]:
     """Edit the photo inside `region`; returns one picture per key.
 
     `motion` may have a smaller size than the photo, at which all is computed but the last copy.
-    `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels.
+    `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels. With a
+    mesh the samples are spread over its devices.
     """
     coarse, *finer = stages(settings)
     shape = motion.moving.shape
     work, inside = work_photo(photo, shape), work_region(region, shape)
     pictures = seen(work, motion, settings)
+    randomness = devices.put(keys, mesh, devices.FIRST)
 
     def ready(stage: Stage, params: Any, features: Callable[..., Any]) -> Prepared:
         return prepare(
@@ -79,37 +84,47 @@ def edit(
 
     def sampled() -> tuple[Prepared, Problem]:
         prepared = ready(coarse, network.params, guiding.features(network))
-        return prepared, guiding.repeated(prepared.problem, keys.shape[0])
+        problem = guiding.repeated(prepared.problem, keys.shape[0])
+        prepared = devices.put(prepared, mesh, devices.NOWHERE)
+        problem = problem._replace(params=prepared.problem.params)
+        return prepared, devices.put(problem, mesh, _PROBLEM)
+
+    def finer_grid(stage: Stage) -> Prepared:
+        prepared = ready(stage, (), lambda _params, _image: ())
+        return devices.put(prepared, mesh, devices.NOWHERE)
 
     # While the device samples, a thread prepares the fine grid and compiles programs.
     with compilation.background_thread() as helper:
         coming = helper.submit(sampled)
         segments = _segments(coarse, settings, network, energy)
-        programs = _compiled(helper, coming, segments, settings, keys)
-        fine = [helper.submit(ready, stage, (), lambda _params, _image: ()) for stage in finer]
+        programs = _compiled(helper, coming, segments, settings, randomness, mesh)
+        fine = [helper.submit(finer_grid, stage) for stage in finer]
         prepared, problem = coming.result()
+
+        start = noise.start(keys, (keys.shape[0], *problem.edit.source.shape[1:]))
 
         def step(level: int, state: State) -> tuple[State, Info]:
             row = schedule.rows(prepared.schedule, level, level + 1)
-            return programs[level].result()(keys, state, row, problem)
+            return programs[level].result()(randomness, state, row, problem)
 
         state = yield Phase(
             "sampling",
             range(coarse.levels),
-            kernel.init(noise.start(keys, (keys.shape[0], *problem.edit.source.shape[1:]))),
+            devices.put(kernel.init(start), mesh, devices.STATE),
             step,
-            sample.estimate(images.to_uint8),
+            sample.estimate(lambda clean: images.to_uint8(devices.local(clean))),
         )
-        image, matches = snapped(prepared, state.z, REACH[0])
+        image, matches = snapped(prepared, state.z, REACH[0], mesh)
         for grid in fine:
-            image, matches = snapped(grid.result(), larger(grid.result(), image), REACH[1])
+            image = larger(grid.result(), image, mesh)
+            image, matches = snapped(grid.result(), image, REACH[1], mesh)
     views = [work, *(images.to_uint8(view.picture) for view in pictures[1:])]
     places = [view.origin for view in pictures]
     made = []
-    for one in np.asarray(matches):
-        copied = copy(work, views, inside, one)
-        made.append(enlarged(photo, region, copied, origins(places, inside, one)))
-    return ModelResult(np.stack(made), region, np.asarray(state.z))
+    for matched in devices.local(matches):
+        copied = copy(work, views, inside, matched)
+        made.append(enlarged(photo, region, copied, origins(places, inside, matched)))
+    return ModelResult(np.stack(made), region, devices.local(state.z))
 
 
 def seen(
@@ -127,11 +142,13 @@ def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:
     return jnp.sqrt(alpha) * image + jnp.sqrt(1 - alpha) * noise.start(keys, image.shape)
 
 
-def larger(ready: Prepared, image: Float[Array, "b h w 3"]) -> Float[Array, "b H W 3"]:
+def larger(
+    ready: Prepared, image: Float[Array, "b h w 3"], mesh: Mesh | None = None
+) -> Float[Array, "b H W 3"]:
     """Enlarge a picture to a stage's grid, by a whole number along each side."""
     sides = zip(image.shape[1:3], ready.problem.edit.source.shape[1:3], strict=True)
-    down, across = (magnifier(small, large // small) for small, large in sides)
-    return magnify((down, across), image)
+    matrices = tuple(magnifier(small, large // small) for small, large in sides)
+    return _magnify(mesh)(devices.put(matrices, mesh, devices.NOWHERE), image)
 
 
 def _segments(
@@ -152,7 +169,8 @@ def _compiled(
     coming: Future[tuple[Prepared, Problem]],
     segments: list[_Segment],
     settings: PatchSettings,
-    keys: Key[Array, " b"],
+    randomness: Key[Array, " b"],
+    mesh: Mesh | None,
 ) -> list[Future[Callable[..., tuple[State, Info]]]]:
     """Start to compile each level's program in the background, for a stage being prepared."""
 
@@ -163,10 +181,12 @@ def _compiled(
             segment.recursions,
             settings.gradient_every,
             settings.gradient_through,
+            mesh,
         )
-        state = kernel.init(jnp.zeros_like(problem.edit.source))
+        blank = devices.put(jnp.zeros_like(problem.edit.source), mesh, devices.FIRST)
+        state = devices.put(kernel.init(blank), mesh, devices.STATE)
         row = schedule.rows(prepared.schedule, 0, 1)
-        compilation.compile_for(program, keys, state, row, problem)
+        compilation.compile_for(program, randomness, state, row, problem)
         return program
 
     programs = []
@@ -181,7 +201,11 @@ def _compiled(
 
 @functools.cache
 def _program(
-    energy: Energy, recursions: int, gradient_every: int, gradient_through: str
+    energy: Energy,
+    recursions: int,
+    gradient_every: int,
+    gradient_through: str,
+    mesh: Mesh | None,
 ) -> Callable[..., tuple[State, Info]]:
     patch: Kernel = kernel.build(
         kernel.without_gradient(denoise) if gradient_through == "estimate" else denoise,
@@ -192,14 +216,33 @@ def _program(
         recursions,
         gradient_every=gradient_every,
     )
-    return jax.jit(functools.partial(sample.scan, patch))
+    arguments = (devices.FIRST, devices.STATE, devices.NOWHERE, _PROBLEM)
+    program = functools.partial(sample.scan, patch)
+    return jax.jit(devices.spread(program, mesh, arguments, (devices.STATE, devices.INFO)))
 
 
-@functools.partial(jax.jit, static_argnames="reach")
+@functools.cache
+def _magnify(mesh: Mesh | None) -> Callable[..., Image]:
+    return jax.jit(devices.spread(magnify, mesh, (devices.NOWHERE, devices.FIRST), devices.FIRST))
+
+
+@functools.cache
+def _snap(reach: int, mesh: Mesh | None) -> Callable[..., tuple[Array, Array]]:
+    program = functools.partial(_snapped, reach=reach)
+    where = (devices.NOWHERE, devices.FIRST)
+    return jax.jit(devices.spread(program, mesh, where, (devices.FIRST, devices.FIRST)))
+
+
 def snapped(
-    ready: Prepared, z: Latent, reach: int
+    ready: Prepared, z: Latent, reach: int, mesh: Mesh | None = None
 ) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
     """Finish a stage: return the picture made of coherent patches, and the matches that made it."""
+    return _snap(reach, mesh)(ready, z)
+
+
+def _snapped(
+    ready: Prepared, z: Latent, reach: int
+) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
     z = jnp.where(ready.problem.edit.keep, ready.problem.edit.source, z)
     params = ready.problem.params.denoiser
 

@@ -35,5 +35,6 @@ class Patch:
                 request.settings,
                 request.ramp,
                 request.energy,
+                request.mesh,
             )
         )

@@ -1,19 +1,19 @@
-"""The paper's algorithm: edit with Stable Diffusion, from photo and flow to full size."""
+"""The paper's algorithm: edit with Stable Diffusion, from photos and flows to full size."""
 
 import functools
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Key, UInt8
+from jax.sharding import Mesh
+from jaxtyping import Bool, Float32, UInt8
 
-from flows import nearest, warping
+from flows import nearest
 from flows.interfaces import FlowNetwork
-from flows.motion import Motion
 from mg_jax import (
     compilation,
+    devices,
     energies,
     guiding,
     images,
@@ -23,53 +23,69 @@ from mg_jax import (
     sample,
     schedule,
 )
-from mg_jax.filling import fill
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.stable_diffusion import inputs, inverted, networks
+from mg_jax.models.stable_diffusion.batch import (
+    Stored,
+    prepare,
+    region_of,
+    settings_of,
+    specs,
+    stored,
+)
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
-from mg_jax.models.stable_diffusion.replay import Replay, check, in_pixels
+from mg_jax.models.stable_diffusion.replay import Replay, check
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.nn.recomputing import Remat
-from mg_jax.prompting import Prompt, classifier_free
+from mg_jax.prompting import classifier_free
 from mg_jax.sample import Phase, Phases
-from mg_jax.types import Denoiser, Energy, Info, Latent, Params, Problem, State
+from mg_jax.trajectory import digest
+from mg_jax.types import Denoiser, Energy, Info, Latent, Params, State
 
 _FEATHER = 1 / 128  # width of the blend from photo to edit, as a share of the picture's size
 
 
 def edit(
-    request: Request, flow_network: FlowNetwork, model: StableDiffusion
-) -> Phases[ModelResult]:
-    """Edit with given networks; first the photo is inverted, if the settings say so.
+    requests: Sequence[Request], flow_network: FlowNetwork, model: StableDiffusion
+) -> Phases[list[ModelResult]]:
+    """Edit photos with given networks; first they are inverted, if the settings say so.
 
-    Outside the edit region pictures are the photo, unless `settings.finish` says otherwise.
+    All samples of all requests run in one program, on the devices of the first request;
+    `batch.form` must be equal for all. Outside the edit region pictures are the photo, unless
+    `settings.finish` says otherwise.
 
     Raises:
-        ValueError: an array of `replay` does not fit the run; the message begins "replay: ".
+        ValueError: an array of a `replay` does not fit the run; the message begins "replay: ".
     """
-    photo, keys, settings = request.image, request.keys, settings_of(request)
-    replay = request.replay or Replay()
+    settings, mesh = settings_of(requests[0]), requests[0].mesh
     remat: Remat = "nothing" if settings.remat == "nothing" else "blocks"
     net = networks.build(model.config, settings.dtype, remat)
     levels = settings.steps
     skipped = min(round(settings.warm_start * levels), levels - 1)
-    plan = _plan(flow_network, settings, skipped, request.energy)
+    plan = _plan(flow_network, settings, skipped, requests[0].energy)
     evaluations = sum(way.recursions for way in plan[skipped:])
-    shape = inputs.work_shape(photo.shape[:2], settings.working_size)
-    check(replay, shape, keys.size, evaluations, settings, model)
-    if replay.trajectory is None and settings.source == "inverted":
-        found = yield from inverted.trajectory_of(
-            photo, request.prompt, model, net, settings, name=""
-        )
-        replay = replay._replace(trajectory=found.latents, unconditional=found.unconditional)
-    region = region_of(request, replay)
-    flow = request.motion.flow
-    problem = problem_of(photo, flow, region, flow_network, settings, model, net, replay)
-    problem = guiding.repeated(problem, keys.size)
-    prompt = inputs.prompt_of(request.prompt, keys.size, settings.cfg_scale, model, net)
-    problem = problem._replace(prompt=_with_null_text(prompt, replay))
-    rows = schedule.ddim(levels, request.ramp)
+    for request in requests:
+        shape = inputs.work_shape(request.image.shape[:2], settings.working_size)
+        check(request.replay or Replay(), shape, request.keys.size, evaluations, settings, model)
+    spread = replace(model, weights=devices.put(model.weights, mesh, devices.NOWHERE))
+    # One device prepares all, with the programs of an edit on one device.
+    near = model if mesh is None else replace(model, weights=devices.first(spread.weights))
+    replays = yield from _with_trajectories(requests, near, net)
+    rows = schedule.ddim(levels, requests[0].ramp)
+    alpha = float(rows.alpha[skipped]) if skipped else None
+    reads = stored(requests[0])
+    where = specs(reads)
+    batch = devices.joined(
+        [
+            prepare(request, replay, alpha, flow_network, near, net)
+            for request, replay in zip(requests, replays, strict=True)
+        ],
+        where,
+    )
+    params = Params(spread.weights.unet, spread.weights.vae, flow_network.params)
+    batch = batch._replace(problem=batch.problem._replace(params=params))
+    batch = devices.put(batch, mesh, where)
     programs = {
         way: _program(
             net,
@@ -78,48 +94,33 @@ def edit(
             settings.gradient_every,
             settings.gradient_through,
             settings.clip_over,
-            replay.trajectory is not None,
-            replay.unconditional is not None,
-            replay.recording is not None,
+            reads,
+            mesh,
         )
         for way in set(plan[skipped:])
     }
-    randomness = keys if replay.recording is None else jnp.asarray(replay.recording)
-    grid = problem.edit.keep.shape[1:3]
-    if skipped:
-        z = _warm(photo, request.motion, settings, model, net, keys, float(rows.alpha[skipped]))
-    else:
-        z = _start(grid, keys, replay, model)
 
     def step(level: int, state: State) -> tuple[State, Info]:
-        row = schedule.rows(rows, level, level + 1)
-        return programs[plan[level]](randomness, state, row, problem)
+        row = devices.put(schedule.rows(rows, level, level + 1), mesh, devices.NOWHERE)
+        return programs[plan[level]](batch.randomness, state, row, batch.problem)
+
+    def decoded(latent: Latent) -> UInt8[np.ndarray, "b H W 3"]:
+        return inputs.decoded(latent, spread, net, mesh)
 
     state = yield Phase(
         "sampling",
         range(skipped, levels),
-        kernel.init(z),
+        devices.put(kernel.init(batch.start), mesh, devices.STATE),
         step,
-        sample.estimate(lambda clean: inputs.decoded(clean, model, net)),
+        sample.estimate(decoded),
     )
-    pictures = inputs.decoded(state.z, model, net)
-    finished = [_finished(photo, region, one, settings) for one in pictures]
-    return ModelResult(np.stack(finished), region, np.asarray(state.z, np.float32))
-
-
-def settings_of(request: Request) -> StableDiffusionSettings:
-    """Return the request's settings, which must be this model's."""
-    assert isinstance(request.settings, StableDiffusionSettings)
-    return request.settings
-
-
-def region_of(request: Request, replay: Replay) -> Bool[np.ndarray, "H W"]:
-    """Where the picture may change: outside the keep mask, by default around the motion."""
-    if replay.keep is not None:
-        return ~in_pixels(replay.keep, request.image.shape[:2])
-    if request.keep_mask is not None:
-        return ~request.keep_mask
-    return request.motion.region
+    ends = np.cumsum([request.keys.size for request in requests])[:-1]
+    pictures = np.split(decoded(state.z), ends)
+    latents = np.split(np.asarray(devices.local(state.z), np.float32), ends)
+    return [
+        _result(*of_request)
+        for of_request in zip(requests, replays, pictures, latents, strict=True)
+    ]
 
 
 class _Way(NamedTuple):
@@ -146,42 +147,44 @@ def _plan(
     return [guided if first <= i < last else free for i in range(settings.steps)]
 
 
-def problem_of(
-    photo: UInt8[np.ndarray, "H W 3"],
-    flow: Float[np.ndarray, "H W 2"],
-    region: Bool[np.ndarray, "H W"],
-    flow_network: FlowNetwork,
-    settings: StableDiffusionSettings,
-    model: StableDiffusion,
-    net: Networks,
+def _with_trajectories(
+    requests: Sequence[Request], model: StableDiffusion, net: Networks
+) -> Phases[list[Replay]]:
+    """Return each request's replay, with the photo's trajectory if it must be inverted.
+
+    One after the other; a photo that several requests invert alike is inverted once.
+    """
+    found: dict[tuple[str, str, StableDiffusionSettings], Replay] = {}
+    replays = []
+    for request in requests:
+        replay, settings = request.replay or Replay(), settings_of(request)
+        if replay.trajectory is None and settings.source == "inverted":
+            alike = (digest(request.image), request.prompt, settings)
+            if alike not in found:
+                path = yield from inverted.trajectory_of(
+                    request.image, request.prompt, model, net, settings, name=""
+                )
+                found[alike] = Replay(trajectory=path.latents, unconditional=path.unconditional)
+            of_photo = found[alike]
+            replay = replay._replace(
+                trajectory=of_photo.trajectory, unconditional=of_photo.unconditional
+            )
+        replays.append(replay)
+    return replays
+
+
+def _result(
+    request: Request,
     replay: Replay,
-) -> Problem:
-    """The problem of one sample, without its prompt."""
-    seen = inputs.work_picture(photo, settings)
-    grid = (seen.shape[1] // model.config.vae.factor, seen.shape[2] // model.config.vae.factor)
-    if replay.trajectory is None:
-        source = inputs.encoded(seen, model, net)
-    else:
-        source = jnp.asarray(replay.trajectory)[:, None]
-    keep = replay.keep
-    if keep is None:
-        keep = images.box(region[..., None].astype(np.float32), grid) == 0
-    return guiding.problem(
-        Params(model.weights.unet, model.weights.vae, flow_network.params),
-        source,
-        keep,
-        np.ones((*grid, 1), np.float32),
-        guiding.target(
-            seen,
-            flow,
-            settings.working_size,
-            settings,
-            flow_network.params,
-            guiding.features(flow_network),
-        ),
-        settings.guidance_weight,
-        settings.clip,
-    )
+    pictures: UInt8[np.ndarray, "b h w 3"],
+    latents: Float32[np.ndarray, "b lh lw c"],
+) -> ModelResult:
+    """Bring a request's decoded pictures to the photo's size, and into the photo."""
+    photo, region = request.image, region_of(request, replay)
+    full = [images.resize(picture, *photo.shape[:2]) for picture in pictures]
+    if settings_of(request).finish == "pasted":
+        full = [pasted(photo, region, picture) for picture in full]
+    return ModelResult(np.stack(full), region, latents)
 
 
 def pasted(
@@ -196,51 +199,6 @@ def pasted(
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def _finished(
-    photo: UInt8[np.ndarray, "H W 3"],
-    region: Bool[np.ndarray, "H W"],
-    picture: UInt8[np.ndarray, "h w 3"],
-    settings: StableDiffusionSettings,
-) -> UInt8[np.ndarray, "H W 3"]:
-    full = images.resize(picture, *photo.shape[:2])
-    return full if settings.finish == "decoded" else pasted(photo, region, full)
-
-
-def _with_null_text(prompt: Prompt, replay: Replay) -> Prompt:
-    if replay.unconditional is None:
-        return prompt
-    samples = prompt.conditional.shape[0]
-    return prompt._replace(unconditional=jnp.repeat(replay.unconditional[:, None], samples, axis=1))
-
-
-def _start(
-    grid: tuple[int, ...], keys: Key[Array, " b"], replay: Replay, model: StableDiffusion
-) -> Latent:
-    """The replay's latent to start from, else its trajectory's noisiest one, else noise."""
-    start = replay.start
-    if start is None and replay.trajectory is not None:
-        start = replay.trajectory[0]
-    if start is None:
-        return noise.start(keys, (keys.size, *grid, model.config.vae.latent))
-    return jnp.repeat(jnp.asarray(start)[None], keys.size, axis=0)
-
-
-def _warm(
-    photo: UInt8[np.ndarray, "H W 3"],
-    motion: Motion,
-    settings: StableDiffusionSettings,
-    model: StableDiffusion,
-    net: Networks,
-    keys: Key[Array, " b"],
-    alpha: float,
-) -> Latent:
-    """Warp the photo forward, fill its holes, encode it, and add noise to the level of `alpha`."""
-    moved = fill(*warping.forward(photo, motion))
-    clean = inputs.encoded(inputs.work_picture(moved, settings), model, net)
-    shape = (keys.size, *clean.shape[1:])
-    return math.sqrt(alpha) * clean + math.sqrt(1 - alpha) * noise.start(keys, shape)
-
-
 @functools.cache
 def _program(
     net: Networks,
@@ -249,22 +207,26 @@ def _program(
     gradient_every: int,
     gradient_through: str,
     clip_over: str,
-    stored: bool,
-    null_text: bool,
-    replayed: bool,
+    reads: Stored,
+    mesh: Mesh | None,
 ) -> Callable[..., tuple[State, Info]]:
     """Make the jitted program of one way of sampling; cached."""
     denoise: Denoiser = classifier_free(net.denoise)
-    if null_text:
+    if reads.unconditional:
         denoise = inversion.per_level(denoise)
     guided = kernel.build(
         kernel.without_gradient(denoise) if gradient_through == "estimate" else denoise,
         net.decode,
         energy,
-        kernel.stored_source if stored else kernel.noised_source,
-        noise.replay if replayed else noise.gaussian,
+        kernel.stored_source if reads.trajectory else kernel.noised_source,
+        noise.replay if reads.recording else noise.gaussian,
         recursions,
         kernel.norm_of_batch if clip_over == "batch" else kernel.norm_of_sample,
         gradient_every,
     )
-    return compilation.jit_lean(functools.partial(sample.scan, guided))
+    where = specs(reads)
+    arguments = (where.randomness, devices.STATE, devices.NOWHERE, where.problem)
+    program = functools.partial(sample.scan, guided)
+    return compilation.jit_lean(
+        devices.spread(program, mesh, arguments, (devices.STATE, devices.INFO))
+    )

@@ -1,23 +1,41 @@
 """Convert photos and prompts to the networks' inputs, and latents back to pictures."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, UInt8
 
 from flows.raft import SMALLEST
-from mg_jax import compilation, images
+from mg_jax import compilation, devices, images
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.networks import Networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
 from mg_jax.prompting import Prompt
-from mg_jax.types import Latent
+from mg_jax.types import Image, Latent
 
 _MULTIPLE = 64  # sides are multiples of it: latents are 8 pixels wide, and halved three times
 
+_DECODED_AT_ONCE = 8  # by one device; more samples are decoded one after the other
+
 # Cached, since JAX compiles anew for every new function object.
 compiled = functools.cache(compilation.jit_lean)
+
+
+@functools.cache
+def _decoder(net: Networks, mesh: Mesh | None) -> Callable[[Any, Latent], Image]:
+    def decode(params: Any, latent: Latent) -> Image:
+        if latent.shape[0] <= _DECODED_AT_ONCE:
+            return net.decode(params, latent)
+        pictures: Image = jax.lax.map(lambda one: net.decode(params, one[None])[0], latent)
+        return pictures
+
+    where = (devices.NOWHERE, devices.FIRST)
+    return compilation.jit_lean(devices.spread(decode, mesh, where, devices.FIRST))
 
 
 def work_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
@@ -39,9 +57,11 @@ def encoded(picture: Float[Array, "1 H W 3"], model: StableDiffusion, net: Netwo
     return latent
 
 
-def decoded(latent: Latent, model: StableDiffusion, net: Networks) -> UInt8[np.ndarray, "b H W 3"]:
-    """Decode latents to pictures, 0 to 255."""
-    return images.to_uint8(compiled(net.decode)(model.weights.vae, latent))
+def decoded(
+    latent: Latent, model: StableDiffusion, net: Networks, mesh: Mesh | None = None
+) -> UInt8[np.ndarray, "b H W 3"]:
+    """Decode latents to pictures, 0 to 255; of a mesh's samples, those of this process."""
+    return images.to_uint8(devices.local(_decoder(net, mesh)(model.weights.vae, latent)))
 
 
 def prompt_of(

@@ -1,5 +1,7 @@
 """Files and folders appear whole or not at all."""
 
+import platform
+
 import pytest
 
 from flows import files
@@ -28,6 +30,18 @@ def test_a_finished_write_replaces_the_old_file(tmp_path):
         assert path.read_bytes() == b"old"
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_for_the_time_being_are_of_the_host_and_drawn(tmp_path):
+    seen = set()
+    for _ in range(2):
+        with files.atomic(tmp_path / "a.bin"), files.atomic_folder(tmp_path / "b"):
+            names = {path.name for path in tmp_path.iterdir()} - {"a.bin"}
+            assert all(platform.node() in name for name in names)
+            assert not names & seen
+            seen |= names
+        (tmp_path / "b").rmdir()
+    assert len(seen) == 4
 
 
 def fill(path, *, fails=False, **options):

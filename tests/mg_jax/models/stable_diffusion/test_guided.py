@@ -14,7 +14,7 @@ from flows.motion import Motion
 from mg_jax import history, images, noise, sample
 from mg_jax import networks as read
 from mg_jax.interfaces import Request
-from mg_jax.models.stable_diffusion import guided, inputs, networks
+from mg_jax.models.stable_diffusion import batch, guided, inputs, networks
 from mg_jax.models.stable_diffusion.checkpoint import Weights
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
@@ -155,7 +155,7 @@ def test_the_work_picture_is_nearly_of_the_photos_form(shape, size):
 def test_a_latent_is_kept_where_no_pixel_of_it_may_change():
     _, region = motion()
     flow, _ = motion()
-    problem = guided.problem_of(
+    problem = batch.problem_of(
         photo(),
         flow,
         region,
