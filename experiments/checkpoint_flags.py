@@ -1,8 +1,5 @@
 """The flag of programs that save a run while it is made."""
 
-from pathlib import Path
-from typing import NamedTuple
-
 from absl import flags
 
 from mg_jax.checkpoint import EVERY
@@ -17,14 +14,6 @@ _every = flags.DEFINE_integer(
 )
 
 
-class Saving(NamedTuple):
-    """Where a run is saved, and after how many levels."""
-
-    folder: Path | None  # None: it is not
-    every: int
-
-
-def read(settings: Settings, folder: Path) -> Saving:
-    """What the flag says, or else what is usual for the model of these settings."""
-    every = settings.CHECKPOINT_EVERY if _every.value is None else _every.value
-    return Saving(folder if every else None, every or EVERY)
+def every(settings: Settings) -> int:
+    """After how many levels a run is saved, 0: never; by default as usual for its model."""
+    return settings.CHECKPOINT_EVERY if _every.value is None else _every.value

@@ -146,16 +146,16 @@ def main() -> None:
     config = _config(request.settings, origin)
     if origin is not None:
         loading_flags.tell(setting_flags.model.value, origin)
-    saving = checkpoint_flags.read(settings, Path(_out.value) / _CHECKPOINT)
+    every, saved = checkpoint_flags.every(settings), Path(_out.value) / _CHECKPOINT
     command.note((*read.notes, *notes.for_request(request)))
     with reading.named(read.origins):
-        edited = api.run(request, checkpoint=saving.folder, checkpoint_every=saving.every)
+        edited = api.run(request, checkpoint=saved if every else None, checkpoint_every=every)
     (out / result.METRICS).unlink(missing_ok=True)
     with files.atomic(out / _CONFIG) as stream:
         stream.write((json.dumps(config, indent=2) + "\n").encode())
     edited.save(out)
-    if saving.folder is not None:
-        checkpoint.remove(saving.folder)
+    if every:
+        checkpoint.remove(saved)
     scores = edited.metrics
     command.note(notes.for_metrics(scores))
     print(

@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from experiments import (
     checkpoint_flags,
@@ -29,22 +28,18 @@ from experiments import (
     reading,
     writing,
 )
-from experiments.checkpoint_flags import Saving
 from mg_jax import (
     checkpoint,
     compilation,
     fidelity,
     fingerprint,
     images,
-    progress,
-    sample,
+    running,
     trajectory,
 )
-from mg_jax.fingerprint import Fingerprint
 from mg_jax.models.stable_diffusion import inverted, loading, networks
 from mg_jax.models.stable_diffusion.settings import StableDiffusionSettings
-from mg_jax.sample import Phases, Step
-from mg_jax.trajectory import Trajectory
+from mg_jax.running import Saving
 
 _image = flags.DEFINE_string("image", None, "Photo to invert.", required=True)
 _model = flags.DEFINE_string(
@@ -86,12 +81,16 @@ def main() -> None:
         loading_flags.tell(_model.value, model.origin)
     settings = dataclasses.replace(settings, size=settings.size or model.size)
     net = networks.build(model.config, settings.dtype, "blocks")
-    saving = checkpoint_flags.read(settings, out.with_name(out.name + ".checkpoint"))
     phases = inverted.trajectory_of(photo, _prompt.value, model, net, settings, name=_model.value)
-    parts = fingerprint.of_inversion(photo, _prompt.value, _model.value, model.identity, settings)
-    inverted_photo = _walked(phases, saving, parts)
+    saving = None
+    if every := checkpoint_flags.every(settings):
+        prints = fingerprint.of_inversion(
+            photo, _prompt.value, _model.value, model.identity, settings
+        )
+        saving = Saving(out.with_name(f"{out.name}.checkpoint"), prints, every)
+    inverted_photo, _ = running.run(phases, 1, saving=saving)
     trajectory.write(out, inverted_photo)
-    if saving.folder is not None:
+    if saving is not None:
         checkpoint.remove(saving.folder)
     print(f"{out}: {settings.steps} levels, {time.perf_counter() - start:.0f} s")
     if folder is not None:
@@ -99,11 +98,7 @@ def main() -> None:
 
         reference.write_latents(folder, inverted_photo.latents)
         print(f"{folder}: latents for the PyTorch reference")
-    with tqdm(desc="sampling back", unit="level", disable=None) as bar:
-        back = sample.run(
-            inverted.reconstructed(inverted_photo, model, net),
-            lambda step: progress.show(bar, step),
-        )
+    back, _ = running.run(inverted.reconstructed(inverted_photo, model, net), 1)
     work = images.resize(photo, *back.shape[:2])
     alone = inverted.round_trip(photo, model, net, settings)
     how = f"guided by {settings.cfg_scale:g}" if settings.null_text else "without guidance"
@@ -111,20 +106,6 @@ def main() -> None:
         f"sampled back, {how}: {fidelity.psnr(back, work):.1f} dB;"
         f" the autoencoder alone: {fidelity.psnr(alone, work):.1f} dB"
     )
-
-
-def _walked(phases: Phases[Trajectory], saving: Saving, parts: Fingerprint) -> Trajectory:
-    """Run the inversion with a bar, saved as asked."""
-    with tqdm(desc="inverting", unit="level", disable=None) as bar:
-        if saving.folder is None:
-            return sample.run(phases, lambda step: progress.show(bar, step))
-        with checkpoint.opened(saving.folder, parts, saving.every) as saved:
-
-            def observe(step: Step) -> None:
-                progress.show(bar, step)
-                saved.save(step, dict)
-
-            return sample.run(phases, observe, saved.resume)
 
 
 def _inputs() -> list[str]:

@@ -1,18 +1,15 @@
 """The public functions for notebooks and programs: from a photo and a flow to the edited photo."""
 
-import contextlib
 import dataclasses
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int, UInt8
-from tqdm.auto import tqdm
 
 from flows.motion import Motion
 from mg_jax import (
@@ -25,11 +22,11 @@ from mg_jax import (
     networks,
     noise,
     notes,
-    sample,
+    running,
 )
 from mg_jax import devices as spreading
 from mg_jax.arguments import Anything
-from mg_jax.checkpoint import EVERY, SavedRun, opened
+from mg_jax.checkpoint import EVERY
 from mg_jax.history import History
 from mg_jax.interfaces import Model, ModelResult, Request
 from mg_jax.models import registry
@@ -39,10 +36,9 @@ from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
 from mg_jax.notes import EditWarning
-from mg_jax.progress import show
-from mg_jax.recording import Recording
 from mg_jax.result import Result
-from mg_jax.sample import Phase, Step
+from mg_jax.running import Saving
+from mg_jax.sample import Step
 from mg_jax.settings import Settings
 from mg_jax.types import Energy
 
@@ -167,29 +163,19 @@ def run(
     if record < 0:
         raise ValueError(f"record: {record}; expected 0, no level, or every so many levels")
     start = time.perf_counter()
-    recording = Recording(request.keys.size, record)
-    with (
-        tqdm(desc="compiling", unit="level", disable=None if progress else True) as bar,
-        compilation.compile_time() as compiling,
-    ):
-        with _saved(request, record, checkpoint, checkpoint_every) as saved:
-
-            def resume(phase: Phase) -> tuple[int, Any]:
-                if saved is None:
-                    return sample.from_start(phase)
-                place = saved.resume(phase)
-                recording.restore(saved.record)
-                return place
-
-            def observe(step: Step) -> None:
-                recording.add(step)
-                show(bar, step)
-                if saved is not None:
-                    saved.save(step, recording.arrays)
-                if callback is not None:
-                    callback(step)
-
-            edited = sample.run(request.model.edit(request), observe, resume)
+    saving = None
+    if checkpoint is not None:
+        prints = fingerprint.of_request(request, record)
+        saving = Saving(Path(checkpoint), prints, checkpoint_every)
+    with compilation.compile_time() as compiling:
+        edited, recording = running.run(
+            request.model.edit(request),
+            request.keys.size,
+            callback=callback,
+            record=record,
+            progress=progress,
+            saving=saving,
+        )
         rows = history.of_samples(recording.history, 0, request.samples)
         result = measured(request, edited, rows)
     times = {
@@ -321,18 +307,6 @@ def request(
         padding=padding,
     )
     return chosen.check(checked)
-
-
-@contextlib.contextmanager
-def _saved(
-    request: Request, record: int, folder: str | Path | None, every: int
-) -> Iterator[SavedRun | None]:
-    """Open the run's folder, if there is one."""
-    if folder is None:
-        yield None
-        return
-    with opened(Path(folder), fingerprint.of_request(request, record), every) as saved:
-        yield saved
 
 
 def preview(

@@ -12,20 +12,19 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Float, Int
-from tqdm.auto import tqdm
 
-from mg_jax import api, compilation, history, notes, sample
+from mg_jax import api, compilation, fingerprint, history, notes, running
 from mg_jax import devices as spreading
 from mg_jax.arguments import Anything
-from mg_jax.history import History
+from mg_jax.checkpoint import EVERY
 from mg_jax.interfaces import BatchModel, Model, Request
 from mg_jax.models import registry
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.replay import Replay
 from mg_jax.networks import Named
 from mg_jax.notes import EditWarning
-from mg_jax.progress import show
 from mg_jax.result import Result
+from mg_jax.running import Saving
 from mg_jax.sample import Step
 from mg_jax.settings import Settings
 from mg_jax.types import Energy
@@ -56,6 +55,8 @@ def edit_batch(
     devices: int | None = None,
     callback: Callable[[Step], None] | None = None,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = EVERY,
 ) -> list[Result]:
     """Edit many photos; return a result for each, with one sample.
 
@@ -79,6 +80,9 @@ def edit_batch(
             after them copies of the last that keep all devices alike; an exception that it raises
             stops the run.
         progress: show a progress bar, if in a terminal or notebook.
+        checkpoint: a folder in which the batch is saved, and from which it goes on (see
+            `mg_jax.edit`), the same for all processes; each edit of the patch model has one in it.
+        checkpoint_every: save after so many levels.
 
     In the results' metrics, times and memory are of the whole batch.
 
@@ -98,9 +102,23 @@ def edit_batch(
                 _check_alike(chosen.form(one), chosen.form(requests[0]))
         requests.append(one)
     if not isinstance(chosen, BatchModel):
-        return [api.run(one, callback, progress=progress) for one in requests]
+        results = []
+        for i, request in zip(spreading.share(len(edits)), requests, strict=True):
+            folder = None if checkpoint is None else Path(checkpoint) / str(i)
+            results.append(
+                api.run(
+                    request,
+                    callback,
+                    progress=progress,
+                    checkpoint=folder,
+                    checkpoint_every=checkpoint_every,
+                )
+            )
+        return results
     padding = spreading.padding(len(edits), mesh)
-    return _run(chosen, requests, padding, callback, progress) if requests else []
+    if not requests:
+        return []
+    return _run(chosen, requests, padding, callback, progress, checkpoint, checkpoint_every)
 
 
 def _mesh(model: Model, count: int, devices: int | None) -> Mesh | None:
@@ -173,25 +191,24 @@ def _run(
     padding: int,
     callback: Callable[[Step], None] | None,
     progress: bool,
+    checkpoint: str | Path | None,
+    checkpoint_every: int,
 ) -> list[Result]:
     start = time.perf_counter()
-    parts: list[History] = []
-    with (
-        tqdm(desc="compiling", unit="level", disable=None if progress else True) as bar,
-        compilation.compile_time() as compiling,
-    ):
-
-        def observe(step: Step) -> None:
-            part = history.of_step(step)
-            if part is not None:
-                parts.append(part)
-            show(bar, step)
-            if callback is not None:
-                callback(step)
-
-        filled = [*requests, *[requests[-1]] * padding]
-        edited = sample.run(model.edit_batch(filled), observe)
-        rows = history.joined(parts, len(filled))
+    filled = [*requests, *[requests[-1]] * padding]
+    saving = None
+    if checkpoint is not None:
+        prints = fingerprint.of_batch(requests)
+        saving = Saving(Path(checkpoint), prints, checkpoint_every)
+    with compilation.compile_time() as compiling:
+        edited, recording = running.run(
+            model.edit_batch(filled),
+            len(filled),
+            callback=callback,
+            progress=progress,
+            saving=saving,
+        )
+        rows = recording.history
         results = [
             api.measured(one, result, history.of_samples(rows, i, 1))
             for i, (one, result) in enumerate(zip(requests, edited, strict=False))

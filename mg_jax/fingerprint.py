@@ -6,7 +6,7 @@ A saved run goes on only if all of it is the same.
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,27 +28,15 @@ _LONGEST = 40  # of a value that a message shows
 
 def of_request(request: Request, record: int) -> Fingerprint:
     """The fingerprint of an edit that keeps the estimate of every `record`-th level."""
-    model, network = request.model, networks.flow_network(request.flow_model)
-    energy = request.energy
+    return {**_of_edit(request), "record": str(record), **_of_networks(request)}
+
+
+def of_batch(requests: Sequence[Request]) -> Fingerprint:
+    """The fingerprint of several edits that one program runs, with the same networks."""
+    each = [_of_edit(request) for request in requests]
     return {
-        "model": model.name,
-        "weights": digest(model.weights(request) if isinstance(model, Weighted) else ()),
-        "photo": digest(request.image),
-        "flow": digest(request.flow),
-        "order": digest(request.order),
-        "keep_mask": digest(request.keep_mask),
-        "prompt": request.prompt,
-        "seed": str(request.seed),
-        "samples": str(request.keys.size),
-        "processes": str(jax.process_count()),
-        "ramp": digest(request.ramp),
-        "replay": digest(request.replay),
-        "energy": "" if energy is None else f"{energy.__module__}.{energy.__qualname__}",
-        "flow_model": networks.name(request.flow_model),
-        "flow_weights": digest(network.params),
-        "record": str(record),
-        **of_settings(request.settings),
-        **of_programs(),
+        **{f"edits[{i}].{name}": value for i, of in enumerate(each) for name, value in of.items()},
+        **_of_networks(requests[0]),
     }
 
 
@@ -69,6 +57,36 @@ def of_inversion(
 def of_settings(settings: Settings) -> Fingerprint:
     """A part for each setting."""
     return {name: str(value) for name, value in dataclasses.asdict(settings).items()}
+
+
+def _of_edit(request: Request) -> Fingerprint:
+    """What may differ from edit to edit of a batch."""
+    return {
+        "photo": digest(request.image),
+        "flow": digest(request.flow),
+        "order": digest(request.order),
+        "keep_mask": digest(request.keep_mask),
+        "prompt": request.prompt,
+        "seed": str(request.seed),
+        "samples": str(request.keys.size),
+        "ramp": digest(request.ramp),
+        "replay": digest(request.replay),
+        **of_settings(request.settings),
+    }
+
+
+def _of_networks(request: Request) -> Fingerprint:
+    model, energy = request.model, request.energy
+    return {
+        "model": model.name,
+        "weights": digest(model.weights(request) if isinstance(model, Weighted) else ()),
+        "energy": "" if energy is None else f"{energy.__module__}.{energy.__qualname__}",
+        "flow_model": networks.name(request.flow_model),
+        "flow_weights": digest(networks.flow_network(request.flow_model).params),
+        "processes": str(jax.process_count()),
+        "devices": str(1 if request.mesh is None else request.mesh.size),
+        **of_programs(),
+    }
 
 
 @functools.cache
