@@ -54,6 +54,8 @@ class SavedRun:
         Raises:
             ValueError: the saved state cannot be read.
         """
+        if not _savable(phase.start):
+            return 0, phase.start
         saved = self._phase(phase.name)
         if saved.latest is None:
             return 0, phase.start
@@ -85,10 +87,13 @@ class SavedRun:
             Preempted: the process is told to end, and the state is saved.
         """
         stopping = self._stopping()
-        if not (stopping or step.done % self._every == 0 or step.done == step.levels):
+        due = step.done % self._every == 0 or step.done == step.levels
+        if not (stopping or (due and _savable(step.state))):
             return
         told = f"saved in {self._folder}, the same call goes on"
         try:
+            if not _savable(step.state):
+                raise ValueError("each of the processes has a state of its own")
             self._write(step, record())
             if stopping:
                 self._phase(step.phase).wait()
@@ -190,6 +195,15 @@ def _check(folder: Path, fingerprint: Fingerprint) -> None:
         raise ValueError(f"{folder}: cannot be made ({error.strerror})") from error
     with files.atomic(run) as stream:
         stream.write((json.dumps(fingerprint, indent=2) + "\n").encode())
+
+
+def _savable(state: Any) -> bool:
+    """Whether Orbax takes a state: of several processes, one that spans them, as that of sampling.
+
+    A photo's inversion is a process' own; there it begins again.
+    """
+    spans = not all(leaf.is_fully_addressable for leaf in jax.tree.leaves(state))
+    return jax.process_count() == 1 or spans
 
 
 def _of_process() -> str:
