@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 _KEPT = """
@@ -49,7 +50,7 @@ _IMPORTED = ("jax", "jax.numpy", "scipy.ndimage", "mg_jax", "mg_jax.cases", "mg_
 
 def program(module: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
     """Run `python -m module arguments`; its status, and what it wrote."""
-    kept = _kept()
+    kept = _kept(threading.get_ident())
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder, "out"), Path(folder, "error")
         for path in paths:
@@ -69,7 +70,8 @@ def program(module: str, *arguments: object) -> "subprocess.CompletedProcess[str
 
 
 @functools.cache
-def _kept() -> "subprocess.Popen[str]":
+def _kept(_thread: int) -> "subprocess.Popen[str]":
+    """The process of a thread: it runs one program after the other."""
     kept = subprocess.Popen(
         [sys.executable, "-c", _KEPT, json.dumps(_IMPORTED)],
         stdin=subprocess.PIPE,

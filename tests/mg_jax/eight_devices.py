@@ -173,7 +173,7 @@ def weights_go_to_every_device():
         converted.write(ours, found, loading.take(found).weights)
         for folder in (theirs, ours):
             for mesh in (devices.mesh(SAMPLES), None):
-                leaves = jax.tree.leaves(model.read(str(folder), "float32", mesh).weights)
+                leaves = jax.tree.leaves(model.read(str(folder), "float32", mesh=mesh).weights)
                 everywhere = set(jax.devices() if mesh else jax.devices()[:1])
                 assert all(leaf.sharding.device_set == everywhere for leaf in leaves)
                 assert all(leaf.is_fully_replicated for leaf in leaves)

@@ -173,6 +173,7 @@ def test_a_folder_without_cases_is_refused(tmp_path):
         cases.find(tmp_path / "none")
 
 
+@pytest.mark.filterwarnings("ignore:the flow network sees")
 def test_the_edit_region_is_that_of_an_edit(monkeypatch):
     seen = []
 

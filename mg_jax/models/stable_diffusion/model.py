@@ -61,7 +61,8 @@ class GuidedStableDiffusion:
                 " expected one device"
             )
         self._flow_network(request)
-        size = settings.size or self._loaded(request).size
+        own = self._loaded(request).size
+        size = settings.size or own
         return dataclasses.replace(request, settings=dataclasses.replace(settings, size=size))
 
     def edit(self, request: Request) -> Phases[ModelResult]:
