@@ -15,7 +15,7 @@ import pytest
 
 import mg_jax
 from flows import motions
-from mg_jax import checkpoint, images, sample
+from mg_jax import api, checkpoint, fingerprint, images, sample
 from mg_jax.preemption import Preempted
 from mg_jax.sample import Phase
 
@@ -255,11 +255,13 @@ def flow():
     return motions.field(motions.parse("translate dx=24 dy=0"), mask[..., 0] > 127)
 
 
-def edit(folder, callback=None, **changes):
+def edit(folder, callback=None):
     return mg_jax.edit(
         photo(),
         flow(),
-        **{"settings": SETTINGS, "samples": 2, "record": 1, **changes},
+        settings=SETTINGS,
+        samples=2,
+        record=1,
         callback=callback,
         checkpoint=folder,
         checkpoint_every=1,
@@ -267,18 +269,13 @@ def edit(folder, callback=None, **changes):
     )
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """The folder of an edit that was stopped, and the edit without a stop."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
+def blue(_params, _target, image, _level):
+    return -image[..., 2].mean(axis=(1, 2)), ()
 
-    def stop(step):
-        if step.done == 2:
-            raise StopError
 
-    with pytest.raises(StopError):
-        edit(folder, stop)
-    return folder, edit(None)
+def prints(record=1, **changes):
+    request = api.request(photo(), flow(), **{"settings": SETTINGS, "samples": 2, **changes})
+    return fingerprint.of_request(request, record)
 
 
 @pytest.mark.parametrize(
@@ -287,27 +284,49 @@ def stopped(tmp_path_factory):
         ({"seed": 1}, "seed 0, now 1"),
         ({"samples": 1}, "samples 2, now 1"),
         ({"record": 0}, "record 1, now 0"),
-        (
-            {"settings": dataclasses.replace(SETTINGS, recursions=2)},
-            "recursions 1, now 2",
-        ),
+        ({"settings": dataclasses.replace(SETTINGS, recursions=2)}, "recursions 1, now 2"),
         ({"ramp": np.linspace(1, 0, 4)}, "another ramp"),
         ({"keep_mask": np.arange(192)[None].repeat(128, 0) < 9}, "another keep_mask"),
+        ({"order": np.ones((128, 192), np.int32)}, "another order"),
+        ({"energy": blue}, f"energy none, now {blue.__module__}.blue"),
     ],
 )
-def test_every_argument_is_part_of_what_an_edit_is(stopped, changes, told):
-    folder, _ = stopped
-    before = content(folder)
-    with pytest.raises(ValueError, match="holds another run") as caught:
-        edit(folder, **changes)
-    assert f"({told})" in str(caught.value)
-    assert content(folder) == before
+def test_every_argument_is_part_of_what_an_edit_is(changes, told):
+    assert fingerprint.differences(prints(), prints()) == []
+    assert fingerprint.differences(prints(), prints(**changes)) == [told]
 
 
-def test_an_edit_that_was_stopped_has_the_same_pictures_history_and_film(stopped):
-    folder, whole_edit = stopped
+def test_a_batch_tells_its_edits_apart():
+    requests = [api.request(photo(), flow(), seed=seed, settings=SETTINGS) for seed in (0, 1, 2)]
+    first, other = (fingerprint.of_batch(chosen) for chosen in (requests[:2], requests[1:]))
+    assert fingerprint.differences(first, other) == [
+        "edits[0].seed 0, now 1",
+        "edits[1].seed 1, now 2",
+    ]
+
+
+def test_weights_are_told_by_every_bit_and_by_their_structure():
+    weights = {"a": np.zeros(3, np.float32), "b": np.ones((2, 2), np.float32)}
+    other = {**weights, "b": np.nextafter(weights["b"], np.float32(2))}
+    digests = [
+        fingerprint.digest(tree)
+        for tree in (weights, other, {"a": weights["b"], "b": weights["a"]}, (weights, "text"))
+    ]
+    assert len(set(digests)) == len(digests)
+    assert fingerprint.digest(dict(weights)) == digests[0]
+
+
+@pytest.mark.long
+def test_an_edit_that_was_stopped_has_the_same_pictures_history_and_film(tmp_path):
+    def stop(step):
+        if step.done == 2:
+            raise StopError
+
+    with pytest.raises(StopError):
+        edit(tmp_path / "run", stop)
+    whole_edit = edit(None)
     levels = []
-    result = edit(folder, lambda step: levels.append(step.level))
+    result = edit(tmp_path / "run", lambda step: levels.append(step.level))
     assert levels == [2, 3]
     np.testing.assert_array_equal(result.images, whole_edit.images)
     np.testing.assert_array_equal(result.latents, whole_edit.latents)
