@@ -21,7 +21,7 @@ lint: $(VENV)/.test
 
 test-reference: $(VENV)/.reference  ## parity with PyTorch, and the tests that take minutes
 	$(BIN)/python -m pytest -q -o addopts="--strict-markers --import-mode=importlib" tests/reference
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m long
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m long
 
 benchmark: $(VENV)/.sintel  ## times on the device at hand, all that needs no clone; tiny networks
 	$(BIN)/python -m experiments.benchmark --out=out/benchmark

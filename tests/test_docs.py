@@ -21,6 +21,7 @@ def code(page):
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore:the flow network sees")  # a swirl, which it cannot judge
 def test_extending(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {"__name__": "page"}
