@@ -71,7 +71,7 @@ class Dangerous:
         (Dangerous(), "not a plain tensor"),
         (torch.ones(1, 4, 8, 6, dtype=torch.uint8), "uint8; expected floating"),
         (torch.ones(1, 4, 8, 6).to_sparse(), "no array .*; expected a dense one"),
-        (torch.ones(1, 4, 8, 6).to(torch.float8_e5m2), "no array .*; expected a dense one"),
+        (torch.ones(1, 4, 8, 6).to(torch.float8_e5m2fnuz), "no array .*; expected a dense one"),
         (torch.ones(1, 4, 8, 6, device="meta"), "no array .*; expected a dense one"),
     ],
 )
