@@ -26,7 +26,7 @@ PHOTOS = Path(__file__).parents[2] / "experiments" / "data"
 HEIGHT, WIDTH = 128, 160
 KINDS = {
     "sparse": torch.Tensor.to_sparse,
-    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "float8": lambda tensor: tensor.to(torch.float8_e4m3fnuz),
     "without data": lambda tensor: tensor.to("meta"),
 }
 CASES = [("raft-small", "running"), ("raft-sintel", "running"), ("raft-sintel", "batch")]
