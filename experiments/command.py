@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NoReturn, TypeVar
 
@@ -17,6 +18,7 @@ _MAY_BE_EMPTY = ("prompt",)
 _TALKATIVE = ("jax", "httpx", "httpx2", "httpcore", "huggingface_hub", "urllib3", "filelock")
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C has ended
 _TERMINATED = 143  # and of one that SIGTERM has ended
+_SHOWN = warnings.formatwarning
 
 
 def run(main: Callable[[], None]) -> None:
@@ -64,6 +66,19 @@ def attempt(main: Callable[[], None], rest: Sequence[str]) -> None:
         raise
 
 
+def _noted(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """A warning as Python shows it, but `mg_jax.EditWarning` as a note."""
+    if category.__name__ == "EditWarning":
+        return f"note: {message}\n"
+    return _SHOWN(message, category, filename, lineno, line)
+
+
 def _end(status: int) -> NoReturn:
     """End at once: Python would wait for threads that compile, which nothing stops."""
     sys.stdout.flush()
@@ -74,6 +89,7 @@ def _end(status: int) -> NoReturn:
 def _start(begin: Callable[[Sequence[str]], None]) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _noted
     app.run(begin, flags_parser=parse)
 
 

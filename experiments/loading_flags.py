@@ -1,10 +1,10 @@
 """The flags that say how a checkpoint of Stable Diffusion is read."""
 
-import sys
 from typing import cast, get_args
 
 from absl import flags
 
+from experiments import command
 from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.config import Prediction
 from mg_jax.models.stable_diffusion.options import LoadingOptions
@@ -58,5 +58,4 @@ def options() -> LoadingOptions:
 
 def tell(name: str, origin: Origin) -> None:
     """Print, on standard error, what was decided about a checkpoint, and what was left out."""
-    for line in origin.lines():
-        print(f"note: {name}: {line}", file=sys.stderr)
+    command.note(f"{name}: {line}" for line in origin.lines())

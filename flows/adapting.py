@@ -7,7 +7,7 @@ import os
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float32
 
 from flows import files, fitting, masks, nearest, parsing, reversing
 
@@ -50,7 +50,7 @@ def read(
             " photo's size, or the same proportions"
         )
     if not sparse.known.all():
-        counts = None if within is None or backward else _nearest(within, flow.shape[:2])
+        counts = None if within is None or backward else fitting.nearest(within, *flow.shape[:2])
         flow, note = _whole(sparse, counts, str(path))
         notes.append(note)
     if flow.shape[:2] != shape:
@@ -87,12 +87,3 @@ def _whole(
         )
     said = f"{name}: {share} of its pixels are unknown; they move as the nearest known ones"
     return nearest.value(flow, known), said
-
-
-def _nearest(
-    values: Shaped[np.ndarray, "h w"], shape: tuple[int, ...]
-) -> Shaped[np.ndarray, "_ _"]:
-    rows, columns = (
-        (2 * np.arange(to) + 1) * of // (2 * to) for to, of in zip(shape, values.shape, strict=True)
-    )
-    return np.asarray(values[rows][:, columns])

@@ -1,7 +1,6 @@
 """The public functions for notebooks and programs: from a photo and a flow to the edited photo."""
 
 import dataclasses
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -162,12 +161,11 @@ def run(
     """
     if record < 0:
         raise ValueError(f"record: {record}; expected 0, no level, or every so many levels")
-    start = time.perf_counter()
     saving = None
     if checkpoint is not None:
         prints = fingerprint.of_request(request, record)
         saving = Saving(Path(checkpoint), prints, checkpoint_every)
-    with compilation.compile_time() as compiling:
+    with compilation.spent() as spent:
         edited, recording = running.run(
             request.model.edit(request),
             request.keys.size,
@@ -178,13 +176,8 @@ def run(
         )
         rows = history.of_samples(recording.history, 0, request.samples)
         result = measured(request, edited, rows)
-    times = {
-        "seconds": time.perf_counter() - start,
-        "seconds_compile": compiling.seconds,
-        "peak_memory_bytes": compilation.peak_memory(),
-    }
     return dataclasses.replace(
-        result, metrics=result.metrics | times, estimates=tuple(recording.estimates)
+        result, metrics=result.metrics | spent, estimates=tuple(recording.estimates)
     )
 
 

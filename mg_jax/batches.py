@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -194,13 +193,12 @@ def _run(
     checkpoint: str | Path | None,
     checkpoint_every: int,
 ) -> list[Result]:
-    start = time.perf_counter()
     filled = [*requests, *[requests[-1]] * padding]
     saving = None
     if checkpoint is not None:
         prints = fingerprint.of_batch(requests)
         saving = Saving(Path(checkpoint), prints, checkpoint_every)
-    with compilation.compile_time() as compiling:
+    with compilation.spent() as spent:
         edited, recording = running.run(
             model.edit_batch(filled),
             len(filled),
@@ -213,12 +211,7 @@ def _run(
             api.measured(one, result, history.of_samples(rows, i, 1))
             for i, (one, result) in enumerate(zip(requests, edited, strict=False))
         ]
-    times = {
-        "seconds": time.perf_counter() - start,
-        "seconds_compile": compiling.seconds,
-        "peak_memory_bytes": compilation.peak_memory(),
-    }
-    return [dataclasses.replace(one, metrics=one.metrics | times) for one in results]
+    return [dataclasses.replace(result, metrics=result.metrics | spent) for result in results]
 
 
 @contextlib.contextmanager

@@ -81,34 +81,37 @@ class SavedRun:
         """Save the state after a level if it is due, with what `record` returns: named arrays.
 
         It is due after every so many levels, after a phase's last, and when the process is told to
-        end. A state that cannot be written is told once; the last whole one stays.
+        end. Where a state cannot be written, an `EditWarning` says why; the last whole one stays.
 
         Raises:
-            Preempted: the process is told to end, and the state is saved.
+            Preempted: the process is told to end; a line on standard error says whether the state
+                is saved.
         """
         stopping = self._stopping()
-        due = step.done % self._every == 0 or step.done == step.levels
-        if not (stopping or (due and _savable(step.state))):
+        if not (stopping or step.done % self._every == 0 or step.done == step.levels):
             return
-        told = f"saved in {self._folder}, the same call goes on"
+        fault = ""
         try:
-            if not _savable(step.state):
-                raise ValueError("each of the processes has a state of its own")
             self._write(step, record())
             if stopping:
                 self._phase(step.phase).wait()
         except (ValueError, OSError) as error:
             self._record(step.phase, step.done).unlink(missing_ok=True)
-            told = f"{self._folder}: not saved ({str(error).partition(chr(10))[0]})"
-            if not stopping:
-                warnings.warn(told, EditWarning, stacklevel=2)
+            fault = f"{self._folder}: not saved ({str(error).partition(chr(10))[0]})"
         if stopping:
-            line = f"stopped after level {step.done} of {step.levels} ({step.phase}); {told}"
-            print(line, file=sys.stderr)
-            raise Preempted(line)
+            told = fault or f"saved in {self._folder}, the same call goes on"
+            print(
+                f"stopped after level {step.done} of {step.levels} ({step.phase}); {told}",
+                file=sys.stderr,
+            )
+            raise Preempted
+        if fault:
+            warnings.warn(fault, EditWarning, stacklevel=2)
 
     def _write(self, step: Step, record: Mapping[str, np.ndarray]) -> None:
         """Write the record, and begin to write the state."""
+        if not _savable(step.state):
+            raise ValueError("each of the processes has a state of its own")
         with files.atomic(self._record(step.phase, step.done)) as stream:
             np.savez(stream, **record)  # type: ignore[arg-type]
         phase = self._phase(step.phase)

@@ -56,6 +56,20 @@ def compile_time() -> Iterator[CompileTime]:
         measured.seconds = sum(end - max(begin, start) for begin, end in _spans if end > start)
 
 
+@contextmanager
+def spent() -> Iterator[dict[str, float]]:
+    """Measure the block; when it has ended, the dict has its seconds and the peak memory, bytes."""
+    figures: dict[str, float] = {}
+    start = time.perf_counter()
+    with compile_time() as compiling:
+        yield figures
+    figures |= {
+        "seconds": time.perf_counter() - start,
+        "seconds_compile": compiling.seconds,
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
 def keep_programs(folder: Path | None = None) -> None:
     """Keep compiled programs on disk, so that a new process need not compile them again.
 

@@ -16,12 +16,8 @@ STATUS = 143  # what a shell says of a program that SIGTERM has ended
 class Preempted(SystemExit):
     """The run was stopped by SIGTERM and is saved; a program that lets it pass ends with 143."""
 
-    def __init__(self, line: str):
+    def __init__(self) -> None:
         super().__init__(STATUS)
-        self.line = line
-
-    def __str__(self) -> str:
-        return self.line
 
 
 @contextmanager

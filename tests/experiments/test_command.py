@@ -12,7 +12,7 @@ from absl.testing import flagsaver
 from experiments import command
 
 PROGRAM = """
-import logging, signal, threading, time
+import logging, signal, threading, time, warnings
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has it ignored in the background
 from absl import flags
 from experiments import command
@@ -33,6 +33,10 @@ def main():
         raise RuntimeError("RESOURCE_EXHAUSTED: 9 GiB\\n...")
     if number.value == 5:
         raise RuntimeError("something else")
+    if number.value == 7:
+        class EditWarning(UserWarning):
+            pass
+        warnings.warn("out/run: not saved", EditWarning)
     if number.value == 6:
         threading.Thread(target=time.sleep, args=(120,)).start()
         print("at work", flush=True)
@@ -49,8 +53,13 @@ def run(*arguments):
 
 
 def test_a_good_run_prints_its_own_lines_only():
-    done = run("--number=7", "--prompt=")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "")
+    done = run("--number=8", "--prompt=")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "8\n", "")
+
+
+def test_a_warning_about_an_edit_is_a_note():
+    done = run("--number=7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "7\n", "note: out/run: not saved\n")
 
 
 @pytest.mark.parametrize(

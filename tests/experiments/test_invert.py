@@ -21,13 +21,7 @@ PHOTO = np.random.default_rng(0).integers(0, 256, (128, 160, 3), np.uint8)
 def place(tmp_path_factory):
     place = tmp_path_factory.mktemp("invert")
     images.write(place / "photo.png", PHOTO)
-    drawn = published.draw(CONFIG)
-    # Weights of unit size blow up: the networks are to be tame, their sizes being all that matters.
-    tame = {
-        network: {path: 0.05 * array for path, array in arrays.items()}
-        for network, arrays in drawn.items()
-    }
-    published.folder(place / "model", CONFIG, tame)
+    published.folder(place / "model", CONFIG, published.tame(CONFIG))
     return place
 
 

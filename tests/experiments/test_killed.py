@@ -45,12 +45,7 @@ def place(tmp_path_factory):
     flow = np.zeros((H, W, 2), np.float32)
     flow[40:80, 40:80] = (24, 3)
     files.write(place / "flow.npz", flow)
-    drawn = published.draw(CONFIG)
-    tame = {
-        network: {path: 0.05 * array for path, array in arrays.items()}
-        for network, arrays in drawn.items()
-    }
-    published.folder(place / "model", CONFIG, tame)
+    published.folder(place / "model", CONFIG, published.tame(CONFIG))
     return place
 
 

@@ -37,8 +37,7 @@ def work_motion(
     if (height, width) == full:
         return layered(photo, asked, order)
     small = Motion(fitting.fit(asked.flow, height, width))
-    rows, columns = _nearest((height, width), full)
-    below = None if order is None else order[rows[:, None], columns]
+    below = None if order is None else fitting.nearest(order, height, width)
     return layered(work_photo(photo, (height, width)), small, below)
 
 
@@ -65,8 +64,7 @@ def region_of(
     """Where an edit may change the photo: not in the keep mask, by default around the motion."""
     if keep_mask is not None:
         return ~keep_mask
-    rows, columns = _nearest(photo.shape[:2], motion.moving.shape)
-    return np.asarray(motion.region[rows[:, None], columns])
+    return fitting.nearest(motion.region, photo.shape[0], photo.shape[1])
 
 
 def enlarged(
@@ -110,14 +108,3 @@ def enlarged(
                 total += share * (photo[from_y, from_x] + tone[i, j])
         out[y, x] = np.clip(np.rint(total), 0, 255).astype(np.uint8)
     return out
-
-
-def _nearest(
-    shape: tuple[int, ...], of: tuple[int, ...]
-) -> tuple[Int[np.ndarray, " h"], Int[np.ndarray, " w"]]:
-    """Rows and columns, of a picture with shape `of`, nearest to those of a picture of `shape`."""
-    rows, columns = (
-        (2 * np.arange(to) + 1) * length // (2 * to)
-        for to, length in zip(shape, of[:2], strict=True)
-    )
-    return rows, columns

@@ -55,10 +55,9 @@ def choose(
     def rank(one: Choice) -> tuple[bool, bool, bool, int, str]:
         place = usual.index(one.variant) if one.variant in usual else len(usual)
         rare = place == len(usual)
-        return (one.variant != variant, rare, one.pickled, place, one.name)
+        other = variant is not None and one.variant != variant
+        return (other, rare, one.pickled, place, one.name)
 
-    if variant is None:
-        variant = "\0"  # none has it
     return min(choices(network, names), key=rank, default=None)
 
 
