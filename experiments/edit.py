@@ -45,7 +45,6 @@ from experiments import (
 from flows import files, selections
 from mg_jax import (
     api,
-    arguments,
     checkpoint,
     compilation,
     devices,
@@ -187,7 +186,7 @@ def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     image = photos.read(motion_flags.image_path())
     keep = None
     if _keep_mask.value:
-        keep = arguments.selection("--keep_mask", _keep_mask.value, image)
+        keep = motion_flags.selection("--keep_mask", _keep_mask.value, image)
     layered = motion_flags.read_flow(image)
     return _Inputs(
         image,

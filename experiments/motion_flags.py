@@ -6,8 +6,8 @@ import numpy as np
 from absl import flags
 
 from experiments import reading
-from flows import adapting, motions, selections
-from mg_jax import arguments, checking
+from flows import adapting, motions, parsing, selections
+from mg_jax import arguments, checking, mask_files
 from mg_jax.arguments import Moved
 from mg_jax.photos import Photo
 
@@ -75,12 +75,26 @@ def read_flow(photo: Photo) -> Moved:
             " for each motion"
         )
     parsed = [motions.parse(text) for text in texts]  # its faults first: a click takes seconds
-    selected = [arguments.selection("--object_mask", name, photo) for name in names]
+    select = selection if object_mask.value else arguments.selection  # ours is nobody's surprise
+    selected = [select("--object_mask", name, photo) for name in names]
     objects = [(one, moves.mask) for one, moves in zip(parsed, selected, strict=True)]
     drawn = motions.together(objects)
     with reading.named({"flow": "--motion"}):
         checking.flow(drawn, photo.pixels.shape[:2])
     return Moved(drawn, motions.order(objects), sum((one.notes for one in selected), ()))
+
+
+def selection(flag: str, text: str, photo: Photo) -> mask_files.Selection:
+    """Read what a flag selects; of a file, it is noted how much that is.
+
+    Raises:
+        ValueError: as `arguments.selection`.
+    """
+    selected = arguments.selection(flag, text, photo)
+    if selected.notes or selections.is_words(text):
+        return selected
+    share = parsing.percent(float(selected.mask.mean()), 0)
+    return selected._replace(notes=(f"{text}: selects {share} of the picture",))
 
 
 def inputs() -> list[str]:
@@ -92,7 +106,7 @@ def inputs() -> list[str]:
 
 def _flow_file(path: str, photo: Photo) -> Moved:
     """Read a flow file; if there are masks, what lies outside all of them rests."""
-    masks = [arguments.selection("--object_mask", text, photo) for text in object_mask.value or ()]
+    masks = [selection("--object_mask", text, photo) for text in object_mask.value or ()]
     within = np.any([selected.mask for selected in masks], axis=0) if masks else None
     shape = (photo.pixels.shape[0], photo.pixels.shape[1])
     adapted = adapting.read(path, shape, within, backward=flow_is.value == "backward")

@@ -240,7 +240,7 @@ def test_a_flow_of_the_whole_frame_a_mask_and_half_the_size(work, capsys):
     assert not flow[~mask].any()
     np.testing.assert_allclose(flow[mask & (np.arange(W) < W - 20)].mean(axis=0), (-18, 4), atol=1)
     said = capsys.readouterr().err
-    for note in ("resized to", "backward", "lies outside the mask"):
+    for note in ("selects ", "resized to", "backward", "lies outside the mask"):
         assert note in said
     assert said.count("\n") == said.count("note: ")
     config = json.loads((work / "out/config.json").read_text())
