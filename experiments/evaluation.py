@@ -110,7 +110,7 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
     """
     region = case.motion.region
     estimate = metrics.flow_between(ruler.judge, case.source, picture)
-    judged = _judgeable(ruler.judge, case)
+    judged = _measurable(ruler.judge, case)
     scores: Scores = metrics.measure(case.source, picture, case.motion, region, estimate, judged)
     del scores["kept_l1"]  # no business of methods that keep another region
     if not case.motion.background.any():
@@ -125,7 +125,7 @@ def score(case: Case, picture: Picture, ruler: Ruler) -> Scores:
 
 
 @functools.lru_cache(maxsize=1)  # a case's pictures are measured one after the other
-def _judgeable(judge: FlowNetwork, case: Case) -> Bool[np.ndarray, "h w"]:
+def _measurable(judge: FlowNetwork, case: Case) -> Bool[np.ndarray, "h w"]:
     """What the judge can tell of a case's motion."""
     return metrics.measurable(judge, case.source, case.motion)
 
