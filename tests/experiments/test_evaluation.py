@@ -52,7 +52,7 @@ def ruler(monkeypatch):
 
     SEEN.clear()
     TRIED.clear()
-    evaluation._judgeable.cache_clear()
+    evaluation._measurable.cache_clear()
     monkeypatch.setattr(metrics, "flow_between", flow_between)
     monkeypatch.setattr(metrics, "measurable", measurable)
     return Ruler(None, None, {"judge": "fixed"})

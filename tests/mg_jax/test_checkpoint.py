@@ -168,9 +168,8 @@ def test_only_a_runs_folder_or_an_empty_one_is_taken(tmp_path):
         assert "\n" not in str(caught.value)
 
 
-# Orbax leaves a coroutine behind, and its threads may find it before we do.
+# Orbax leaves a coroutine behind.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_damaged_state_is_told_in_one_line(tmp_path):
     with pytest.raises(StopError):
         walk(tmp_path / "run", stop=3)

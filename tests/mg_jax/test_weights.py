@@ -55,8 +55,6 @@ def test_all_faults_are_told_in_one_line(kept):
     assert "c: no array fills this parameter" in text
 
 
-# TensorStore's threads may report to Orbax's event loop when that is closed already.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_damaged_folder_is_told_in_one_line_and_nothing_is_logged(kept, caplog, capfd):
     for file in kept.rglob("manifest.ocdbt"):
         file.write_bytes(b"x")
