@@ -10,6 +10,7 @@ r"""Edit a photo by a motion field.
         --image=photo.jpg --flow=flow.npz --out=out/sd
     python -m experiments.edit --model=sd-v1-4.ckpt --preset=reference --reference_dir=data/apple \
         --flow=right --flow_model=raft-things.pth --prompt="an apple" --out=out/apple
+    python -m experiments.edit --motion="rotate degrees=20" --film=out/turning.mp4
 
 With no flag it moves the cup of the photo that ships with the repository. In --out it writes
 edited.png (full size), overview.png, metrics.json, history.npz and config.json, and what
@@ -44,22 +45,29 @@ from experiments import (
 )
 from flows import files, selections
 from mg_jax import (
+    animation,
     api,
     checkpoint,
     compilation,
     devices,
+    filming,
     metrics,
     notes,
     photos,
     reference,
     result,
 )
+from mg_jax.animation import Animation
+from mg_jax.interfaces import Request
+from mg_jax.models import registry
 from mg_jax.models.stable_diffusion.checkpoint import Origin
 from mg_jax.models.stable_diffusion.replay import in_pixels, of_trajectory
 from mg_jax.photos import Photo
 from mg_jax.settings import Settings
 
 _LATENT = 8  # pixels a side
+
+_SAME = "same"
 
 flags.adopt_module_key_flags(motion_flags)
 flags.adopt_module_key_flags(setting_flags)
@@ -94,6 +102,16 @@ _reference_dir = flags.DEFINE_string(
 _guidance_schedule = flags.DEFINE_string(
     "guidance_schedule", None, ".npy that multiplies the guidance weight level by level."
 )
+_film = flags.DEFINE_string(
+    "film", None, "Also film the motion by degrees, to this .mp4, .webp or .gif file."
+)
+_frames = flags.DEFINE_integer("frames", 24, "Pictures of --film, 2 to 1000, the photo among them.")
+_film_model = flags.DEFINE_enum(
+    "film_model",
+    registry.PREVIEW,
+    [registry.PREVIEW, _SAME],
+    "What makes the film: the preview, in seconds, or the edit's own model, an edit a picture.",
+)
 
 _CONFIG = "config.json"
 _CHECKPOINT = "checkpoint"
@@ -119,6 +137,7 @@ def main() -> None:
     out = _folder()
     written = [out / name for name in (*result.FILES, _CONFIG)]
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
+    _check_film()
     with reading.named({}):
         settings = setting_flags.read()
     accepts = setting_flags.chosen().accepts
@@ -155,6 +174,8 @@ def main() -> None:
     edited.save(out)
     if every:
         checkpoint.remove(saved)
+    if _film.value and jax.process_index() == 0:
+        _filmed(request).save(_film.value)
     scores = edited.metrics
     command.note(notes.for_metrics(scores))
     print(
@@ -162,6 +183,28 @@ def main() -> None:
         f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
         f" look at {out / result.OVERVIEW}"
     )
+
+
+def _check_film() -> None:
+    """Refuse a film that could not be written, before any work."""
+    if _film.value is None:
+        for flag in (_frames, _film_model):
+            if flag.present:
+                raise ValueError(f"--{flag.name}: of a film, but no --film is given; expected one")
+        return
+    path = Path(_film.value)
+    with reading.named({}):
+        animation.check_suffix(path)
+        filming.check_frames(_frames.value)
+    writing.check_apart([path], _inputs(), "--film")
+    writing.folder(path.parent, "--film")
+
+
+def _filmed(request: Request) -> Animation:
+    if _film_model.value == registry.PREVIEW:
+        preview = registry.find(registry.PREVIEW)
+        request = dataclasses.replace(request, model=preview, settings=preview.settings)
+    return filming.of_request(request, _frames.value)
 
 
 def _folder() -> Path:

@@ -3,7 +3,7 @@
 The small callables (`Denoiser`, `Decoder`, `Energy`, `Noise`) are in `mg_jax.types`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -113,3 +113,14 @@ class BatchModel(Model, Protocol):
 
     def edit_batch(self, requests: Sequence[Request]) -> Phases[list[ModelResult]]:
         """Run the edits as one generator; all samples lie on the devices of the first request."""
+
+
+@runtime_checkable
+class FilmModel(Model, Protocol):
+    """A model whose frames of a film have something in common; `mg_jax.film` uses it so."""
+
+    def film(self, request: Request, shares: Sequence[float]) -> Iterator[Phases[ModelResult]]:
+        """Prepare what the frames share, then yield the edit of each share, 0 to 1, of the motion.
+
+        One sample each.
+        """

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 
 import mg_jax
 from experiments import command, edit, motion_flags
-from flows import files, motions, tensors
+from flows import files, motions, tensors, video
 from mg_jax import api, images, metrics, photos, reference, result
 from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
@@ -59,7 +59,7 @@ def work(tmp_path):
 def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place."""
 
-    def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh):
+    def edit(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh, _apart):
         yield from ()
         return ModelResult(
             np.stack([image] * keys.size), region, np.zeros((keys.size, 0, 0, 0), np.float32)
@@ -610,12 +610,52 @@ def test_bad_input_is_one_line_and_leaves_nothing(work, capsys, begins, says, ar
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_a_film_is_written_beside_the_edit(work, capsys):
+    path = work / "films" / "film.webp"
+    assert call(*moved(work), f"--out={work / 'out'}", f"--film={path}", "--frames=3") == 0
+    with Image.open(path) as film:
+        assert (film.n_frames, film.size) == (3, (W, H))
+        film.seek(2)
+        last = np.array(film.convert("RGB"), float)
+    moved_by = mg_jax.preview(work / "photo.png", "translate dx=30 dy=2", mask=work / "mask.png")
+    assert np.abs(last - moved_by).mean() < 6  # quality 90
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_edits_own_model_films_on_request(work):
+    path = work / "film.mp4"
+    arguments = (f"--film={path}", "--frames=2", "--film_model=same")
+    assert call(*moved(work), *SMALL, f"--out={work / 'out'}", *arguments) == 0
+    last = video.frame(path, 1.0).picture.astype(float)
+    assert np.abs(last - images.read(work / "photo.png")).mean() < 6  # the stand-in's picture
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--film=f.mov"], "f.mov: unknown suffix '.mov'; expected one of"),
+        (["--film=f.gif", "--frames=1"], "--frames: 1; expected 2 to 1000"),
+        (["--frames=9"], "--frames: of a film, but no --film is given"),
+        (["--film_model=same"], "--film_model: of a film, but no --film is given"),
+        (["--film=photo.png/f.gif"], "--film: "),
+    ],
+)
+def test_a_film_that_cannot_be_is_refused_first(work, capsys, arguments, says):
+    out = work / "out"
+    placed = [one.replace("--film=", f"--film={work}/") for one in arguments]
+    assert call(*moved(work), f"--out={out}", *placed) == 1
+    assert says in capsys.readouterr().err
+    assert not out.exists()
+
+
 WITHOUT_SAMPLER = """
 import numpy as np
 from experiments import command, edit, motion_flags
 from mg_jax.interfaces import ModelResult
 from mg_jax.models.patch import coarse_to_fine
-def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh):
+def photo(image, _motion, region, _raft, keys, _settings, _ramp, _energy, _mesh, _apart):
     yield from ()
     latents = np.zeros((keys.size, 0, 0, 0), np.float32)
     return ModelResult(np.stack([image] * keys.size), region, latents)

@@ -329,7 +329,7 @@ def stand_in(monkeypatch):
     """Put the photo itself in the sampler's place; return what the sampler was asked."""
     seen = {}
 
-    def edit(image, motion, region, _raft, keys, _settings, ramp, _energy, _mesh):
+    def edit(image, motion, region, _raft, keys, _settings, ramp, _energy, _mesh, _apart):
         seen.update(motion=motion, region=region, ramp=ramp)
         yield from ()
         return ModelResult(

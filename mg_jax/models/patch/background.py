@@ -36,10 +36,33 @@ def behind(
     `shape` is the grid (rows, columns) on whose cells it is searched: the coarser, the faster.
     Returns the likeliest background, or, with a generator `drawn`, one at random.
     """
-    size = float(np.sqrt(photo.shape[0] * photo.shape[1]))
-    gone = stained(photo, motion.moving) | (cut.opacity > SEEN)
-    covered = nearest.distance(~motion.landed) > _BEHIND * size
-    return continued(photo, gone, ~covered, shape, drawn)
+    return continued(photo, _gone(photo, cut, motion), ~_covered(motion), shape, drawn)
+
+
+def everywhere(
+    photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
+) -> Background:
+    """Fill in the likeliest background wherever what moves was, even where it lands again."""
+    return continued(photo, _gone(photo, cut, motion), np.ones_like(motion.moving), shape)
+
+
+def uncovered(filled: Background, motion: LayeredMotion) -> Background:
+    """What of a background filled in `everywhere` is needed for one motion; the rest is hidden."""
+    covered = filled.left & _covered(motion)
+    return filled._replace(left=filled.left & ~covered, hidden=filled.hidden | covered)
+
+
+def _gone(
+    photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion
+) -> Bool[np.ndarray, "H W"]:
+    """Where the photo shows what moves."""
+    return stained(photo, motion.moving) | (cut.opacity > SEEN)
+
+
+def _covered(motion: LayeredMotion) -> Bool[np.ndarray, "H W"]:
+    """Where what lands hides the background, but for a rim."""
+    size = float(np.sqrt(motion.moving.size))
+    return np.asarray(nearest.distance(~motion.landed) > _BEHIND * size)
 
 
 def continued(

@@ -27,7 +27,7 @@ from mg_jax.models.patch.copying import copy, origins
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.enlarging import enlarged, work_photo, work_region
 from mg_jax.models.patch.motion import LayeredMotion
-from mg_jax.models.patch.patch_sources import View
+from mg_jax.models.patch.patch_sources import Scene, View
 from mg_jax.models.patch.settings import PatchSettings, Stage, fine, stages
 from mg_jax.models.patch.stage import Prepared, grid_shape, magnifier, magnify, prepare
 from mg_jax.sample import Phase, Phases
@@ -56,17 +56,19 @@ def edit(
     ramp: Float[np.ndarray, " levels"],
     energy: Energy | None = None,
     mesh: Mesh | None = None,
+    apart: Scene | None = None,
 ) -> Phases[ModelResult]:
     """Edit the photo inside `region`; returns one picture per key.
 
     `motion` may have a smaller size than the photo, at which all is computed but the last copy.
     `ramp` has a value for each level. `energy`, if any, replaces ours at all guided levels. With a
-    mesh the samples are spread over its devices.
+    mesh the samples are spread over its devices. A photo that was taken `apart` before is not taken
+    apart again.
     """
     coarse, *finer = stages(settings)
     shape = motion.moving.shape
     work, inside = work_photo(photo, shape), work_region(region, shape)
-    pictures = seen(work, motion, settings)
+    pictures = seen(work, motion, settings, apart)
     randomness = devices.put(keys, mesh, devices.FIRST)
 
     def ready(stage: Stage, params: Any, features: Callable[..., Any]) -> Prepared:
@@ -128,11 +130,14 @@ def edit(
 
 
 def seen(
-    photo: UInt8[np.ndarray, "H W 3"], motion: LayeredMotion, settings: PatchSettings
+    photo: UInt8[np.ndarray, "H W 3"],
+    motion: LayeredMotion,
+    settings: PatchSettings,
+    apart: Scene | None = None,
 ) -> tuple[View, ...]:
     """The views that patches are taken from; the first is the photo, the last the moved photo."""
     shape = grid_shape(fine(settings), *photo.shape[:2])
-    return patch_sources.views(images.to_float(photo), motion, shape)
+    return patch_sources.views(images.to_float(photo), motion, shape, apart)
 
 
 def noised(ready: Prepared, image: Image, keys: Key[Array, " b"]) -> Latent:

@@ -1,10 +1,15 @@
 """The patch model as a `Model`."""
 
+from collections.abc import Iterator, Sequence
+
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
-from mg_jax.models.patch import coarse_to_fine
-from mg_jax.models.patch.enlarging import region_of, work_motion
-from mg_jax.models.patch.settings import PatchSettings
+from mg_jax.models.patch import coarse_to_fine, film
+from mg_jax.models.patch.enlarging import region_of, work_motion, work_photo
+from mg_jax.models.patch.motion import LayeredMotion
+from mg_jax.models.patch.patch_sources import Scene
+from mg_jax.models.patch.settings import PatchSettings, fine
+from mg_jax.models.patch.stage import grid_shape
 from mg_jax.sample import Phases
 
 
@@ -22,19 +27,35 @@ class Patch:
 
     def edit(self, request: Request) -> Phases[ModelResult]:
         """Sample on the coarse grid, as one phase, then match on the fine grid."""
-        assert isinstance(request.settings, PatchSettings)
         motion = work_motion(request.image, request.motion, request.order)
-        region = region_of(request.image, motion, request.keep_mask)
-        return (
-            yield from coarse_to_fine.edit(
-                request.image,
-                motion,
-                region,
-                networks.flow_network(request.flow_model),
-                request.keys,
-                request.settings,
-                request.ramp,
-                request.energy,
-                request.mesh,
-            )
+        return (yield from _edit(request, motion))
+
+    def film(self, request: Request, shares: Sequence[float]) -> Iterator[Phases[ModelResult]]:
+        """Sample each frame by itself, before the same background."""
+        motion = work_motion(request.image, request.motion, request.order)
+        work = work_photo(request.image, motion.moving.shape)
+        settings = request.settings
+        assert isinstance(settings, PatchSettings)
+        shape = grid_shape(fine(settings), *work.shape[:2])
+        for frame in film.frames(work, motion, shape, shares):
+            yield _edit(request, frame.motion, frame.apart)
+
+
+def _edit(
+    request: Request, motion: LayeredMotion, apart: Scene | None = None
+) -> Phases[ModelResult]:
+    assert isinstance(request.settings, PatchSettings)
+    return (
+        yield from coarse_to_fine.edit(
+            request.image,
+            motion,
+            region_of(request.image, motion, request.keep_mask),
+            networks.flow_network(request.flow_model),
+            request.keys,
+            request.settings,
+            request.ramp,
+            request.energy,
+            request.mesh,
+            apart,
         )
+    )

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from flows import nearest
 from mg_jax.models.patch import layers
-from mg_jax.models.patch.background import behind, continued
+from mg_jax.models.patch.background import Background, behind, continued
 from mg_jax.models.patch.matting import Matte, matte
 from mg_jax.models.patch.motion import LayeredMotion
 
@@ -32,6 +32,13 @@ class View(NamedTuple):
     drawn: bool = False  # a random alternative, whose patches are less likely
 
 
+class Scene(NamedTuple):
+    """A photo taken apart: what moves, and the grounds that may lie behind it."""
+
+    cut: Matte
+    grounds: tuple[Background, ...]  # the likeliest first; none if the photo moves as a whole
+
+
 class Composed(NamedTuple):
     """Moved layers over a ground."""
 
@@ -40,24 +47,44 @@ class Composed(NamedTuple):
     origin: Float[np.ndarray, "H W 2"]  # (row, column) in the photo that each pixel shows
 
 
+def scene(
+    photo: Float[np.ndarray, "H W 3"],
+    motion: LayeredMotion,
+    shape: tuple[int, int],
+    drawn: int = _OTHERS,
+) -> Scene:
+    """Take a photo in [-1, 1] apart, with the likeliest ground and `drawn` others at random.
+
+    `shape` is the grid on whose cells grounds are filled in.
+    """
+    cut = matte(photo, motion.flow, motion.moving)
+    if motion.moving.mean() > 1 - _GROUND:
+        return Scene(cut, ())
+    chance = np.random.default_rng(0)
+    others = (behind(photo, cut, motion, shape, chance) for _ in range(drawn))
+    return Scene(cut, (behind(photo, cut, motion, shape), *others))
+
+
 def views(
-    photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"],
+    motion: LayeredMotion,
+    shape: tuple[int, int],
+    apart: Scene | None = None,
 ) -> tuple[View, ...]:
     """The photo at rest, several possible grounds, and the photo with its layers moved, in order.
 
     The photo is in [-1, 1]; `shape` is the grid on whose cells the ground is filled in. The ground
     behind what moves is not known: the first is the likeliest, the others are drawn at random, and
-    each place of the edit uses one of them. If almost nothing rests, there is no ground.
+    each place of the edit uses one of them. If almost nothing rests, there is no ground. A photo
+    that was taken `apart` before is not taken apart again.
     """
     size = float(np.sqrt(motion.moving.size))
     rest = View(photo, ~motion.moving, True, _own_places(motion))
-    cut = matte(photo, motion.flow, motion.moving)
-    if not _rests(motion):
+    cut, grounds = apart or scene(photo, motion, shape)
+    if not grounds:
         moved = _moved(photo, cut, motion, shape)
         return rest, View(moved.picture, np.ones_like(motion.moving), False, moved.origin)
-    chance = np.random.default_rng(0)
-    likeliest = behind(photo, cut, motion, shape)
-    grounds = [likeliest, *(behind(photo, cut, motion, shape, chance) for _ in range(_OTHERS))]
+    likeliest = grounds[0]
     uncovered = nearest.distance(likeliest.left | motion.moving) <= _ROUND * size
     uncovered &= ~likeliest.hidden
     moved = composed(cut, motion, likeliest.picture, likeliest.origin)
@@ -73,19 +100,16 @@ def views(
 
 
 def preview(
-    photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion, shape: tuple[int, int]
+    photo: Float[np.ndarray, "H W 3"],
+    motion: LayeredMotion,
+    shape: tuple[int, int],
+    apart: Scene | None = None,
 ) -> Composed:
     """The photo with its layers moved over its likeliest ground."""
-    cut = matte(photo, motion.flow, motion.moving)
-    if not _rests(motion):
+    cut, grounds = apart or scene(photo, motion, shape, drawn=0)
+    if not grounds:
         return _moved(photo, cut, motion, shape)
-    ground = behind(photo, cut, motion, shape)
-    return composed(cut, motion, ground.picture, ground.origin)
-
-
-def _rests(motion: LayeredMotion) -> bool:
-    """Whether enough of the picture rests for it to have a ground."""
-    return bool(motion.moving.mean() <= 1 - _GROUND)
+    return composed(cut, motion, grounds[0].picture, grounds[0].origin)
 
 
 def _own_places(motion: LayeredMotion) -> Float[np.ndarray, "H W 2"]:

@@ -15,7 +15,7 @@ from scipy import ndimage
 from flows import motions, raft
 from flows.motion import Motion
 from mg_jax import history, images, noise, sample
-from mg_jax.models.patch import coarse_to_fine
+from mg_jax.models.patch import coarse_to_fine, film
 from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.preview import preview
 from mg_jax.models.patch.settings import PatchSettings
@@ -59,7 +59,7 @@ def motion():
     return layered(photo(), Motion(motions.field(motions.parse(f"translate dx={DX} dy=0"), cup())))
 
 
-def run(option="default", seed=0):
+def run(option="default", seed=0, apart=None):
     """The picture, and its history."""
     settings = dataclasses.replace(SETTINGS, **OPTIONS[option])
     parts = []
@@ -71,6 +71,7 @@ def run(option="default", seed=0):
         noise.keys(seed, 1),
         settings,
         np.ones(settings.steps),
+        apart=apart,
     )
     edited = sample.run(phases, lambda step: parts.append(history.of_step(step)))
     return edited.images[0], history.joined(parts, 1)
@@ -138,6 +139,19 @@ def test_outside_the_region_it_is_the_photo_whatever_the_settings():
         picture, trace = ran(option)
         np.testing.assert_array_equal(picture[kept], photo()[kept])
         assert np.isfinite(trace.energy).all()
+
+
+def test_a_films_ground_is_what_is_uncovered():
+    """A photo that was taken apart before is not taken apart again."""
+    (frame,) = film.frames(photo(), motion(), (64, 96), [1.0])
+    (ground,) = frame.apart.grounds
+    green = np.where(ground.left[..., None], np.float32([-1, 1, -1]), ground.picture)
+    painted = frame.apart._replace(grounds=(ground._replace(picture=green),))
+    picture, _ = run(apart=painted)
+    inner = ndimage.binary_erosion(uncovered(), iterations=4)
+    assert inner.sum() > 100
+    assert (np.abs(picture[inner] - np.array([0, 255, 0.0])).max(axis=-1) <= 1).mean() > 0.9
+    assert off(picture) < 0.2 * off(photo())
 
 
 def test_patches_are_the_photos_its_grounds_and_the_moved_pictures():
