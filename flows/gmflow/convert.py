@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax.typing import DTypeLike
 
 from flows.gmflow.config import REFINED, SINGLE
 from flows.gmflow.grids import Fit
 from flows.gmflow.layouts import module_table
 from flows.gmflow.model import GMFlow, Network
+from flows.nn import tracing
 from flows.raft.convert import check_numbers, filled
 
 
@@ -29,7 +29,7 @@ def build(
     modules = module_table(arrays.keys(), config)
     check_numbers(arrays, modules)
     graph, params = filled(
-        lambda: Network(config, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: Network(config, dtype=dtype, rngs=tracing.rngs()),
         arrays,
         modules,
         f"GMFlow {config.name}",

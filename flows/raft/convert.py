@@ -13,6 +13,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from flows import parameter_matching
+from flows.nn import tracing
 from flows.raft.config import LARGE, SMALL, Config
 from flows.raft.layouts import PARAMETER_OF_LEAF, module_table
 from flows.raft.model import Network, Params, Raft
@@ -39,7 +40,7 @@ def build(
     modules = module_table(arrays, config)
     check_numbers(arrays, modules)
     graph, params = filled(
-        lambda: Network(config, statistics=statistics, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: Network(config, statistics=statistics, dtype=dtype, rngs=tracing.rngs()),
         arrays,
         modules,
         f"RAFT {config.name}",

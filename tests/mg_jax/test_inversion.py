@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from flows import masks, motions
 from flows.motion import Motion
+from flows.nn import tracing
 from mg_jax import energies, inversion, kernel, noise, prompting, sample, schedule
 from mg_jax.models.patch import denoiser, layers, patch_sources
 from mg_jax.models.patch.motion import LayeredMotion
@@ -277,7 +277,7 @@ TEXT = jnp.asarray(drawing.inputs(6, 1, 8, 32))
 @functools.cache
 def unet():
     return drawing.build(
-        lambda: UNet(TINY.unet, dtype="float32", remat="nothing", rngs=nnx.Rngs(0))
+        lambda: UNet(TINY.unet, dtype="float32", remat="nothing", rngs=tracing.rngs())
     )[1]
 
 

@@ -6,6 +6,8 @@
 The full sizes take minutes and up to 12 GB each, so they are not part of the suite.
 """
 
+from flows.nn import tracing
+
 from . import torchvision_operators  # noqa: F401 - before anything imports torchvision
 
 # isort: split
@@ -36,11 +38,11 @@ Arrays = dict[str, np.ndarray]
 
 
 def unet_of(config: Config):
-    return lambda: UNet(config.unet, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    return lambda: UNet(config.unet, dtype=jnp.float32, rngs=tracing.rngs())
 
 
 def vae_of(config: Config):
-    return lambda: VAE(config.vae, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    return lambda: VAE(config.vae, dtype=jnp.float32, rngs=tracing.rngs())
 
 
 def unet_inputs(config: Config, side: int, tokens: int):

@@ -14,6 +14,7 @@ import torch
 from flax import nnx
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion.config import TINY, V1, V2
 from mg_jax.models.text.config import TextConfig
 from mg_jax.models.text.encoder import TextEncoder
@@ -24,7 +25,7 @@ Arrays = dict[tuple[str | int, ...], np.ndarray]  # by path
 def structure(config: TextConfig) -> tuple[nnx.GraphDef, nnx.State]:
     """An encoder without memory for its parameters."""
     return nnx.split(
-        nnx.eval_shape(lambda: TextEncoder(config, dtype=jnp.float32, rngs=nnx.Rngs(0)))
+        nnx.eval_shape(lambda: TextEncoder(config, dtype=jnp.float32, rngs=tracing.rngs()))
     )
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from flows.nn import tracing
 from mg_jax.checkpoints.parts import Params
 from mg_jax.models.clip.config import Config
 from mg_jax.models.clip.vision import VisionEncoder
@@ -49,7 +50,7 @@ class Programs(NamedTuple):
 def structure(config: Config) -> tuple[nnx.GraphDef[Network], Params]:
     """Return a network's graph and its parameters as shapes without values."""
     split: tuple[nnx.GraphDef[Network], Params] = nnx.split(
-        nnx.eval_shape(lambda: Network(config, rngs=nnx.Rngs(0)))
+        nnx.eval_shape(lambda: Network(config, rngs=tracing.rngs()))
     )
     return split
 

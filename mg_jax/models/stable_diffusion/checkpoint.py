@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
+from flows.nn import tracing
 from mg_jax.checkpoints import parts
 from mg_jax.checkpoints.parts import Params, Part
 from mg_jax.models.stable_diffusion import leftovers
@@ -85,7 +86,6 @@ class Checkpoint:
 @cache
 def shapes(config: Config) -> Weights:
     """The networks' parameters without their values: `jax.ShapeDtypeStruct`s."""
-    # Traced separately: the time of a trace grows with the square of its length.
     return Weights(_unet(config.unet), _vae(config.vae), _text(config.text))
 
 
@@ -105,7 +105,7 @@ def _text(config: TextConfig) -> Params:
 
 
 def _shapes(build: Callable[[nnx.Rngs], nnx.Module]) -> Params:
-    return nnx.state(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
+    return nnx.state(nnx.eval_shape(lambda: build(tracing.rngs())))
 
 
 def fill(

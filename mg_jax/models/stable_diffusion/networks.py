@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion.config import Config
 from mg_jax.models.stable_diffusion.unet import UNet
 from mg_jax.models.stable_diffusion.vae import VAE
@@ -35,9 +36,9 @@ def build(config: Config, dtype: str, remat: Remat) -> Networks:
     def graph(network: Callable[[], nnx.Module]) -> nnx.GraphDef[Any]:
         return nnx.split(nnx.eval_shape(network))[0]
 
-    unet = graph(lambda: UNet(config.unet, dtype=dtype, remat=remat, rngs=nnx.Rngs(0)))
-    vae = graph(lambda: VAE(config.vae, dtype=dtype, remat=remat, rngs=nnx.Rngs(0)))
-    text = graph(lambda: TextEncoder(config.text, dtype=dtype, rngs=nnx.Rngs(0)))
+    unet = graph(lambda: UNet(config.unet, dtype=dtype, remat=remat, rngs=tracing.rngs()))
+    vae = graph(lambda: VAE(config.vae, dtype=dtype, remat=remat, rngs=tracing.rngs()))
+    text = graph(lambda: TextEncoder(config.text, dtype=dtype, rngs=tracing.rngs()))
 
     def denoise(params: Any, z: Latent, level: Schedule, context: Float[Array, "b n d"]) -> Latent:
         predicted: Latent = nnx.merge(unet, params)(z, level.t, context)

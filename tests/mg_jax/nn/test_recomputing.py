@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion.layers import Resnet
 from mg_jax.nn.recomputing import block_call
 
@@ -15,7 +16,7 @@ from ...drawing import build, inputs
 
 def test_a_block_is_the_same_when_it_is_computed_again():
     graph, params = build(
-        lambda: Resnet(8, 4, groups=2, epsilon=1e-5, dtype="float32", rngs=nnx.Rngs(0))
+        lambda: Resnet(8, 4, groups=2, epsilon=1e-5, dtype="float32", rngs=tracing.rngs())
     )
     x, slope = jnp.asarray(inputs(5, 1, 6, 6, 8)), jnp.asarray(inputs(6, 1, 6, 6, 4))
 
@@ -35,7 +36,7 @@ def test_a_block_is_the_same_when_it_is_computed_again():
 
 def test_a_block_that_is_computed_again_keeps_its_parameters_and_input_only():
     graph, params = build(
-        lambda: Resnet(8, 8, groups=2, epsilon=1e-5, dtype="float32", rngs=nnx.Rngs(0))
+        lambda: Resnet(8, 8, groups=2, epsilon=1e-5, dtype="float32", rngs=tracing.rngs())
     )
     x = jnp.asarray(inputs(5, 1, 32, 32, 8))
 

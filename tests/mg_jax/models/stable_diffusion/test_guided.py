@@ -7,10 +7,10 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from flows import motions
 from flows.motion import Motion
+from flows.nn import tracing
 from mg_jax import history, images, noise, sample
 from mg_jax import networks as read
 from mg_jax.interfaces import Request
@@ -39,9 +39,9 @@ NET = networks.build(CONFIG, "float32", "blocks")
 @functools.cache
 def model():
     parts = (
-        lambda: UNet(TINY.unet, dtype="float32", rngs=nnx.Rngs(0)),
-        lambda: VAE(TINY.vae, dtype="float32", rngs=nnx.Rngs(0)),
-        lambda: TextEncoder(CONFIG.text, dtype="float32", rngs=nnx.Rngs(0)),
+        lambda: UNet(TINY.unet, dtype="float32", rngs=tracing.rngs()),
+        lambda: VAE(TINY.vae, dtype="float32", rngs=tracing.rngs()),
+        lambda: TextEncoder(CONFIG.text, dtype="float32", rngs=tracing.rngs()),
     )
     return StableDiffusion(CONFIG, Weights(*(build(part)[1] for part in parts)), WORDS)
 

@@ -73,7 +73,9 @@ def test_parameters_are_what_the_networks_merge(place):
         (VAE, FIRST.vae, model.weights.vae),
         (TextEncoder, FIRST.text, model.weights.text),
     ):
-        network = nnx.eval_shape(lambda b=build, p=part: b(p, dtype=jnp.float32, rngs=nnx.Rngs(0)))
+        network = nnx.eval_shape(
+            lambda b=build, p=part: b(p, dtype=jnp.float32, rngs=tracing.rngs())
+        )
         graph, shapes = nnx.split(network)
         assert jax.tree.structure(params) == jax.tree.structure(shapes)
         assert isinstance(nnx.merge(graph, params), build)

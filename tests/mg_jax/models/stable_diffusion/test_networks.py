@@ -5,8 +5,8 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
+from flows.nn import tracing
 from mg_jax import kernel, schedule
 from mg_jax.models.stable_diffusion import networks
 from mg_jax.models.stable_diffusion.config import TINY
@@ -14,7 +14,7 @@ from mg_jax.models.stable_diffusion.unet import UNet
 
 from ....drawing import build, inputs
 
-_, PARAMS = build(lambda: UNet(TINY.unet, dtype="float32", rngs=nnx.Rngs(0)))
+_, PARAMS = build(lambda: UNet(TINY.unet, dtype="float32", rngs=tracing.rngs()))
 LEVEL = schedule.Schedule(*(field[3] for field in schedule.ddim(10)))
 Z = jnp.asarray(inputs(0, 2, 8, 8, 4))
 CONTEXT = jnp.asarray(inputs(1, 2, 5, TINY.unet.context))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.unet import UNet
 
@@ -20,7 +21,7 @@ TIME = 501.0
 
 
 def make(remat="blocks", dtype=jnp.float32):
-    return build(lambda: UNet(TINY.unet, dtype=dtype, remat=remat, rngs=nnx.Rngs(0)))
+    return build(lambda: UNet(TINY.unet, dtype=dtype, remat=remat, rngs=tracing.rngs()))
 
 
 GRAPH, PARAMS = make()

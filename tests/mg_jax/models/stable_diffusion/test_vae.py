@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion.config import TINY
 from mg_jax.models.stable_diffusion.vae import VAE
 
@@ -17,7 +18,7 @@ STORED = np.load(Path(__file__).parent / "networks.npz")  # as in test_unet.py
 
 
 def make(config=TINY.vae, dtype=jnp.float32):
-    return build(lambda: VAE(config, dtype=dtype, rngs=nnx.Rngs(0)))
+    return build(lambda: VAE(config, dtype=dtype, rngs=tracing.rngs()))
 
 
 GRAPH, PARAMS = make()
