@@ -27,9 +27,9 @@ def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.
     and two opposite neighbours move in opposite directions.
     """
     moves = moving(flow, threshold)
-    box = _box(moves, 1)
-    solid_there = moves[box]
-    flow = flow[box]
+    around = box(moves, 1)
+    solid_there = moves[around]
+    flow = flow[around]
     height, width = solid_there.shape
     rests = np.zeros_like(solid_there)
     padded = np.pad(flow, ((1, 1), (1, 1), (0, 0)))  # nothing moves outside the picture
@@ -40,7 +40,7 @@ def solid(flow: Float[np.ndarray, "h w 2"], threshold: float = 1e-3) -> Bool[np.
         both = moving(before, threshold) & moving(after, threshold)
         longer = np.maximum(np.linalg.norm(before, axis=-1), np.linalg.norm(after, axis=-1))
         rests |= both & (np.linalg.norm(before + after, axis=-1) <= longer / 2)
-    moves[box] = solid_there | rests
+    moves[around] = solid_there | rests
     return moves
 
 
@@ -56,10 +56,10 @@ def destination(
     height, width, _ = flow.shape
     source = solid(flow, threshold)
     landed = np.zeros((height, width), bool)
-    rows, columns = box = _box(source)
-    source = source[box]
+    rows, columns = around = box(source)
+    source = source[around]
     y, x = np.mgrid[rows, columns]
-    goal = np.stack([x, y], axis=-1) + flow[box].astype(np.float64)
+    goal = np.stack([x, y], axis=-1) + flow[around].astype(np.float64)
     _land(landed, goal[source])
 
     # Cells of four neighbours: corners [cell, 2 (down), 2 (right), 2 (x, y)].
@@ -89,7 +89,7 @@ def margin(flow: Float[np.ndarray, "h w 2"]) -> float:
     return float(np.sqrt(flow.shape[0] * flow.shape[1])) / 24
 
 
-def _box(where: Bool[np.ndarray, "h w"], margin: int = 0) -> tuple[slice, slice]:
+def box(where: Bool[np.ndarray, "h w"], margin: int = 0) -> tuple[slice, slice]:
     """Rows and columns of the smallest box around what is marked, with a margin; or of none.
 
     Outside it nothing moves: so cost depends on what moves, not on the picture.

@@ -8,6 +8,7 @@ least-squares fit of that in all windows is a sparse linear system (Levin, Lisch
 (Forte 2021, "Approximate Fast Foreground Colour Estimation").
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Float
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
-from flows import nearest
+from flows import masks, nearest
 
 SEEN = 0.1
 """Least opacity of a pixel that shows the object."""
@@ -29,6 +30,7 @@ _MASK = 1e-2  # weight of the mask itself, against 1 for a window
 _BLURS = 1 / 12, 1 / 85  # widths of the windows that colours are averaged in
 _EDGE = 1 / 128  # distance outside the mask up to which the object may show
 _ROUND = 1 / 64  # deviation of the window in which the background's variation is measured
+_REACH = 4  # deviations that the window reaches, SciPy's default
 _FARTHER = 1 / 32  # distance outside the mask up to which colours serve for comparison
 _UNLIKE = 2.0, 0.1  # difference from which a pixel is no background: deviations, plus in [-1, 1]
 _TINGED = 0.7, 0.07  # the same for the mean of many pixels
@@ -128,6 +130,16 @@ def stained(
     colour differs from that farther away: the object's light, shadow or blur.
     """
     size = float(np.sqrt(moving.size))
+    marked = np.zeros_like(moving)
+    if moving.any():
+        seen = masks.box(moving, math.ceil(size * (_EDGE + _REACH * _ROUND)) + 1)
+        marked[seen] = _stained(photo[seen], moving[seen], size)
+    return marked
+
+
+def _stained(
+    photo: Float[np.ndarray, "H W 3"], moving: Bool[np.ndarray, "H W"], size: float
+) -> Bool[np.ndarray, "H W"]:
     away = nearest.distance(moving)
     edge = away <= _EDGE * size
     mean, deviation = _spread(photo, away > _EDGE * size / 2, _ROUND * size)
@@ -146,10 +158,11 @@ def _spread(
 
     The deviation is infinite where there are too few of them to compare with.
     """
-    share = ndimage.gaussian_filter(where.astype(np.float64), width)[..., None]
+    share = ndimage.gaussian_filter(where.astype(np.float64), width, truncate=_REACH)[..., None]
     seen = np.where(where[..., None], photo, 0).astype(np.float64)
     mean, square = (
-        ndimage.gaussian_filter(values, (width, width, 0)) / np.maximum(share, 1e-9)
+        ndimage.gaussian_filter(values, (width, width, 0), truncate=_REACH)
+        / np.maximum(share, 1e-9)
         for values in (seen, np.square(seen))
     )
     deviation = np.sqrt(np.maximum(square - np.square(mean), 0).sum(axis=-1))
