@@ -6,6 +6,7 @@ Fields of tuples and data classes are described by a comment on their line, or b
 import ast
 import tokenize
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 from griffe import Attribute, Docstring, Extension
@@ -19,7 +20,7 @@ class FieldComments(Extension):
         if attr.docstring or not isinstance(node, ast.AnnAssign):
             return
         texts = [
-            argument.value
+            str(argument.value)
             for call in ast.walk(node.annotation)
             if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Help"
             for argument in call.args
@@ -27,12 +28,12 @@ class FieldComments(Extension):
         ]
         texts = texts or _comments(attr)
         if texts:
-            attr.docstring = Docstring(" ".join(map(str, texts)), parent=attr)
+            attr.docstring = Docstring(" ".join(texts), parent=attr)
 
 
 def _comments(attr: Attribute) -> list[str]:
     """The comments of the attribute's lines."""
-    if attr.lineno is None or attr.endlineno is None:
+    if attr.lineno is None or attr.endlineno is None or not isinstance(attr.filepath, Path):
         return []
     lines = attr.lines_collection[attr.filepath][attr.lineno - 1 : attr.endlineno]
     source = "\n".join(line.strip() for line in lines) + "\n"

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -32,7 +32,11 @@ SETTINGS: Mapping[str, Mapping[str, settings.Settings]] = {
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the directives of a page; called by mkdocs."""
-    make = {"code": code, "settings": settings_table, "flags": flags}
+    make: Mapping[str, Callable[..., str]] = {
+        "code": code,
+        "settings": settings_table,
+        "flags": flags,
+    }
     return DIRECTIVE.sub(lambda found: make[found[1]](*found[2].split()), markdown)
 
 
@@ -70,8 +74,8 @@ def settings_table(model: str) -> str:
         allowed = ", ".join(f"`{choice}`" for choice in field.choices)
         allowed = allowed or ranges.get(field.name, "")
         values = [_shown(one.default) for one in fields]
-        rows.append([f"`{field.name}`", field.kind.__name__, *values, field.help, allowed])
-    return _table(["field", "type", *presets, "what", "values"], rows)
+        rows.append([f"`{field.name}`", field.help, *values, allowed or field.kind.__name__])
+    return _table(["field", "what", *presets, "values"], rows)
 
 
 def flags(program: str) -> str:
@@ -96,13 +100,13 @@ def flags(program: str) -> str:
         rows.append(
             [
                 f"`--{flag.findtext('name')}`",
-                choices or kind,
-                _shown(None if default in ("", "None") else default),
                 " ".join((flag.findtext("meaning") or "").split()),
+                _shown(None if default in ("", "None") else default),
+                choices or kind,
             ]
         )
     usage = (root.findtext("usage") or "").strip()
-    return f"```text\n{usage}\n```\n\n{_table(['flag', 'type', 'default', 'what'], rows)}"
+    return f"```text\n{usage}\n```\n\n{_table(['flag', 'what', 'default', 'values'], rows)}"
 
 
 def _span(values: range) -> str:
@@ -111,10 +115,14 @@ def _span(values: range) -> str:
 
 def _shown(value: object) -> str:
     """A default in a table; an open one is the model's own, or none."""
-    return "" if value is None else f"`{str(value).replace(',', ', ')}`"
+    if value is None:
+        return ""
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return ", ".join(f"`{part}`" for part in text.split(","))
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     cells = [[cell.replace("|", r"\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    table = "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return f'<div class="from-code" markdown>\n\n{table}\n\n</div>'
