@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: edit test coverage lint test-reference benchmark clean
+.PHONY: edit test coverage lint test-reference docs benchmark clean
 
 edit: $(VENV)/.run  ## edit the photo that ships with the repository
 	$(BIN)/python -m experiments.edit --out=out/edit
@@ -23,6 +23,10 @@ test-reference: $(VENV)/.reference  ## parity with PyTorch, and the tests that t
 	$(BIN)/python -m pytest -q -o addopts="--strict-markers --import-mode=importlib" tests/reference
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q -m long
 
+docs: $(VENV)/.docs  ## the documentation site; warnings and broken links are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	@echo "open out/docs/index.html"
+
 benchmark: $(VENV)/.sintel  ## times on the device at hand, all that needs no clone; tiny networks
 	$(BIN)/python -m experiments.benchmark --out=out/benchmark
 
@@ -38,6 +42,10 @@ $(VENV)/.run: $(VENV)/.venv setup.cfg
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	@touch $@
 
 $(VENV)/.sintel: $(VENV)/.run
