@@ -3,6 +3,7 @@
 from mg_jax import neighbours  # noqa: F401 - before all that imports flows
 
 # isort: split
+from mg_jax import samples
 from mg_jax.api import edit, preview
 from mg_jax.batches import edit_batch
 from mg_jax.models.patch.settings import PatchSettings
@@ -28,4 +29,5 @@ __all__ = [
     "edit_batch",
     "load_stable_diffusion",
     "preview",
+    "samples",
 ]
