@@ -67,7 +67,7 @@ def _small(output: NotebookNode) -> NotebookNode:
         picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
         forms = {kind: io.BytesIO() for kind in _PICTURES}
         picture.save(forms["image/png"], "png", optimize=True)
-        picture.save(forms["image/jpeg"], "jpeg", quality=80, subsampling=0)
+        picture.save(forms["image/jpeg"], "jpeg", quality=75, subsampling=0)
         kind = min(_PICTURES, key=lambda name: forms[name].tell())
         for name in _PICTURES:
             data.pop(name, None)
