@@ -62,7 +62,8 @@ def _joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 def _small(output: NotebookNode) -> NotebookNode:
     """Keep the smallest form of a picture."""
     data = output.get("data", {})
-    output.metadata = NotebookNode() if "data" in output else output.get("metadata")
+    if data:
+        output.metadata = NotebookNode()
     if "image/png" in data:
         picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
         forms = {kind: io.BytesIO() for kind in _PICTURES}

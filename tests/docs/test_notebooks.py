@@ -67,6 +67,7 @@ def test_there_are_notebooks():
 
 @each
 def test_it_was_run_whole_and_in_order(path):
+    nbformat.validate(nbformat.read(path, 4))
     code = cells(path)
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
