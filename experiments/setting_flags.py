@@ -16,9 +16,9 @@ from mg_jax.settings import Settings
 model = flags.DEFINE_string(
     "model",
     registry.PATCH,
-    "patch, preview (the motion carried out at once, without diffusion), or Stable Diffusion 1.x or"
-    " 2.x: a diffusers folder, a .safetensors or .ckpt file, a folder by"
-    " experiments.convert_weights, or on the hub id, id@revision or"
+    "patch, preview (the motion carried out at once, without diffusion), tiny (random weights, for"
+    " trying programs out), or Stable Diffusion 1.x or 2.x: a diffusers folder, a .safetensors or"
+    " .ckpt file, a folder by experiments.convert_weights, or on the hub id, id@revision or"
     " id/file.safetensors.",
 )
 _preset = flags.DEFINE_enum(

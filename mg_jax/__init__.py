@@ -3,6 +3,7 @@
 from mg_jax import neighbours  # noqa: F401 - before all that imports flows
 
 # isort: split
+from mg_jax import samples
 from mg_jax.api import edit, preview
 from mg_jax.batches import edit_batch
 from mg_jax.filming import film
@@ -30,4 +31,5 @@ __all__ = [
     "film",
     "load_stable_diffusion",
     "preview",
+    "samples",
 ]

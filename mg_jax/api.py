@@ -78,10 +78,11 @@ def edit(
         flow: where each pixel goes, (dx, dy) in pixels: floats [h, w, 2], a file, or words like
             "rotate degrees=20" (see `flows.motions`), which need `mask`.
         prompt: describes the result; for Stable Diffusion only.
-        model: "patch", "preview" (see `preview`; it reads no settings), or Stable Diffusion 1.x
-            or 2.x: a diffusers folder, an original .safetensors or .ckpt, a folder by
-            `experiments.convert_weights`, a hub id (id, id@revision, id/file.safetensors), or
-            loaded weights (see `mg_jax.load_stable_diffusion`); or a `Model` of your own.
+        model: "patch", "preview" (see `preview`; it reads no settings), "tiny" (random weights,
+            for trying programs out), or Stable Diffusion 1.x or 2.x: a diffusers folder, an
+            original .safetensors or .ckpt, a folder by `experiments.convert_weights`, a hub id (id,
+            id@revision, id/file.safetensors), or loaded weights (see
+            `mg_jax.load_stable_diffusion`); or a `Model` of your own.
         seed: sample i draws the noise of seed `seed` + i.
         mask: what moves, by a flow in words or of all that another flow moves: bool [h, w], a
             picture (see `mask_files`: white moves), a file, or words like "click 300,220" (see

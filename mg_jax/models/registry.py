@@ -7,11 +7,17 @@ from mg_jax.models.patch.model import Patch
 from mg_jax.models.patch.preview import Preview
 from mg_jax.models.stable_diffusion.loading import StableDiffusion
 from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
+from mg_jax.models.stable_diffusion.random_weights import TinyStableDiffusion
 
 PATCH = "patch"
 PREVIEW = "preview"
+TINY = "tiny"
 
-NAMED: dict[str, Model] = {PATCH: Patch(), PREVIEW: Preview()}
+NAMED: dict[str, Model] = {
+    PATCH: Patch(),
+    PREVIEW: Preview(),
+    TINY: TinyStableDiffusion(TINY),
+}
 
 
 def find(model: str | Path | StableDiffusion | Model) -> Model:
