@@ -19,6 +19,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn import matmul
+from flows.nn.precision import products
 
 _Padding = list[tuple[int, int]]
 _WIDE = 32  # channels; with fewer, the matrix products of single taps are too small to be fast
@@ -71,7 +72,14 @@ def _by_products(
         place, matrix = tap
         start = (0, place // columns, place % columns, 0)
         seen = jax.lax.dynamic_slice(x, start, (x.shape[0], *size, x.shape[3]))
-        return total + jnp.einsum(product, seen, matrix, preferred_element_type=jnp.float32), None
+        part = jnp.einsum(
+            product,
+            seen,
+            matrix,
+            precision=products(x.dtype),
+            preferred_element_type=jnp.float32,
+        )
+        return total + part, None
 
     taps = kernel.reshape(rows * columns, *channels)
     outputs = channels[1] if turned == 1 else channels[0]
@@ -100,6 +108,7 @@ def _convolve(
         padding,
         lhs_dilation=(spread, spread),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=products(x.dtype),
     )
 
 
