@@ -167,6 +167,12 @@ class Conv(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
         """Convolve and add the bias."""
+        return self.by(lambda x, kernel: convolve(x, kernel, self.stride), x)
+
+    def by(
+        self, convolution: Callable[[Array, Array], Array], x: Float[Array, "b h w c"]
+    ) -> Float[Array, "b h2 w2 c2"]:
+        """Apply another function of (picture, kernel), and add the bias."""
         kernel = self.kernel.get_value().astype(self.dtype)
         bias = self.bias.get_value().astype(self.dtype)
-        return convolve(x.astype(self.dtype), kernel, self.stride) + bias.reshape(1, 1, 1, -1)
+        return convolution(x.astype(self.dtype), kernel) + bias.reshape(1, 1, 1, -1)
