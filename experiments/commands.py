@@ -14,6 +14,7 @@ def _run(name: str) -> None:
 
 benchmark = partial(_run, "benchmark")
 blind_pairs = partial(_run, "blind_pairs")
+compile_programs = partial(_run, "compile")
 convert_weights = partial(_run, "convert_weights")
 edit = partial(_run, "edit")
 estimate_flow = partial(_run, "estimate_flow")

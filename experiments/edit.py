@@ -39,6 +39,7 @@ from experiments import (
     host_flags,
     loading_flags,
     motion_flags,
+    program_flags,
     reading,
     setting_flags,
     writing,
@@ -48,7 +49,6 @@ from mg_jax import (
     animation,
     api,
     checkpoint,
-    compilation,
     devices,
     filming,
     metrics,
@@ -73,6 +73,7 @@ flags.adopt_module_key_flags(motion_flags)
 flags.adopt_module_key_flags(setting_flags)
 flags.adopt_module_key_flags(checkpoint_flags)
 flags.adopt_module_key_flags(host_flags)
+flags.adopt_module_key_flags(program_flags)
 _keep_mask = flags.DEFINE_string(
     "keep_mask",
     None,
@@ -117,7 +118,7 @@ _CONFIG = "config.json"
 _CHECKPOINT = "checkpoint"
 
 
-class _Inputs(NamedTuple):
+class Inputs(NamedTuple):
     """What is read, and the file that each argument of `edit` is named after in errors."""
 
     image: Photo
@@ -133,11 +134,41 @@ class _Inputs(NamedTuple):
 def main() -> None:
     """Read, edit, write."""
     host_flags.start()
-    compilation.keep_programs()
+    program_flags.keep()
     out = _folder()
     written = [out / name for name in (*result.FILES, _CONFIG)]
     writing.check_apart([*written, *result.samples_in(out)], _inputs(), f"--out={out}")
     _check_film()
+    request, read = asked()
+    writing.folder(out, f"--out={out}")
+    model = setting_flags.loaded(request.settings, request.mesh)
+    origin = None if model is None else model.origin
+    config = _config(request.settings, origin)
+    if origin is not None:
+        loading_flags.tell(setting_flags.model.value, origin)
+    every, saved = checkpoint_flags.every(request.settings), Path(_out.value) / _CHECKPOINT
+    command.note((*read.notes, *notes.for_request(request)))
+    with reading.named(read.origins):
+        edited = api.run(request, checkpoint=saved if every else None, checkpoint_every=every)
+    (out / result.METRICS).unlink(missing_ok=True)
+    with files.atomic(out / _CONFIG) as stream:
+        stream.write((json.dumps(config, indent=2) + "\n").encode())
+    edited.save(out)
+    if every:
+        checkpoint.remove(saved)
+    if _film.value and jax.process_index() == 0:
+        _filmed(request).save(_film.value)
+    scores = edited.metrics
+    command.note(notes.for_metrics(scores))
+    print(
+        f"{out / result.PICTURE}: {metrics.verdict(scores)},"
+        f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
+        f" look at {out / result.OVERVIEW}"
+    )
+
+
+def asked() -> tuple[Request, Inputs]:
+    """The edit that the flags ask for, checked, and what was read for it."""
     with reading.named({}):
         settings = setting_flags.read()
     accepts = setting_flags.chosen().accepts
@@ -158,31 +189,7 @@ def main() -> None:
             replay=read.replay,
             mesh=_mesh(),
         )
-    writing.folder(out, f"--out={out}")
-    model = setting_flags.loaded(request.settings, request.mesh)
-    origin = None if model is None else model.origin
-    config = _config(request.settings, origin)
-    if origin is not None:
-        loading_flags.tell(setting_flags.model.value, origin)
-    every, saved = checkpoint_flags.every(settings), Path(_out.value) / _CHECKPOINT
-    command.note((*read.notes, *notes.for_request(request)))
-    with reading.named(read.origins):
-        edited = api.run(request, checkpoint=saved if every else None, checkpoint_every=every)
-    (out / result.METRICS).unlink(missing_ok=True)
-    with files.atomic(out / _CONFIG) as stream:
-        stream.write((json.dumps(config, indent=2) + "\n").encode())
-    edited.save(out)
-    if every:
-        checkpoint.remove(saved)
-    if _film.value and jax.process_index() == 0:
-        _filmed(request).save(_film.value)
-    scores = edited.metrics
-    command.note(notes.for_metrics(scores))
-    print(
-        f"{out / result.PICTURE}: {metrics.verdict(scores)},"
-        f" {scores['seconds']:.0f} s ({scores['seconds_compile']:.0f} s of it compiling);"
-        f" look at {out / result.OVERVIEW}"
-    )
+    return request, read
 
 
 def _check_film() -> None:
@@ -224,14 +231,14 @@ def _mesh() -> Mesh | None:
     return devices.mesh(_samples.value, _devices.value)
 
 
-def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
+def _read_files(settings: Settings, accepts: frozenset[str]) -> Inputs:
     """What the single flags name."""
     image = photos.read(motion_flags.image_path())
     keep = None
     if _keep_mask.value:
         keep = motion_flags.selection("--keep_mask", _keep_mask.value, image)
     layered = motion_flags.read_flow(image)
-    return _Inputs(
+    return Inputs(
         image,
         layered.flow,
         layered.order if "order" in accepts else None,
@@ -243,7 +250,7 @@ def _read_files(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     )
 
 
-def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
+def _read_directory(settings: Settings, accepts: frozenset[str]) -> Inputs:
     """What the reference's data directory holds; its masks and latents as they are."""
     folder = Path(_reference_dir.value or "")
     own_flags = (motion_flags.image, motion_flags.motion, motion_flags.object_mask)
@@ -269,7 +276,7 @@ def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
     if not replays:
         keep = None if content.keep is None else in_pixels(content.keep, content.image.shape[:2])
         ramp = reading.ramp(own) if own else None
-        return _Inputs(Photo(content.image), content.flow, None, keep, ramp, replay, origins)
+        return Inputs(Photo(content.image), content.flow, None, keep, ramp, replay, origins)
     if content.latents is not None:
         setting_flags.refuse_of_inversion(f"{folder} has the photo's latents")
     grid = tuple(side // _LATENT for side in content.image.shape[:2])
@@ -279,7 +286,7 @@ def _read_directory(settings: Settings, accepts: frozenset[str]) -> _Inputs:
         keep=np.zeros((*grid, 1), bool) if content.keep is None else content.keep,
     )
     ramp = reading.ramp(own) if own else content.ramp
-    return _Inputs(Photo(content.image), content.flow, None, None, ramp, replay, origins)
+    return Inputs(Photo(content.image), content.flow, None, None, ramp, replay, origins)
 
 
 def _replay(

@@ -20,7 +20,7 @@ import numpy as np
 from absl import flags
 from jaxtyping import Bool, Float32, UInt8
 
-from experiments import command, reading, writing
+from experiments import command, program_flags, reading, writing
 from flows import (
     cleaning,
     consistency,
@@ -34,9 +34,10 @@ from flows import (
     selections,
     video,
 )
-from mg_jax import arguments, compilation, images, metrics, photos
+from mg_jax import arguments, images, metrics, photos
 from mg_jax.photos import Photo
 
+flags.adopt_module_key_flags(program_flags)
 _first = flags.DEFINE_string("first", None, "Picture before the motion.")
 _second = flags.DEFINE_string("second", None, "Picture after it, of the same size.")
 _video = flags.DEFINE_string("video", None, "Instead of two pictures: a video.")
@@ -86,7 +87,7 @@ class _Pair(NamedTuple):
 
 def main() -> None:
     """Read, estimate, clean, fit, write."""
-    compilation.keep_programs()
+    program_flags.keep()
     for flag in (_least_motion, _least_region):
         if math.isnan(flag.value):  # which absl's bounds let pass
             raise ValueError(f"--{flag.name}: nan; expected a number from 0")

@@ -42,6 +42,7 @@ from experiments import (
     host_flags,
     loading_flags,
     methods,
+    program_flags,
     reading,
     sharding,
     tables,
@@ -58,7 +59,7 @@ from experiments.methods import (
     Picture,
 )
 from flows import draw, files, networks
-from mg_jax import api, cases, compilation, images, noise
+from mg_jax import api, cases, images, noise
 from mg_jax.cases import Case
 from mg_jax.models.stable_diffusion.model import GuidedStableDiffusion
 from mg_jax.models.stable_diffusion.settings import PRESETS
@@ -100,12 +101,13 @@ _settings = field_flags.define((_DTYPE, "size", "steps", "recursions"))
 flags.adopt_module_key_flags(field_flags)
 flags.adopt_module_key_flags(loading_flags)
 flags.adopt_module_key_flags(host_flags)
+flags.adopt_module_key_flags(program_flags)
 
 
 def main() -> None:
     """Check everything, edit and measure, write the tables and the sheet."""
     host_flags.start()
-    compilation.keep_programs()
+    program_flags.keep()
     chosen = _chosen()
     folders = cases.find(Path(_cases.value))
     shard = sharding.read(_shard.value)

@@ -25,12 +25,12 @@ from experiments import (
     command,
     field_flags,
     loading_flags,
+    program_flags,
     reading,
     writing,
 )
 from mg_jax import (
     checkpoint,
-    compilation,
     fidelity,
     fingerprint,
     images,
@@ -61,12 +61,13 @@ _settings_flags = field_flags.define(
 flags.adopt_module_key_flags(field_flags)
 flags.adopt_module_key_flags(checkpoint_flags)
 flags.adopt_module_key_flags(loading_flags)
+flags.adopt_module_key_flags(program_flags)
 
 
 def main() -> None:
     """Read, invert, write, sample back."""
     start = time.perf_counter()
-    compilation.keep_programs()
+    program_flags.keep()
     out, settings, options = Path(_out.value), _settings(), loading_flags.options()
     trajectory.check_name(out)
     writing.check_apart([out], _inputs(), f"--out={out}")

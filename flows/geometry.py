@@ -56,19 +56,29 @@ def sample(
         points: coordinates (x, y) in pixels.
     """
     image, points = jnp.asarray(image), jnp.asarray(points)
-    height, width, _ = image.shape
+    height, width, channels = image.shape
     x = _reflect(points[..., 0], width)
     y = _reflect(points[..., 1], height)
     left, top = jnp.floor(x), jnp.floor(y)
     right_weight, low_weight = (x - left)[..., None], (y - top)[..., None]
-    x0, y0 = left.astype(jnp.int32), top.astype(jnp.int32)
-    # On the last pixel the neighbour's weight is 0, whichever pixel stands in for it.
-    x1, y1 = jnp.minimum(x0 + 1, width - 1), jnp.minimum(y0 + 1, height - 1)
+    # All four neighbours in one gather, whose transpose is one scatter: on TPUs both cost the same
+    # for 12 channels as for 3.
+    place = top.astype(jnp.int32) * width + left.astype(jnp.int32)
+    near = _with_neighbours(image).reshape(height * width, 4 * channels)
+    found = near.at[place].get(mode="clip", wrap_negative_indices=False)
+    upper_left, upper_right, lower_left, lower_right = jnp.split(found, 4, axis=-1)
+    upper = upper_left * (1 - right_weight) + upper_right * right_weight
+    lower = lower_left * (1 - right_weight) + lower_right * right_weight
+    return upper * (1 - low_weight) + lower * low_weight
 
-    def row(index: Array) -> Array:
-        return image[index, x0] * (1 - right_weight) + image[index, x1] * right_weight
 
-    return row(y0) * (1 - low_weight) + row(y1) * low_weight
+def _with_neighbours(image: Float[Array, "h w c"]) -> Float[Array, "h w 4*c"]:
+    """Beside each pixel's channels those of the pixel to the right, below, and below on the right.
+
+    On the last pixel the neighbour's weight is 0, whichever pixel stands in for it: here itself.
+    """
+    row = jnp.concatenate([image, jnp.concatenate([image[:, 1:], image[:, -1:]], 1)], -1)
+    return jnp.concatenate([row, jnp.concatenate([row[1:], row[-1:]], 0)], -1)
 
 
 def warp(image: Float[Arrays, "h w c"], flow: Float[Arrays, "h w 2"]) -> Float[Array, "h w c"]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import jax
+from etils import epath
 from jax.experimental.compilation_cache import compilation_cache
 
 P = ParamSpec("P")
@@ -70,12 +71,19 @@ def spent() -> Iterator[dict[str, float]]:
     }
 
 
-def keep_programs(folder: Path | None = None) -> None:
+def keep_programs(folder: str | Path | None = None) -> None:
     """Keep compiled programs on disk, so that a new process need not compile them again.
 
-    In `folder`; by default where JAX is configured to ($JAX_COMPILATION_CACHE_DIR), or else in
-    mg_jax/programs in $XDG_CACHE_HOME or ~/.cache.
+    In `folder`, which may be a bucket (gs://bucket/programs, s3://…), so that a new machine finds
+    them, too; by default where JAX is configured to ($JAX_COMPILATION_CACHE_DIR), or else in
+    mg_jax/programs in $XDG_CACHE_HOME or ~/.cache. JAX runs what lies there: use no folder that
+    others may write to.
+
+    Raises:
+        ValueError: `folder` cannot be made.
     """
+    if folder is not None:
+        _make(str(folder))
     if folder is not None or not jax.config.values["jax_compilation_cache_dir"]:
         base = os.environ.get("XDG_CACHE_HOME", "")
         cache = (Path(base) if base else Path.home() / ".cache") / "mg_jax" / "programs"
@@ -84,6 +92,17 @@ def keep_programs(folder: Path | None = None) -> None:
     # Keep small programs, too: an edit has two hundred, 25 ms each to compile, 5 ms to read.
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)  # type: ignore[no-untyped-call]
+
+
+def _make(folder: str) -> None:
+    """Make the folder as JAX would; what JAX only warns of, at each program, is refused here."""
+    try:
+        epath.Path(folder).mkdir(parents=True, exist_ok=True)
+    except Exception as error:  # each kind of bucket has its own
+        raise ValueError(
+            f"programs: {folder}: {error}; expected a folder that can be written, or a bucket as"
+            " gs://bucket/programs"
+        ) from error
 
 
 _LEAN: dict[str, dict[str, str | bool]] = {

@@ -5,7 +5,7 @@ next phase, and finally returns its result. `steps` walks all phases and yields 
 level, which progress, callbacks and histories use. `scan` runs levels in one compiled program.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import jax
@@ -23,12 +23,14 @@ class Phase(NamedTuple):
     """A walk over noise levels."""
 
     name: str  # "inversion", "null_text", "sampling"
-    levels: range  # positions in the schedule, in the order in which they are walked
+    levels: Sequence[int]  # positions in the schedule, in the order in which they are walked
     start: Any  # state before the first level
     step: Callable[[int, Any], tuple[Any, Info | None]]
     """(position, state) -> state after the level, and its info; JAX may still be computing them."""
     picture: Callable[[Any, Info | None], UInt8[np.ndarray, "b h w 3"]]
     """(state after a level, info) -> the level's estimate of the result, at any size."""
+    examples: Sequence[int] | None = None
+    """Levels that between them run every program of the phase; None: not known, it may be all."""
 
 
 class Step(NamedTuple):
@@ -75,6 +77,18 @@ def steps(phases: Phases[R], resume: Resume = from_start) -> Generator[Step, Non
                 state = step.state
     finally:
         phases.close()
+
+
+def shortened(phases: Phases[R]) -> Phases[R]:
+    """The same run, but of `examples` only: for its programs, not its result."""
+    state: Any = None
+    while True:
+        try:
+            phase = phases.send(state)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        state = yield phase._replace(levels=phase.examples or phase.levels)
 
 
 def estimate(

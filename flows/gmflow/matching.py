@@ -49,7 +49,8 @@ def _near(
     target = np.moveaxis(np.mgrid[:h, :w][::-1], 0, -1)[:, :, None] + steps
     inside = ((target >= 0) & (target < (w, h))).all(-1)
     weights = jax.nn.softmax(jnp.where(inside[None], logits, -jnp.inf), -1)
-    return jnp.einsum("bhwo,oc->bhwc", weights, jnp.asarray(steps, weights.dtype))
+    moves = jnp.asarray(steps, weights.dtype)
+    return jnp.einsum("bhwo,oc->bhwc", weights, moves, precision="highest")
 
 
 def offsets(radius: int) -> Int[np.ndarray, "{(2*radius+1)**2} 2"]:

@@ -62,4 +62,4 @@ def _near(
     logits = [jnp.sum(query * keys[:, y : y + h, x : x + w], -1) for y, x in begins]
     weights = jax.nn.softmax(jnp.stack(logits, -1), -1)
     near = jnp.stack([flows[:, y : y + h, x : x + w] for y, x in begins], 3)
-    return jnp.einsum("bhwo,bhwoc->bhwc", weights, near)
+    return jnp.einsum("bhwo,bhwoc->bhwc", weights, near, precision="highest")

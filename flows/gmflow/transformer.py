@@ -13,7 +13,7 @@ from flows.gmflow.config import Config
 from flows.gmflow.windows import Windows
 from flows.nn.layer_norm import LayerNorm
 from flows.nn.linear import Linear
-from flows.nn.precision import wide
+from flows.nn.precision import products, wide
 
 _EPSILON = 1e-5  # of layer norms
 _STRANGER = -100.0  # added to the logits of masked pairs (`Windows.strangers`), as in training
@@ -27,14 +27,20 @@ def attend(
 ) -> Float[Array, "b h w c"]:
     """Scaled dot-product attention inside each window; softmax in at least float32."""
     queries, keys, values = (windows.cut(x) for x in (query, key, value))
-    products = jnp.einsum(
-        "bnqc,bnkc->bnqk", queries, keys, preferred_element_type=wide(query.dtype)
+    precision = products(query.dtype)
+    likeness = jnp.einsum(
+        "bnqc,bnkc->bnqk",
+        queries,
+        keys,
+        precision=precision,
+        preferred_element_type=wide(query.dtype),
     )
-    logits = products * query.shape[-1] ** -0.5
+    logits = likeness * query.shape[-1] ** -0.5
     if windows.shift != (0, 0):
         logits = logits + jnp.where(windows.strangers()[None], _STRANGER, 0.0).astype(logits.dtype)
     weights = jax.nn.softmax(logits, -1).astype(value.dtype)
-    return windows.joined(jnp.einsum("bnqk,bnkc->bnqc", weights, values))
+    mean = jnp.einsum("bnqk,bnkc->bnqc", weights, values, precision=precision)
+    return windows.joined(mean)
 
 
 class Attention(nnx.Module):

@@ -19,6 +19,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn import matmul
+from flows.nn.precision import products
 
 _Padding = list[tuple[int, int]]
 _WIDE = 32  # channels; with fewer, the matrix products of single taps are too small to be fast
@@ -71,7 +72,14 @@ def _by_products(
         place, matrix = tap
         start = (0, place // columns, place % columns, 0)
         seen = jax.lax.dynamic_slice(x, start, (x.shape[0], *size, x.shape[3]))
-        return total + jnp.einsum(product, seen, matrix, preferred_element_type=jnp.float32), None
+        part = jnp.einsum(
+            product,
+            seen,
+            matrix,
+            precision=products(x.dtype),
+            preferred_element_type=jnp.float32,
+        )
+        return total + part, None
 
     taps = kernel.reshape(rows * columns, *channels)
     outputs = channels[1] if turned == 1 else channels[0]
@@ -100,6 +108,7 @@ def _convolve(
         padding,
         lhs_dilation=(spread, spread),
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=products(x.dtype),
     )
 
 
@@ -158,6 +167,12 @@ class Conv(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
         """Convolve and add the bias."""
+        return self.by(lambda x, kernel: convolve(x, kernel, self.stride), x)
+
+    def by(
+        self, convolution: Callable[[Array, Array], Array], x: Float[Array, "b h w c"]
+    ) -> Float[Array, "b h2 w2 c2"]:
+        """Apply another function of (picture, kernel), and add the bias."""
         kernel = self.kernel.get_value().astype(self.dtype)
         bias = self.bias.get_value().astype(self.dtype)
-        return convolve(x.astype(self.dtype), kernel, self.stride) + bias.reshape(1, 1, 1, -1)
+        return convolution(x.astype(self.dtype), kernel) + bias.reshape(1, 1, 1, -1)

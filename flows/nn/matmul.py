@@ -11,11 +11,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from flows.nn.precision import products
+
 
 @jax.custom_vjp
 def matmul(x: Float[Array, "*axes c"], matrix: Float[Array, "c c2"]) -> Float[Array, "*axes c2"]:
     """Multiply the last axis by a matrix of the same dtype; its gradient is computed likewise."""
-    return chosen(_summed_wide, jnp.matmul, x, matrix)
+    return chosen(_summed_wide, _product, x, matrix)
 
 
 def _forward(
@@ -49,5 +51,11 @@ def chosen(
     return product
 
 
+def _product(x: Float[Array, "*axes c"], matrix: Float[Array, "c c2"]) -> Array:
+    return jnp.matmul(x, matrix, precision=products(x.dtype))
+
+
 def _summed_wide(x: Float[Array, "*axes c"], matrix: Float[Array, "c c2"]) -> Array:
-    return jnp.matmul(x, matrix, preferred_element_type=jnp.float32).astype(x.dtype)
+    precision = products(x.dtype)
+    wide = jnp.matmul(x, matrix, precision=precision, preferred_element_type=jnp.float32)
+    return wide.astype(x.dtype)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from flows.nn.precision import widened
+from flows.nn.precision import products, widened
 from flows.raft.config import LEVELS
 
 Pyramid = tuple[Float[Array, "b h w _ _"], ...]
@@ -65,11 +65,12 @@ def lookup(
     """
     b, h, w, _ = coordinates.shape
     windows = []
+    precision = products(volumes[0].dtype)
     for level, volume in enumerate(volumes):
         centre = coordinates / 2**level
         along_x = tents(centre[..., 0], radius, volume.shape[4]).astype(volume.dtype)
         along_y = tents(centre[..., 1], radius, volume.shape[3]).astype(volume.dtype)
-        rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume, precision="highest")
-        window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows, precision="highest")
+        rows = jnp.einsum("bhwyi,bhwij->bhwyj", along_y, volume, precision=precision)
+        window = jnp.einsum("bhwxj,bhwyj->bhwxy", along_x, rows, precision=precision)
         windows.append(window.reshape(b, h, w, -1))
     return jnp.concatenate(windows, -1)

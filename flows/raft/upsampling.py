@@ -49,5 +49,5 @@ def mixed(
     padded = jnp.pad(factor * flow, ((0, 0), (1, 1), (1, 1), (0, 0)))
     shifts = [(y, x) for y in range(3) for x in range(3)]
     near = jnp.stack([padded[:, y : y + h, x : x + w] for y, x in shifts], 3)
-    fine = jnp.einsum("bhwkyx,bhwkc->bhywxc", weights, near)
+    fine = jnp.einsum("bhwkyx,bhwkc->bhywxc", weights, near, precision="highest")
     return fine.reshape(b, factor * h, factor * w, 2)

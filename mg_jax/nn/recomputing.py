@@ -20,11 +20,11 @@ def block_call(remat: Remat, block: nnx.Module) -> Block:
         case "nothing":
             return block
         case "blocks":
-            return recomputed(block)
+            return recomputed(block, type(block).__call__)
 
 
-def recomputed(block: nnx.Module) -> Block:
-    """Return a function that applies a block and keeps only its inputs for the gradient.
+def recomputed(block: nnx.Module, method: Block) -> Block:
+    """Return a block's method as a function that keeps only its inputs for the gradient.
 
     Like `jax.checkpoint`, but the recomputation depends on the gradient that it is needed for. On
     CPU, XLA drops JAX's barriers: blocks were recomputed long before that, and their activations
@@ -33,7 +33,7 @@ def recomputed(block: nnx.Module) -> Block:
     graph, params = nnx.split(block)
 
     def apply(params: nnx.State[Any, Any], *inputs: Array) -> Array:
-        output: Array = nnx.merge(graph, params)(*inputs)
+        output: Array = method(nnx.merge(graph, params), *inputs)
         return output
 
     def forward(params: nnx.State[Any, Any], *inputs: Array) -> tuple[Array, tuple[Any, ...]]:

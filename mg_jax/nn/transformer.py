@@ -13,6 +13,8 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from flows.nn.linear import Linear
+
 Attend = Callable[
     [Float[Array, "b n heads d"], Float[Array, "b n heads d"], Float[Array, "b n heads d"]],
     Float[Array, "b n heads d"],
@@ -51,10 +53,10 @@ class Attention(nnx.Module):
     def __init__(
         self, config: TransformerConfig, attend: Attend, *, dtype: DTypeLike, rngs: nnx.Rngs
     ):
-        self.q_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
-        self.k_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
-        self.v_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
-        self.out_proj = nnx.Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.q_proj = Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.k_proj = Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.v_proj = Linear(config.width, config.width, dtype=dtype, rngs=rngs)
+        self.out_proj = Linear(config.width, config.width, dtype=dtype, rngs=rngs)
         self.heads = config.heads
         self.attend = attend
 
@@ -73,8 +75,8 @@ class MLP(nnx.Module):
     """Two linear layers with the activation between them."""
 
     def __init__(self, config: TransformerConfig, *, dtype: DTypeLike, rngs: nnx.Rngs):
-        self.fc1 = nnx.Linear(config.width, config.hidden, dtype=dtype, rngs=rngs)
-        self.fc2 = nnx.Linear(config.hidden, config.width, dtype=dtype, rngs=rngs)
+        self.fc1 = Linear(config.width, config.hidden, dtype=dtype, rngs=rngs)
+        self.fc2 = Linear(config.hidden, config.width, dtype=dtype, rngs=rngs)
         self.activation = config.activation
 
     def __call__(self, x: Float[Array, "b n d"]) -> Float[Array, "b n d"]:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from etils import epath
 from jax.experimental.compilation_cache import compilation_cache
 
 from flows.nn.convolution import convolve
@@ -118,6 +119,23 @@ def test_a_folder_given_is_where_programs_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "other"))
     compilation.keep_programs(tmp_path / "this")
     assert Path(jax.config.jax_compilation_cache_dir) == tmp_path / "this"
+
+
+@pytest.mark.usefixtures("config")
+def test_a_bucket_is_left_to_jax_as_it_is_written(monkeypatch):
+    made = []
+    kind = type(epath.Path("gs://bucket"))
+    monkeypatch.setattr(kind, "mkdir", lambda self, **_: made.append(str(self)))
+    compilation.keep_programs("gs://bucket/programs")
+    assert made == [jax.config.jax_compilation_cache_dir] == ["gs://bucket/programs"]
+
+
+def test_a_folder_that_cannot_be_made_is_refused_and_nothing_changes(config, tmp_path):
+    (tmp_path / "file").touch()
+    before = config.jax_compilation_cache_dir
+    with pytest.raises(ValueError, match=r"^programs: .*file/this: .*; expected a folder"):
+        compilation.keep_programs(tmp_path / "file" / "this")
+    assert config.jax_compilation_cache_dir == before
 
 
 def test_work_beside_is_waited_for_but_not_when_the_user_interrupts():

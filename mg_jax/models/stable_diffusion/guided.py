@@ -113,6 +113,7 @@ def edit(
         devices.put(kernel.init(batch.start), mesh, devices.STATE),
         step,
         sample.estimate(decoded),
+        examples=[plan.index(way, skipped) for way in programs],
     )
     ends = np.cumsum([request.keys.size for request in requests])[:-1]
     pictures = np.split(decoded(state.z), ends)

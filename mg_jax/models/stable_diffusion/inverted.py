@@ -67,7 +67,15 @@ def trajectory_of(
 
     levels = range(settings.steps)
     start = _Climbed(clean, jnp.zeros((len(levels), *clean.shape), clean.dtype))
-    path = (yield Phase("inversion", levels[::-1], start, upwards, _decoded_first(model, net))).path
+    climbed = yield Phase(
+        "inversion",
+        levels[::-1],
+        start,
+        upwards,
+        _decoded_first(model, net),
+        examples=levels[-1:],
+    )
+    path = climbed.path
     embeddings = None
     if settings.null_text:
         follow = _follow(net, settings.null_text)
@@ -83,7 +91,12 @@ def trajectory_of(
 
         none = jnp.zeros((len(levels), *words.unconditional.shape), words.unconditional.dtype)
         followed = yield Phase(
-            "null_text", levels, _Followed(path[0], none), along, _decoded_first(model, net)
+            "null_text",
+            levels,
+            _Followed(path[0], none),
+            along,
+            _decoded_first(model, net),
+            examples=levels[:2],
         )
         embeddings = np.asarray(followed.embeddings)[:, 0]
     latents = np.asarray(path)[:, 0]

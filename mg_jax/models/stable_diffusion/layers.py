@@ -1,14 +1,15 @@
 """Layers shared by the UNet and the autoencoder, named as in the published weights."""
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from flows.nn.convolution import Conv
 from flows.nn.linear import Linear
+from mg_jax.nn.doubling import convolve_doubled
 from mg_jax.nn.group_norm import GroupNorm
+from mg_jax.nn.recomputing import Block, Remat, recomputed
 
 
 class Residual(nnx.Module):
@@ -69,26 +70,41 @@ class TimedResnet(Residual):
         super().__init__(inputs, outputs, groups=groups, epsilon=epsilon, dtype=dtype, rngs=rngs)
         self.time_emb_proj = Linear(time, outputs, dtype=dtype, rngs=rngs)
 
+    def inner(  # type: ignore[override]
+        self, x: Float[Array, "b h w c"], time: Float[Array, "b t"]
+    ) -> Float[Array, "b h w c2"]:
+        """Apply the first convolution, add the time."""
+        return super().inner(x) + self.time_emb_proj(time)[:, None, None]
+
     def __call__(
         self, x: Float[Array, "b h w c"], time: Float[Array, "b t"]
     ) -> Float[Array, "b h w c2"]:
         """Apply; `time` is the embedding, already through its SiLU."""
-        return self.outer(x, self.inner(x) + self.time_emb_proj(time)[:, None, None])
+        return self.outer(x, self.inner(x, time))
 
 
 class Upsample(nnx.Module):
-    """Twice the size by repeating pixels, then a convolution."""
+    """Twice the size by repeating pixels, then a 3×3 convolution."""
 
     def __init__(self, channels: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.conv = Conv(channels, channels, (3, 3), dtype=dtype, rngs=rngs)
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
         """Repeat, convolve."""
-        return self.conv(doubled(x))
+        return self.conv.by(convolve_doubled, x)
 
 
-def doubled(x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c"]:
-    """Double the size by repeating pixels; by broadcasting, so that the gradient is a sum."""
-    b, h, w, c = x.shape
-    y = jnp.broadcast_to(x[:, :, None, :, None], (b, h, 2, w, 2, c))
-    return y.reshape(b, 2 * h, 2 * w, c)
+def resnet_call(remat: Remat, block: Resnet | TimedResnet) -> Block:
+    """Return a function that applies a block, each half recomputed if `remat` says so.
+
+    A convolution's gradient needs nothing that it computed. So no convolution is computed again, as
+    the first one's would be by halves together, for one more array that is kept.
+    """
+    match remat:
+        case "nothing":
+            return block
+        case "blocks":
+            inner, outer = (
+                recomputed(block, half) for half in (type(block).inner, type(block).outer)
+            )
+            return lambda x, *time: outer(x, inner(x, *time))

@@ -18,7 +18,7 @@ from flows.nn.layer_norm import LayerNorm
 from flows.nn.linear import Linear
 from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import UNetConfig
-from mg_jax.models.stable_diffusion.layers import TimedResnet, Upsample
+from mg_jax.models.stable_diffusion.layers import TimedResnet, Upsample, resnet_call
 from mg_jax.nn.attention import attend
 from mg_jax.nn.group_norm import GroupNorm
 from mg_jax.nn.recomputing import Remat, block_call
@@ -215,7 +215,7 @@ class Level(nnx.Module):
         context: Float[Array, "b n d"],
     ) -> Float[Array, "b h w c2"]:
         """Apply one residual block and its transformer."""
-        x = block_call(self.remat, self.resnets[index])(x, time)
+        x = resnet_call(self.remat, self.resnets[index])(x, time)
         if self.attentions is not None:
             x = block_call(self.remat, self.attentions[index])(x, context)
         return x
@@ -269,9 +269,9 @@ class Middle(nnx.Module):
         context: Float[Array, "b n d"],
     ) -> Float[Array, "b h w c"]:
         """Apply the three in turn."""
-        x = block_call(self.remat, self.resnets[0])(x, time)
+        x = resnet_call(self.remat, self.resnets[0])(x, time)
         x = block_call(self.remat, self.attentions[0])(x, context)
-        return block_call(self.remat, self.resnets[1])(x, time)
+        return resnet_call(self.remat, self.resnets[1])(x, time)
 
 
 class Up(Level):

@@ -10,7 +10,7 @@ from flows.nn.convolution import Conv
 from flows.nn.linear import Linear
 from flows.nn.precision import widened
 from mg_jax.models.stable_diffusion.config import VAEConfig
-from mg_jax.models.stable_diffusion.layers import Resnet, Upsample
+from mg_jax.models.stable_diffusion.layers import Resnet, Upsample, resnet_call
 from mg_jax.nn.attention import attend
 from mg_jax.nn.group_norm import GroupNorm
 from mg_jax.nn.recomputing import Remat, block_call
@@ -120,9 +120,9 @@ class Middle(nnx.Module):
 
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h w c"]:
         """Apply the three in turn."""
-        for block in (self.resnets[0], self.attentions[0], self.resnets[1]):
-            x = block_call(self.remat, block)(x)
-        return x
+        x = resnet_call(self.remat, self.resnets[0])(x)
+        x = block_call(self.remat, self.attentions[0])(x)
+        return resnet_call(self.remat, self.resnets[1])(x)
 
 
 class Up(nnx.Module):
@@ -145,7 +145,7 @@ class Up(nnx.Module):
     def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 c2"]:
         """Apply."""
         for resnet in self.resnets:
-            x = block_call(self.remat, resnet)(x)
+            x = resnet_call(self.remat, resnet)(x)
         return x if self.upsamplers is None else self.upsamplers[0](x)
 
 

@@ -10,6 +10,7 @@ from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int
 
+from flows.nn.precision import products
 from mg_jax.models.text.config import TextConfig
 from mg_jax.nn.transformer import Encoder, norm
 
@@ -57,7 +58,10 @@ def attend_before(
 ) -> Float[Array, "b n heads d"]:
     """Causal attention: to the token itself and those before; logits and softmax in float32."""
     n, d = query.shape[1], query.shape[-1]
-    logits = jnp.einsum("bqhc,bkhc->bhqk", query, key, preferred_element_type=jnp.float32)
+    precision = products(query.dtype)
+    logits = jnp.einsum(
+        "bqhc,bkhc->bhqk", query, key, precision=precision, preferred_element_type=jnp.float32
+    )
     seen = jnp.tri(n, dtype=bool)[None, None]
     weights = jax.nn.softmax(jnp.where(seen, logits * d**-0.5, -jnp.inf), axis=-1)
-    return jnp.einsum("bhqk,bkhc->bqhc", weights.astype(value.dtype), value)
+    return jnp.einsum("bhqk,bkhc->bqhc", weights.astype(value.dtype), value, precision=precision)

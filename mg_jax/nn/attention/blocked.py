@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from flows.nn.precision import wide, widened
+from flows.nn.precision import products, wide, widened
 
 
 def attend(
@@ -56,9 +56,7 @@ def _forward(
         higher = jnp.maximum(top, jnp.max(logits, axis=-2))
         weights = jnp.exp(logits - higher[..., None, :])
         old = jnp.exp(top - higher)
-        part = jnp.einsum(
-            "bhmd,bhmn->bhdn", value, weights.astype(v.dtype), preferred_element_type=wide(q.dtype)
-        )
+        part = _product("bhmd,bhmn->bhdn", value, weights.astype(v.dtype))
         return (
             higher,
             total * old + jnp.sum(weights, axis=-2),
@@ -86,13 +84,11 @@ def _backward(
     ) -> tuple[Float[Array, "b heads d n"], tuple[Array, Array]]:
         key, value, penalty = block
         weights = jnp.exp(_logits(q, key, penalty) - log_total[..., None, :])
-        slope = jnp.einsum("bhmd,bhnd->bhmn", value, gradient, preferred_element_type=wide(q.dtype))
+        slope = _product("bhmd,bhnd->bhmn", value, gradient)
         of_logits = (weights * (slope - mean_slope[..., None, :])).astype(q.dtype)
-        of_q = of_q + jnp.einsum(
-            "bhmd,bhmn->bhdn", key, of_logits, preferred_element_type=wide(q.dtype)
-        )
+        of_q = of_q + _product("bhmd,bhmn->bhdn", key, of_logits)
         of_key, of_value = (
-            jnp.einsum("bhmn,bhnd->bhmd", rows, x, preferred_element_type=wide(q.dtype))
+            _product("bhmn,bhnd->bhmd", rows, x)
             for rows, x in ((of_logits, q), (weights.astype(v.dtype), gradient))
         )
         return of_q, (of_key.astype(k.dtype), of_value.astype(v.dtype))
@@ -110,8 +106,14 @@ _attend.defvjp(_forward, _backward)
 def _logits(
     q: Float[Array, "b heads n d"], key: Float[Array, "b heads m d"], penalty: Array
 ) -> Float[Array, "b heads m n"]:
-    logits = jnp.einsum("bhmd,bhnd->bhmn", key, q, preferred_element_type=wide(q.dtype))
-    return logits + penalty[None, None, :, None]
+    return _product("bhmd,bhnd->bhmn", key, q) + penalty[None, None, :, None]
+
+
+def _product(
+    axes: str, x: Float[Array, "b heads _ _"], y: Float[Array, "b heads _ _"]
+) -> Float[Array, "b heads _ _"]:
+    """A product of two arrays of one dtype, summed in at least float32."""
+    return jnp.einsum(axes, x, y, precision=products(x.dtype), preferred_element_type=wide(x.dtype))
 
 
 def _blocks(
