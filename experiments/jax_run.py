@@ -91,8 +91,8 @@ def _sample(
 def prepare(job: Job) -> None:
     """Set JAX up for the job, and keep its programs on disk. For good, as `run` does."""
     jax.config.update("jax_enable_x64", job.precision == "float64")  # type: ignore[no-untyped-call]
-    if not job.tensorfloat:
-        jax.config.update("jax_default_matmul_precision", "highest")  # type: ignore[no-untyped-call]
+    products = "default" if job.tensorfloat else "highest"  # a GPU's default is TensorFloat-32
+    jax.config.update("jax_default_matmul_precision", products)  # type: ignore[no-untyped-call]
     compilation.keep_programs()
 
 

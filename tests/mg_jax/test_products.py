@@ -6,6 +6,7 @@ import pytest
 from flax import nnx
 from jax.extend import core
 
+from flows.nn import tracing
 from flows.nn.precision import products
 from flows.raft import weights
 from mg_jax.models.stable_diffusion.config import TINY
@@ -27,21 +28,21 @@ def merged(make, call):
 def unet(dtype):
     text = drawn(2, TINY.text.length, TINY.unet.context)
     return *merged(
-        lambda: UNet(TINY.unet, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: UNet(TINY.unet, dtype=dtype, rngs=tracing.rngs()),
         lambda network, z: network(z, jnp.float32(7), text),
     ), drawn(2, 8, 8, TINY.vae.latent)
 
 
 def decoder(dtype):
     return *merged(
-        lambda: VAE(TINY.vae, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: VAE(TINY.vae, dtype=dtype, rngs=tracing.rngs()),
         lambda network, z: network.decode(z),
     ), drawn(1, 8, 8, TINY.vae.latent)
 
 
 def encoder(dtype):
     return *merged(
-        lambda: VAE(TINY.vae, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: VAE(TINY.vae, dtype=dtype, rngs=tracing.rngs()),
         lambda network, image: network.encode(image),
     ), drawn(1, 64, 64, 3)
 
@@ -49,7 +50,7 @@ def encoder(dtype):
 def text(dtype):
     tokens = jnp.zeros((1, TINY.text.length), jnp.int32)
     function, params = merged(
-        lambda: TextEncoder(TINY.text, dtype=dtype, rngs=nnx.Rngs(0)),
+        lambda: TextEncoder(TINY.text, dtype=dtype, rngs=tracing.rngs()),
         lambda network, scale: scale * network(tokens),
     )
     return function, params, drawn()
