@@ -1,5 +1,7 @@
 """Figures by matplotlib, an optional dependency: import this module only when one is needed."""
 
+import io
+
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
@@ -7,10 +9,19 @@ from matplotlib.figure import Figure
 from mg_jax.history import History
 
 
-def figure(overview: UInt8[np.ndarray, "_ _ 3"], history: History) -> Figure:
+class Plot(Figure):
+    """A figure that Jupyter shows without pyplot, too, which teaches it only its own figures."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
+
+
+def figure(overview: UInt8[np.ndarray, "_ _ 3"], history: History) -> Plot:
     """Plot the overview, and below it the first sample's energy, terms and guidance norm."""
     height, width, _ = overview.shape
-    drawn = Figure(figsize=(10, 10 * height / width + 3), layout="constrained")
+    drawn = Plot(figsize=(10, 10 * height / width + 3), layout="constrained")
     above, below = drawn.subplots(2, 1, height_ratios=[10 * height / width, 3])
     above.imshow(overview)
     above.set_axis_off()

@@ -271,6 +271,13 @@ def test_a_plot_has_a_line_for_the_energy_and_each_of_its_terms(first):
     np.testing.assert_array_equal(drawn["energy"], result.history.energy[:, 0])
 
 
+def test_jupyter_shows_a_plot_as_a_picture(first):
+    result, _ = first
+    shown = Pillow.open(io.BytesIO(result.plot()._repr_png_()))
+    assert shown.width == 1000
+    assert np.unique(np.asarray(shown.convert("L"))).size > 100
+
+
 def test_files_words_and_open_pictures_ask_for_the_same_edit(monkeypatch, tmp_path):
     stand_in(monkeypatch)
     mask = masks.moving(flow())
