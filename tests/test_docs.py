@@ -103,7 +103,7 @@ def test_the_code_of_a_page_runs(page, small):
     text = code(page)
     # With what the page says a run of tiny networks would take hours, too.
     text = text.replace(
-        "steps=100, recursions=4", 'size=128, steps=2, recursions=1, source="noised"'
+        "steps=100, recursions=4", 'size=128, steps=1, recursions=1, source="noised"'
     )
     names = run(page, text)
     result = names.get("result")
@@ -115,7 +115,7 @@ def test_the_code_of_a_page_runs(page, small):
     if "film" in names:
         assert (small / "film.webp").stat().st_size > 0
     if "results" in names:
-        assert [one.settings["steps"] for one in names["results"]] == [2, 2]
+        assert [one.settings["steps"] for one in names["results"]] == [1, 1]
 
 
 @pytest.mark.parametrize("page", WITH_CODE)
