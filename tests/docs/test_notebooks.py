@@ -24,9 +24,12 @@ def cells(path, kind="code"):
 
 
 def kinds(notebook):
-    """The kinds of output of each cell."""
+    """The kinds of output of each cell; a picture is one, in whichever format it is stored."""
     return [
-        [output.get("name") or sorted(output.data) for output in cell.get("outputs", [])]
+        [
+            output.get("name") or sorted({kind.split("/")[0] for kind in output.data})
+            for output in cell.get("outputs", [])
+        ]
         for cell in notebook.cells
     ]
 
