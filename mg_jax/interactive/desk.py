@@ -241,12 +241,14 @@ class Desk:
             self._save()
             return self._state(message)
 
-    def _ground(self, _: Message) -> Reply:
-        """The photo without what moves, roughly filled in."""
+    def _ground(self, message: Message) -> Reply:
+        """The photo without what moves and a part that may soon, roughly filled in."""
         pixels, document = self._pixels(), self.document
         gone = np.zeros(pixels.shape[:2], bool)
-        for part in document.moving:
-            gone |= self._selecting.now(document.photo, part).mask
+        chosen = _whole(message, "part", _NOT_SELECTED)
+        for i, part in enumerate(document.parts):
+            if part.motion.strip() or i == chosen:
+                gone |= self._selecting.now(document.photo, part).mask
         return {"data": _shown(composing.ground(pixels, gone))}
 
     def _preview(self, _: Message) -> Reply:

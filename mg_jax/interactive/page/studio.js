@@ -137,6 +137,7 @@ function rasterize(out, ids, label, width, height, texture, mask, from, to, tria
 
 export function mount(root, transport) {
   const studio = new Studio(root, transport);
+  root.studio = studio; // for those who look at it from outside, as tests do
   studio.start();
   return studio;
 }
@@ -255,17 +256,22 @@ class Studio {
   // The ground and the composed picture follow when the hand rests.
   rest() {
     clearTimeout(this.resting);
-    const moving = this.state.parts.filter((part) => part.motion).map((part) => part.selection);
-    const key = moving.join("|");
-    if (moving.length && this.groundKey !== key + this.state.photo.name) {
-      this.groundKey = key + this.state.photo.name;
-      this.ask("ground").then(async (reply) => {
-        if (reply.error) return;
+    const lifted = this.lifted().map((part) => part.selection);
+    const key = [this.state.photo.name, ...lifted].join("|");
+    if (lifted.length && this.groundKey !== key) {
+      this.groundKey = key;
+      this.ask("ground", { part: this.selected }).then(async (reply) => {
+        if (reply.error || this.groundKey !== key) return;
         this.ground = await picture(reply.data);
         this.paint();
       });
     }
     this.resting = setTimeout(() => this.compose(), REST_MS);
+  }
+
+  // The parts that are drawn over the ground: those that move, and the chosen one, which may soon.
+  lifted() {
+    return this.state.parts.filter((part, i) => part.motion || i === this.selected);
   }
 
   async compose() {
@@ -351,7 +357,9 @@ class Studio {
 
   buildStage() {
     this.canvas = h("canvas", { class: "pixels" });
-    this.overlay = s("svg", { class: "overlay" });
+    this.marks = s("g");
+    this.grips = s("g");
+    this.overlay = s("svg", { class: "overlay" }, this.marks, this.grips);
     this.frame = h("div", { class: "frame" }, this.canvas, this.overlay);
     this.empty = h("p", { class: "empty" }, "Open a photo, or drop one here.");
     this.stage = h(
@@ -373,7 +381,7 @@ class Studio {
     this.modeButtons = new Map();
     const modes = h("div", { class: "modes", role: "toolbar", "aria-label": "Handles" });
     for (const [name, label, key] of MODES) {
-      const button = h("button", { type: "button", title: `${label} (${key})`, "aria-pressed": "false", "data-mode": name, onclick: () => this.setMode(name) }, label);
+      const button = h("button", { type: "button", title: `${label} (${key})`, "aria-pressed": String(name === this.mode), "data-mode": name, onclick: () => this.setMode(name) }, label);
       this.modeButtons.set(name, button);
       modes.append(button);
     }
@@ -580,7 +588,7 @@ class Studio {
     };
     const known = models.find((model) => model.name === doc.model) ?? models[0];
     fill(this.model, models.map((model) => [model.name, model.name]), doc.model);
-    const own = known.size ? `model's own, ${known.size}` : "model's own";
+    const own = known.size ? `own, ${known.size}` : "own";
     fill(this.sizes, [["", own], ...known.sizes.map((size) => [String(size), String(size)])], doc.size == null ? "" : String(doc.size));
     this.sizes.disabled = !known.sizes.length;
     this.promptRow.hidden = !known.prompt;
@@ -673,6 +681,7 @@ class Studio {
   choose(i) {
     if (i === this.selected || !this.state.parts[i]) return;
     this.selected = i;
+    this.rest();
     for (const [k, item] of [...this.partList.children].entries()) {
       item.classList.toggle("chosen", k === i);
       item.querySelector('[data-action="choose"]').setAttribute("aria-pressed", String(k === i));
@@ -780,7 +789,6 @@ class Studio {
 
   showMetrics(reply) {
     const shown = [
-      ["Flow", reply.verdict],
       ["Colours off", reply.metrics.color_l1_moved],
       ["Background changed", reply.metrics.background_l1],
       ["Seconds", reply.metrics.seconds],
@@ -1187,14 +1195,17 @@ class Studio {
       this.out = new ImageData(width, height);
       this.ids = new Uint8Array(width * height);
     }
-    const moving = this.state.parts.some((part) => part.motion);
-    if (colored) this.out.data.set((moving && this.ground ? this.ground : this.photo).data);
+    const parts = this.state.parts;
+    const moving = parts.some((part) => part.motion) && this.ground;
+    if (colored) this.out.data.set((moving ? this.ground : this.photo).data);
     this.ids.fill(0);
-    this.state.parts.forEach((part, i) => {
+    const draw = (part, painted) => {
       const shape = this.geometries.get(part.selection);
-      if (!shape || shape.points.length !== part.points.length) return;
-      rasterize(this.out.data, this.ids, i + 1, width, height, this.photo.data, shape.mask, shape.texture, this.scaled(this.partial(part, shape)), shape.triangles, colored && Boolean(part.motion));
-    });
+      if (!shape || shape.points.length !== part.points?.length) return;
+      rasterize(this.out.data, this.ids, parts.indexOf(part) + 1, width, height, this.photo.data, shape.mask, shape.texture, this.scaled(this.partial(part, shape)), shape.triangles, painted);
+    };
+    for (const part of parts) if (!part.motion) draw(part, colored && moving); // what rests lies below
+    for (const part of parts) if (part.motion) draw(part, colored);
   }
 
   // A part's points, after a share of their way.
@@ -1217,18 +1228,35 @@ class Studio {
   }
 
   paintOverlay() {
-    if (!this.photo || !this.state?.photo) return void this.overlay.replaceChildren();
-    const focused = this.overlay.contains(document.activeElement) ? document.activeElement.dataset.handle : null;
+    if (!this.photo || !this.state?.photo) {
+      this.marks.replaceChildren();
+      this.grips.replaceChildren();
+      return;
+    }
     const unit = 1 / this.zoom;
     const drawn = [hatch(unit)];
+    let held = [];
     if (!this.shown && !this.holding) {
       this.state.parts.forEach((part, i) => drawn.push(...this.outline(part, i, unit)));
       drawn.push(...this.drafted(unit));
       const chosen = this.state.parts[this.selected];
-      if (chosen && this.tool === "move" && this.share === 1) drawn.push(...this.handles(chosen, unit));
+      if (chosen && this.tool === "move" && this.share === 1) {
+        drawn.push(...this.stems(chosen, unit));
+        held = chosen.handles;
+      }
     } else if (this.shown) drawn.push(...this.divider(unit));
-    this.overlay.replaceChildren(...drawn);
-    if (focused) this.overlay.querySelector(`[data-handle="${focused}"]`)?.focus({ preventScroll: true });
+    this.marks.replaceChildren(...drawn);
+    this.grip(held, unit);
+  }
+
+  // Handles stay the same elements as long as they are the same, so that focus stays, too.
+  grip(handles, unit) {
+    const key = handles.map((one) => one.name).join(" ");
+    if (key !== this.gripped) {
+      this.gripped = key;
+      this.grips.replaceChildren(...handles.map((one) => this.handle(one)));
+    }
+    handles.forEach((one, i) => this.grips.children[i].setAttribute("transform", `translate(${one.x} ${one.y}) scale(${unit})`));
   }
 
   divider(unit) {
@@ -1263,7 +1291,7 @@ class Studio {
     return found;
   }
 
-  handles(part, unit) {
+  stems(part, unit) {
     const at = Object.fromEntries(part.handles.map((one) => [one.name, one]));
     const drawn = [];
     const line = (from, to) => {
@@ -1279,12 +1307,11 @@ class Studio {
     }
     if (at.rotate) line(at.n, at.rotate);
     if (at.tip) line(at.axis, at.tip);
-    for (const one of part.handles) drawn.push(this.handle(one, unit));
     return drawn;
   }
 
-  handle(one, unit) {
-    const group = s("g", { class: `handle ${one.name.replace(/-\d+$/, "")}`, tabindex: 0, role: "button", "aria-label": one.label, "data-handle": one.name, transform: `translate(${one.x} ${one.y}) scale(${unit})` });
+  handle(one) {
+    const group = s("g", { class: `handle ${one.name.replace(/-\d+$/, "")}`, tabindex: 0, role: "button", "aria-label": one.label, "data-handle": one.name });
     group.append(s("circle", { r: 14, class: "touch" }), ...shapeOf(one.name), s("title", {}, one.label));
     return group;
   }
