@@ -209,9 +209,12 @@ class Desk:
             return self._state(message, index)
 
     def _drag(self, message: Message) -> Reply:
-        """Drag a handle: where its words are then, and all that is drawn of the part."""
+        """Drag a handle: the words then, and all that is drawn of the part.
+
+        `words` are those with which the drag began; by default the current ones.
+        """
         index, part = self._part(message)
-        words, name = message.get("words"), message.get("handle")
+        words, name = message.get("words", part.motion), message.get("handle")
         if not isinstance(words, str) or not isinstance(name, str):
             raise ValueError("drag: expected words and a handle")
         to = np.array([_number(message, "x"), _number(message, "y")])

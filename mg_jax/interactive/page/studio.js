@@ -1,6 +1,7 @@
 // The studio: a photo, parts in words, and handles that write words.
 //
-// `mount(root, transport)` builds it into an element. A transport carries messages:
+// `mount(root, transport, keys)` builds it into an element; `keys` is where keys are heard, the
+// element itself or the whole document. A transport carries messages:
 //   send(message) -> promise of the reply; on(hear) calls hear(event).
 // The other end (mg_jax/interactive/desk.py) keeps the document, and computes all motions; here
 // points are only drawn where they were told to be.
@@ -135,16 +136,17 @@ function rasterize(out, ids, label, width, height, texture, mask, from, to, tria
   }
 }
 
-export function mount(root, transport) {
-  const studio = new Studio(root, transport);
+export function mount(root, transport, keys = root) {
+  const studio = new Studio(root, transport, keys);
   root.studio = studio; // for those who look at it from outside, as tests do
   studio.start();
   return studio;
 }
 
 class Studio {
-  constructor(root, transport) {
+  constructor(root, transport, keys) {
     this.root = root;
+    this.keys = keys;
     this.transport = transport;
     this.state = null;
     this.tool = "click";
@@ -160,14 +162,16 @@ class Studio {
     this.share = 1; // of the motion that is drawn
     this.holding = false; // the key that shows the original
     this.changes = 0; // counts changes, so that late replies are known
+    this.edits = Promise.resolve(); // the last one: each begins with what the one before has made
     this.build();
   }
 
   async start() {
-    await this.refresh();
-    this.setTool(this.state?.parts.length ? "move" : "click");
-    this.stage.focus({ preventScroll: true });
     this.transport.on((event) => this.hear(event));
+    await this.refresh();
+    if (!this.state) return; // which has been told
+    this.setTool(this.state.parts.length ? "move" : "click");
+    this.stage.focus({ preventScroll: true });
   }
 
   // Messages.
@@ -188,8 +192,19 @@ class Studio {
     }
     this.clearFaults();
     if (reply.part !== undefined) this.selected = reply.part;
+    if (this.state) this.state.document = reply.document;
     if (change === this.changes) await this.take(reply);
     return true;
+  }
+
+  // Change the document's words and settings by a function.
+  edit(alter) {
+    const edited = this.edits.then(() => {
+      const document = structuredClone(this.state.document);
+      return alter(document) === false ? false : this.change("edit", { document });
+    });
+    this.edits = edited.catch(() => false);
+    return edited;
   }
 
   async refresh() {
@@ -297,8 +312,8 @@ class Studio {
       this.buildHelp(),
       this.buildText(),
     );
-    this.root.addEventListener("keydown", (event) => this.key(event));
-    this.root.addEventListener("keyup", (event) => this.keyUp(event));
+    this.keys.addEventListener("keydown", (event) => this.key(event));
+    this.keys.addEventListener("keyup", (event) => this.keyUp(event));
     new ResizeObserver(() => this.size()).observe(this.stage);
   }
 
@@ -520,10 +535,13 @@ class Studio {
     const focused = document.activeElement;
     const at = [...this.partList.children].findIndex((item) => item.contains(focused));
     const name = at >= 0 ? focused.name || focused.dataset.action : "";
+    const unsent = at >= 0 && focused.name && focused.value !== focused.defaultValue ? focused.value : null;
     this.partList.replaceChildren(...state.parts.map((part, i) => this.partItem(part, i)));
     if (at >= 0 && name) {
       const again = this.partList.children[Math.min(at, state.parts.length - 1)];
-      again?.querySelector(`[name="${name}"], [data-action="${name}"]`)?.focus({ preventScroll: true });
+      const field = again?.querySelector(`[name="${name}"], [data-action="${name}"]`);
+      if (unsent !== null && field && unsent.trim() !== field.value) field.value = unsent; // being typed
+      field?.focus({ preventScroll: true });
     }
     this.settings();
     this.jobs();
@@ -535,7 +553,7 @@ class Studio {
       h("button", { type: "button", title, "aria-label": `${title}: part ${i + 1}`, "data-action": action, disabled, onclick: run }, label);
     const selection = h("input", { type: "text", name: "selection", value: part.selection, spellcheck: "false", "aria-label": `Part ${i + 1}: what` });
     const motion = h("textarea", { name: "motion", rows: 2, spellcheck: "false", placeholder: "rests: drag it, or type rotate degrees=20", "aria-label": `Part ${i + 1}: motion` });
-    motion.value = part.motion;
+    motion.defaultValue = part.motion;
     const typed = (field, name) => {
       field.addEventListener("change", () => this.type(i, name, field.value));
       field.addEventListener("focus", () => this.choose(i));
@@ -592,9 +610,8 @@ class Studio {
     fill(this.sizes, [["", own], ...known.sizes.map((size) => [String(size), String(size)])], doc.size == null ? "" : String(doc.size));
     this.sizes.disabled = !known.sizes.length;
     this.promptRow.hidden = !known.prompt;
-    this.prompt.value = doc.prompt;
-    this.seed.value = doc.seed;
-    this.samples.value = doc.samples;
+    for (const field of [this.prompt, this.seed, this.samples])
+      if (field !== document.activeElement) field.value = doc[field.name];
     this.runButton.disabled = !this.state.photo || !this.state.parts.some((part) => part.motion);
   }
 
@@ -639,43 +656,37 @@ class Studio {
 
   // Commands.
 
-  document() {
-    return structuredClone(this.state.document);
-  }
-
   async type(i, name, text) {
-    const doc = this.document();
-    if (!doc.parts[i] || doc.parts[i][name] === text.trim()) return;
-    doc.parts[i][name] = text.trim();
-    this.selected = i;
-    if (await this.change("edit", { document: doc })) this.say(name === "motion" ? "Motion changed." : "Selection changed.");
+    const done = await this.edit((document) => {
+      if (!document.parts[i] || document.parts[i][name] === text.trim()) return false;
+      document.parts[i][name] = text.trim();
+      this.selected = i;
+    });
+    if (done) this.say(name === "motion" ? "Motion changed." : "Selection changed.");
   }
 
-  async setSettings() {
-    const doc = this.document();
-    doc.model = this.model.value;
-    doc.prompt = this.prompt.value;
-    doc.seed = Math.trunc(Number(this.seed.value));
-    doc.samples = Math.trunc(Number(this.samples.value));
-    doc.size = this.sizes.value ? Number(this.sizes.value) : null;
-    const known = this.state.models.find((model) => model.name === doc.model);
-    if (doc.size != null && !known.sizes.includes(doc.size)) doc.size = null;
-    await this.change("edit", { document: doc });
+  setSettings() {
+    const { value: model } = this.model;
+    const sizes = this.state.models.find((one) => one.name === model).sizes;
+    const size = sizes.includes(Number(this.sizes.value)) ? Number(this.sizes.value) : null;
+    const whole = (field) => Math.trunc(Number(field.value));
+    const changed = { model, size, prompt: this.prompt.value, seed: whole(this.seed), samples: whole(this.samples) };
+    return this.edit((document) => void Object.assign(document, changed));
   }
 
   async reorder(i, by) {
-    const doc = this.document(), other = i + by;
-    if (!doc.parts[i] || !doc.parts[other]) return;
-    [doc.parts[i], doc.parts[other]] = [doc.parts[other], doc.parts[i]];
-    this.selected = other;
-    if (await this.change("edit", { document: doc })) this.say(by > 0 ? "Raised." : "Lowered.");
+    const done = await this.edit(({ parts }) => {
+      const other = i + by;
+      if (!parts[i] || !parts[other]) return false;
+      [parts[i], parts[other]] = [parts[other], parts[i]];
+      this.selected = other;
+    });
+    if (done) this.say(by > 0 ? "Raised." : "Lowered.");
   }
 
   async remove(i) {
-    const doc = this.document();
-    if (!doc.parts[i]) return;
-    doc.parts.splice(i, 1);
-    if (await this.change("edit", { document: doc })) this.say("Part removed.");
+    const done = await this.edit(({ parts }) => (parts[i] ? void parts.splice(i, 1) : false));
+    if (done) this.say("Part removed.");
   }
 
   choose(i) {
@@ -955,8 +966,7 @@ class Studio {
   }
 
   async pin(at) {
-    const part = this.state.parts[this.selected];
-    await this.change("drag", { part: this.selected, words: part.motion, handle: "add", x: at[0], y: at[1], done: true });
+    await this.change("drag", { part: this.selected, handle: "add", x: at[0], y: at[1], done: true });
   }
 
   corner(at, how) {
@@ -1069,8 +1079,7 @@ class Studio {
   delete(target) {
     const point = /^point-(\d+)$/.exec(target.dataset?.handle ?? "");
     if (!point) return this.remove(this.selected);
-    const part = this.state.parts[this.selected];
-    return this.change("drag", { part: this.selected, words: part.motion, handle: `remove-${point[1]}`, x: 0, y: 0, done: true });
+    return this.change("drag", { part: this.selected, handle: `remove-${point[1]}`, x: 0, y: 0, done: true });
   }
 
   arrow(event, key) {
@@ -1254,7 +1263,9 @@ class Studio {
     const key = handles.map((one) => one.name).join(" ");
     if (key !== this.gripped) {
       this.gripped = key;
+      const focused = this.grips.contains(document.activeElement);
       this.grips.replaceChildren(...handles.map((one) => this.handle(one)));
+      if (focused) this.stage.focus({ preventScroll: true });
     }
     handles.forEach((one, i) => this.grips.children[i].setAttribute("transform", `translate(${one.x} ${one.y}) scale(${unit})`));
   }

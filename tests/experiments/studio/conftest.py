@@ -46,7 +46,7 @@ class Studio:
 
     def __init__(self, folder):
         events = Events()
-        self.desk = Desk(folder, events.tell, edit=stub.edit, patience=1)
+        self.desk = Desk(folder, events.tell, edit=stub.edit, patience=1.0)
         served = serving.prepare(self.desk, events, "secret")
         self.server, self.address = served.server, served.address
         self.thread = threading.Thread(
@@ -61,7 +61,7 @@ class Studio:
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory, browser):
+def studio(tmp_path_factory, browser):  # noqa: ARG001 - no server where there is no browser
     made = Studio(tmp_path_factory.mktemp("studio") / "session")
     yield made
     made.close()

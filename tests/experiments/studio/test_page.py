@@ -15,12 +15,12 @@ from mg_jax.interactive import uploads
 from ...mg_jax.interactive import stub
 from ...mg_jax.interactive.conftest import H, W, photo
 
-TOUCH = 'document.querySelector(".pixels")'
-READ = f"""() => {{
-    const canvas = {TOUCH};
-    const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    return [canvas.width, canvas.height, btoa(Array.from(data, (n) => String.fromCharCode(n)).join(""))];
-}}"""
+READ = """() => {
+    const { width, height } = document.querySelector(".pixels");
+    const context = document.querySelector(".pixels").getContext("2d");
+    const data = Array.from(context.getImageData(0, 0, width, height).data);
+    return [width, height, btoa(data.map((value) => String.fromCharCode(value)).join(""))];
+}"""
 
 
 def at(page, x, y):
@@ -113,8 +113,9 @@ def test_a_box_is_selected_and_dragged(page, studio):
     assert selection(studio) == "rectangle 20,30 60,80"
     drag(page, (40, 50), (70, 45))
     wait(lambda: words(studio) == "translate dx=30 dy=-5")
-    page.wait_for_selector(".warnings li", state="detached")
-    assert page.locator('[name="motion"]').input_value() == "translate dx=30 dy=-5"
+    field = page.locator('[name="motion"]')
+    wait(lambda: field.input_value() == "translate dx=30 dy=-5")
+    assert page.locator(".warnings li").count() == 0
 
 
 def test_a_click_selects_adds_and_takes_away(page, studio):
@@ -408,7 +409,7 @@ def test_a_large_picture_is_drawn_in_time(page, studio):
 def test_the_motion_is_played_by_degrees(page, studio):
     boxed(page, studio)
     typed(page, "translate dx=50")
-    wait(lambda: words(studio) == "translate dx=50")
+    page.wait_for_selector('[data-action="run"]:enabled')
     page.click('[data-action="play"]')
     wait(lambda: page.locator("[role=status]").inner_text() == "Played.")
 

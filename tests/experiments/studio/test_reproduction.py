@@ -124,15 +124,22 @@ def test_without_an_edit_there_is_no_command(document, said, tmp_path):
             make(document, tmp_path)
 
 
-@pytest.mark.slow
-def test_the_command_makes_the_studios_picture(tmp_path):
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param("preview", marks=pytest.mark.slow),
+        pytest.param("patch", marks=pytest.mark.long),
+    ],
+)
+def test_the_command_makes_the_studios_picture(tmp_path, model):
     """The real model, small: in the worker, and by the command in this process."""
     heard = []
     real = Desk(tmp_path / "studio", heard.append)
     opened(real)
     ask(real, "select", tool="rectangle", how="new", points=[[100, 40], [130, 70]])
     parts = (dataclasses.replace(real.document.parts[0], motion="translate dx=-15 dy=20"),)
-    new = dataclasses.replace(real.document, parts=parts, model="preview")
+    size = 256 if model == "patch" else None
+    new = dataclasses.replace(real.document, parts=parts, model=model, size=size)
     ask(real, "edit", document=new.to_json())
     number = ask(real, "run")["jobs"][0]["number"]
     command = ask(real, "take", what="command", job=number)["text"]
@@ -146,5 +153,5 @@ def test_the_command_makes_the_studios_picture(tmp_path):
     real._queue._thread.join()
     made = tmp_path / "studio" / "results" / str(number) / "edited.png"
     assert made.read_bytes() == (tmp_path / "out" / "edited.png").read_bytes()
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["model"] == "preview"
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["model"] == model
     real.close()
