@@ -9,6 +9,7 @@ is kept in --folder, and is there again when the program is started again. Needs
 pip install 'mg_jax[studio]'.
 """
 
+import contextlib
 import secrets
 import threading
 import webbrowser
@@ -54,15 +55,17 @@ def main() -> None:
     compilation.keep_programs()
     events = Events()
     desk = Desk(Path(_folder.value), events.tell, _model.value)
-    if _image.value:
-        desk.open(_content(Path(_image.value)), _image.value)
-    served = serving.prepare(desk, events, secrets.token_urlsafe(), _host.value, _port.value)
-    print(f"the studio is at {served.address} (Ctrl-C ends it)", flush=True)
-    if _browser.value:
-        opening = threading.Timer(_SOON, webbrowser.open, [served.address])
-        opening.daemon = True
-        opening.start()
-    served.server.run(sockets=[served.socket])
+    with contextlib.closing(desk):
+        if _image.value:
+            desk.open(_content(Path(_image.value)), _image.value)
+        served = serving.prepare(desk, events, secrets.token_urlsafe(), _host.value, _port.value)
+        print(f"the studio is at {served.address} (Ctrl-C ends it)", flush=True)
+        if _browser.value:
+            opening = threading.Timer(_SOON, webbrowser.open, [served.address])
+            opening.daemon = True
+            opening.start()
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            served.server.run(sockets=[served.socket])
 
 
 def _content(path: Path) -> bytes:

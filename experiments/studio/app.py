@@ -59,7 +59,6 @@ def build(desk: Desk, events: Events, token: str, hosts: Sequence[str], port: in
         events.begin(asyncio.get_running_loop())
         yield
         events.end()
-        await run_in_threadpool(desk.close)
 
     return Starlette(
         routes=[

@@ -22,7 +22,7 @@ class Composing:
 
     def __init__(self) -> None:
         """The process starts with the first picture."""
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self._pool: ProcessPoolExecutor | None = None
         self._newest: Future[UInt8[np.ndarray, "h w 3"]] | None = None
 
     def preview(
@@ -34,6 +34,8 @@ class Composing:
         """As `mg_jax.preview`; None if another was asked for before this one was begun."""
         if self._newest is not None:
             self._newest.cancel()
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         future = self._newest = self._pool.submit(_composed, photo, flow, order)
         try:
             return future.result()
@@ -41,8 +43,9 @@ class Composing:
             return None
 
     def close(self) -> None:
-        """Drop what waits; what is being made is left to end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop what waits; what is being made is waited for, some seconds."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _composed(photo: Path, flow: np.ndarray, order: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:
