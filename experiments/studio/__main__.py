@@ -58,14 +58,19 @@ def main() -> None:
     with contextlib.closing(desk):
         if _image.value:
             desk.open(_content(Path(_image.value)), _image.value)
-        served = serving.prepare(desk, events, secrets.token_urlsafe(), _host.value, _port.value)
-        print(f"the studio is at {served.address} (Ctrl-C ends it)", flush=True)
-        if _browser.value:
-            opening = threading.Timer(_SOON, webbrowser.open, [served.address])
-            opening.daemon = True
-            opening.start()
+        token = secrets.token_urlsafe()
+        served = serving.prepare(desk, events, token, _host.value, _port.value, _tell)
         with contextlib.suppress(KeyboardInterrupt):  # the way to end it
             served.server.run(sockets=[served.socket])
+
+
+def _tell(address: str) -> None:
+    """Say where the page is, and open it."""
+    print(f"the studio is at {address} (Ctrl-C ends it)", flush=True)
+    if _browser.value:
+        opening = threading.Timer(_SOON, webbrowser.open, [address])
+        opening.daemon = True
+        opening.start()
 
 
 def _content(path: Path) -> bytes:

@@ -41,7 +41,10 @@ def test_it_tells_its_address_and_ends_by_ctrl_c(tmp_path):
         host, port = address.split("/")[2].split(":")
         socket.create_connection((host, int(port)), timeout=10).close()
         running.send_signal(signal.SIGINT)
-        out, error = running.communicate(timeout=60)
+        try:
+            out, error = running.communicate(timeout=60)
+        finally:
+            running.kill()
     assert (running.returncode, out, error) == (0, "", "")
 
 
@@ -54,3 +57,11 @@ def test_a_port_that_is_taken_ends_it_with_a_line(tmp_path):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"--host, --port: 127.0.0.1:{port} cannot be listened at")
     assert done.stderr.count("\n") == 1
+
+
+def test_listening_everywhere_is_refused(tmp_path):
+    done = program("experiments.studio", "--host=0.0.0.0", f"--folder={tmp_path}", "--nobrowser")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "--host: '0.0.0.0'; expected the one address by which the page is reached\n"
+    )
