@@ -41,7 +41,7 @@ $(VENV)/.run: $(VENV)/.venv setup.cfg
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,studio]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.run

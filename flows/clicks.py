@@ -16,7 +16,9 @@ from flows import nearest
 
 _GUESSING, _CUTTING = 240, 1000  # longer side of the picture, pixels, while guessing and cutting
 _SMALLEST = 16  # side of the picture, pixels
+_FIRST = 120  # longer side, pixels, for a first outline at once
 _SHARES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.4)  # of the picture, for a first guess
+_FEW = (0.03, 0.2)  # the same for a first outline
 _ALONG_EDGES = 0.15  # cost of a step in flat areas; a step on an edge of mean strength costs 1 more
 _NO_EDGE = 1e-3  # least value of the mean edge strength, for pictures of one colour
 _SURE = 1.5  # radius of a click that is certain foreground, pixels of the guessing size
@@ -25,8 +27,13 @@ _LARGER_IS_BETTER = 0.1  # power of the area in an outline's score: a cup rather
 _BAND = 2  # half width of the band that is cut again at the larger size, guessing-size pixels
 
 
+_NO_CLICKS = np.zeros((0, 2))
+
+
 def select(
-    image: UInt8[np.ndarray, "h w 3"], clicks: Float64[np.ndarray, "n 2"]
+    image: UInt8[np.ndarray, "h w 3"],
+    clicks: Float64[np.ndarray, "n 2"],
+    away: Float64[np.ndarray, "m 2"] = _NO_CLICKS,
 ) -> Bool[np.ndarray, "h w"]:
     """Select the object, or the objects, under all clicks; the mask is True on them.
 
@@ -35,21 +42,70 @@ def select(
     Args:
         image: RGB.
         clicks: (x, y) in pixels, inside the picture.
+        away: (x, y) of what is not a part of the object.
 
     Raises:
         ValueError: the picture is smaller than 16 pixels a side.
     """
+    best = _guess(image, clicks, away, _GUESSING, _SHARES)
+    sharp, at = _shrunk(image, clicks, _CUTTING)
+    band = _BAND * max(sharp.shape) / _GUESSING + _BAND
+    start = _near_outline(_resized(best, sharp.shape[:2]), band)
+    return _resized(_cut(sharp, start, at, rounds=2), image.shape[:2])
+
+
+def first(
+    image: UInt8[np.ndarray, "h w 3"],
+    clicks: Float64[np.ndarray, "n 2"],
+    away: Float64[np.ndarray, "m 2"] = _NO_CLICKS,
+) -> Bool[np.ndarray, "h w"]:
+    """Select as `select` does, but coarsely: to show something while that computes.
+
+    Takes some tenths of a second on one core. Arguments and errors are those of `select`.
+    """
+    return _resized(_guess(image, clicks, away, _FIRST, _FEW), image.shape[:2])
+
+
+def _guess(
+    image: np.ndarray,
+    clicks: np.ndarray,
+    away: np.ndarray,
+    longest: int,
+    shares: Sequence[float],
+) -> Bool[np.ndarray, "_ _"]:
+    """The likeliest object under the clicks, in the picture scaled to `longest` pixels a side.
+
+    Of it, what is nearer to a point of `away` than to the clicks is left out.
+    """
     height, width, _ = image.shape
     if min(height, width) < _SMALLEST:
         raise ValueError(f"the picture has {width}x{height} pixels; expected {_SMALLEST} a side")
-    small, at = _shrunk(image, clicks, _GUESSING)
-    edges = _edges(small)
-    cuts = [_cut(small, start, at, rounds=4) for start in _starts(edges, at)]
+    small, at = _shrunk(image, clicks, longest)
+    edges, others = _edges(small), _shrunk(image, away, longest)[1]
+    cuts = [_cut(small, start, at, rounds=4) for start in _starts(edges, at, shares)]
     best = max(cuts, key=lambda cut: _score(cut, edges))
-    sharp, at = _shrunk(image, clicks, _CUTTING)
-    band = _BAND * max(sharp.shape) / max(small.shape) + _BAND
-    best = _cut(sharp, _near_outline(_resized(best, sharp.shape[:2]), band), at, rounds=2)
-    return _resized(best, (height, width))
+    taken = [point for point in others if best[point]]
+    if not taken:
+        return best
+    nearer = _around_edges(edges, at) <= _around_edges(edges, taken)
+    pieces, _ = scipy.ndimage.label(best & nearer)
+    return np.isin(pieces, [pieces[point] for point in at if best[point]])
+
+
+def _straight(shape: tuple[int, ...], at: Sequence[tuple[int, int]]) -> Float64[np.ndarray, "h w"]:
+    """Distance of every pixel from the points, along straight lines."""
+    far = np.ones(shape)
+    far[tuple(np.transpose(at))] = 0
+    return np.asarray(scipy.ndimage.distance_transform_edt(far))
+
+
+def _around_edges(edges: np.ndarray, at: Sequence[tuple[int, int]]) -> Float64[np.ndarray, "h w"]:
+    """Distance of every pixel from the points, along paths around edges."""
+    from skimage.graph import MCP_Geometric
+
+    steps = _ALONG_EDGES + edges / max(float(edges.mean()), _NO_EDGE)
+    distance, _ = MCP_Geometric(steps).find_costs(list(at))
+    return np.asarray(distance)
 
 
 def _shrunk(
@@ -80,18 +136,15 @@ def _edges(image: np.ndarray) -> Float64[np.ndarray, "h w"]:
     return np.asarray(np.sqrt(sum((slope**2).sum(-1) for slope in slopes)))
 
 
-def _starts(edges: np.ndarray, at: Sequence[tuple[int, int]]) -> Iterator[UInt8[np.ndarray, "h w"]]:
+def _starts(
+    edges: np.ndarray, at: Sequence[tuple[int, int]], shares: Sequence[float]
+) -> Iterator[UInt8[np.ndarray, "h w"]]:
     """Yield first guesses for GrabCut, as its label maps; the clicks are certain foreground."""
     import cv2
-    from skimage.graph import MCP_Geometric
 
-    far = np.ones(edges.shape)
-    far[tuple(np.transpose(at))] = 0
-    straight = scipy.ndimage.distance_transform_edt(far)
-    steps = _ALONG_EDGES + edges / max(float(edges.mean()), _NO_EDGE)
-    round_edges, _ = MCP_Geometric(steps).find_costs(list(at))
-    for distance in (round_edges, straight):
-        for share in _SHARES:
+    straight = _straight(edges.shape, at)
+    for distance in (_around_edges(edges, at), straight):
+        for share in shares:
             near = distance <= np.quantile(distance, share)
             start = np.where(near, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
             start[straight <= _SURE] = cv2.GC_FGD
@@ -101,7 +154,10 @@ def _starts(edges: np.ndarray, at: Sequence[tuple[int, int]]) -> Iterator[UInt8[
 def _cut(
     image: np.ndarray, start: np.ndarray, at: Sequence[tuple[int, int]], rounds: int
 ) -> Bool[np.ndarray, "h w"]:
-    """Run GrabCut; return the connected pieces that contain a click, with their holes filled."""
+    """Run GrabCut; return the connected pieces that contain a click, with their holes filled.
+
+    Holes in which there is certain background stay.
+    """
     import cv2
 
     labels = start.copy()
@@ -113,7 +169,10 @@ def _cut(
         selected = _is_inside(labels)
     pieces, _ = scipy.ndimage.label(selected)
     clicked = {int(pieces[where]) for where in at} - {0}
-    return np.asarray(scipy.ndimage.binary_fill_holes(np.isin(pieces, list(clicked))))
+    found = np.isin(pieces, list(clicked))
+    filled = np.asarray(scipy.ndimage.binary_fill_holes(found))
+    holes, _ = scipy.ndimage.label(filled & ~found)
+    return filled & ~np.isin(holes, np.setdiff1d(holes[start == cv2.GC_BGD], 0))
 
 
 def _is_inside(labels: np.ndarray) -> Bool[np.ndarray, "h w"]:

@@ -1,12 +1,14 @@
 """Selections of an object in words: `rectangle 10,20 100,200`, `click 300,220`, `everything`.
 
-The first word says how, the others are points `x,y`: pixels, x right, y down. To add a way of
-selecting, add a function to `SELECTIONS`.
+The first word says how, the others are points `x,y`: pixels, x right, y down. After `not`, a click
+has points that are no part of the object: `click 300,220 not 350,200`. To add a way of selecting,
+add a function to `SELECTIONS`.
 """
 
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -15,7 +17,9 @@ from flows import clicks, parsing
 
 Image = UInt8[np.ndarray, "h w 3"]
 Mask = Bool[np.ndarray, "h w"]
-Points = Float64[np.ndarray, "n 2"]
+Points = Float64[np.ndarray, "_ 2"]
+
+_NO_POINTS = np.zeros((0, 2))
 
 
 def rectangle(image: Image, points: Points) -> Mask:
@@ -47,8 +51,10 @@ def polygon(image: Image, points: Points) -> Mask:
     return selected
 
 
-def click(image: Image, points: Points) -> Mask:
+def click(image: Image, points: Points, away: Points = _NO_POINTS) -> Mask:
     """Select the object, or the objects, under one or several points; see `flows.clicks`.
+
+    `away`: points that are no part of them.
 
     Raises:
         ValueError: no point, too small a picture, or no object there: the selection would be the
@@ -56,7 +62,7 @@ def click(image: Image, points: Points) -> Mask:
     """
     if not len(points):
         raise ValueError("has no point; expected one on the object, as 300,220")
-    selected = clicks.select(image, points)
+    selected = clicks.select(image, points, away)
     if selected.all():
         raise ValueError("finds no object, selects everything; expected a click on one")
     return selected
@@ -73,16 +79,27 @@ def everything(image: Image, points: Points) -> Mask:
     return np.ones(image.shape[:2], bool)
 
 
-SELECTIONS: dict[str, Callable[[Image, Points], Mask]] = {
+SELECTIONS: dict[str, Callable[..., Mask]] = {
     "rectangle": rectangle,
     "polygon": polygon,
     "click": click,
     "everything": everything,
 }
 
+_NOT = "not"  # after it, what a click leaves out
 _LABELLED = re.compile(r"(.+)#([0-9]{1,5}|[0-9a-fA-F]{6})")
 _POINT = re.compile(r"[-+.\d]+,[-+.\d]+")
-_USAGE = "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ...; everything"
+_USAGE = (
+    "one of: rectangle x,y x,y; polygon x,y x,y x,y ...; click x,y ... [not x,y ...]; everything"
+)
+
+
+class Words(NamedTuple):
+    """A selection as it is said."""
+
+    name: str  # a key of `SELECTIONS`
+    points: Points
+    away: Points  # what a click leaves out
 
 
 def names_file(text: str) -> bool:
@@ -121,11 +138,33 @@ def select(text: str, image: Image) -> Mask:
         ValueError: one line: the first word is unknown, a point cannot be read or lies outside the
             picture, there are too few or too many, or nothing is selected.
     """
-    name, *words = text.split() or [""]
+    words = parse(text, (image.shape[0], image.shape[1]))
+    try:
+        if len(words.away):
+            selected = click(image, words.points, words.away)
+        else:
+            selected = SELECTIONS[words.name](image, words.points)
+    except ValueError as error:
+        raise ValueError(f"selection {text!r}: {error}") from error
+    return something(selected, f"selection {text!r}")
+
+
+def parse(text: str, shape: tuple[int, int]) -> Words:
+    """Parse a selection's words for a picture of `shape`, (height, width); nothing is computed.
+
+    Raises:
+        ValueError: one line: the first word is unknown, a point cannot be read or lies outside the
+            picture, or there is `not` where it means nothing.
+    """
+    name, *rest = text.split() or [""]
     if name not in SELECTIONS:
         raise ValueError(f"selection {text!r}: unknown {name!r}; expected {_USAGE}")
-    points = parsing.points(words, f"selection {text!r}: point")
-    height, width, _ = image.shape
+    count = rest.index(_NOT) if _NOT in rest else len(rest)
+    here, others = rest[:count], rest[count + 1 :]
+    points = parsing.points([*here, *others], f"selection {text!r}: point")
+    if count < len(rest) and (name != "click" or not others):
+        raise ValueError(f"selection {text!r}: {_NOT!r}; expected it in a click, before points")
+    height, width = shape
     outside = ((points < 0) | (points > [width - 1, height - 1])).any(axis=-1)
     if outside.any():
         x, y = points[outside][0]
@@ -133,11 +172,7 @@ def select(text: str, image: Image) -> Mask:
             f"selection {text!r}: {x:g},{y:g} lies outside the picture; expected x up to"
             f" {width - 1} and y up to {height - 1}"
         )
-    try:
-        selected = SELECTIONS[name](image, points)
-    except ValueError as error:
-        raise ValueError(f"selection {text!r}: {error}") from error
-    return something(selected, f"selection {text!r}")
+    return Words(name, points[:count], points[count:])
 
 
 def something(selected: Mask, name: str) -> Mask:

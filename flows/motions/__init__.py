@@ -10,6 +10,6 @@ down; angles in degrees, counter-clockwise as seen on the screen.
 
 from flows.motions.fields import field, leaving, order, together
 from flows.motions.registry import MOTIONS
-from flows.motions.words import MotionSpec, Step, parse
+from flows.motions.words import MotionSpec, Step, parse, say
 
-__all__ = ["MOTIONS", "MotionSpec", "Step", "field", "leaving", "order", "parse", "together"]
+__all__ = ["MOTIONS", "MotionSpec", "Step", "field", "leaving", "order", "parse", "say", "together"]

@@ -3,6 +3,8 @@
 import inspect
 from typing import NamedTuple
 
+import numpy as np
+
 from flows import parsing
 from flows.motions.registry import MOTIONS
 from flows.motions.types import Displacement, Points
@@ -21,6 +23,13 @@ class Step(NamedTuple):
     name: str
     parameters: dict[str, float | Points]
 
+    @property
+    def open(self) -> bool:
+        """Whether the words leave a coordinate of its centre open."""
+        return any(
+            name in _parameters(self.name) and name not in self.parameters for name in _CENTRE
+        )
+
     def about(self, cx: float, cy: float) -> Displacement:
         """Build the step's displacement; (cx, cy) is its centre if the words leave it open.
 
@@ -36,6 +45,13 @@ class MotionSpec(NamedTuple):
     """Steps done one after the other, at least one."""
 
     steps: tuple[Step, ...]
+
+
+def say(motion: MotionSpec) -> str:
+    """Write a motion as the words that `parse` reads back exactly."""
+    return "; ".join(
+        " ".join([step.name, *map(_pair, step.parameters.items())]) for step in motion.steps
+    )
 
 
 def parse(text: str) -> MotionSpec:
@@ -80,6 +96,18 @@ def _step(text: str) -> Step:
     except ValueError as error:
         raise ValueError(f"motion {text!r}: {error}") from error
     return step
+
+
+def _pair(item: tuple[str, float | Points]) -> str:
+    name, value = item
+    if isinstance(value, np.ndarray):
+        return f"{_word(name)}={'/'.join(','.join(map(_plain, point)) for point in value)}"
+    return f"{_word(name)}={_plain(value)}"
+
+
+def _plain(value: float) -> str:
+    """The shortest number that is read back exactly."""
+    return np.format_float_positional(float(value), trim="-")
 
 
 def _parameters(name: str) -> list[str]:

@@ -147,3 +147,46 @@ def test_a_click_where_there_is_no_object_is_refused():
 def test_clicks_all_over_a_small_picture_select_it_all():
     y, x = np.mgrid[:16, :16]
     assert clicks.select(PHOTO[:16, :16], np.stack([x.ravel(), y.ravel()], -1) * 1.0).all()
+
+
+def two_discs():
+    """A disc with a darker one beside it that touches it, on grey noise."""
+    y, x = np.mgrid[:H, :W]
+    picture = np.random.default_rng(1).normal(128, 4, (H, W, 3))
+    left, right = np.hypot(x - 26, y - 30) <= 12, np.hypot(x - 50, y - 30) <= 12
+    picture[left | right] += [90, -80, -80]
+    return np.clip(picture, 0, 255).astype(np.uint8), left, right
+
+
+def test_after_not_a_click_leaves_out_what_lies_there():
+    photo, left, right = two_discs()
+    both = selections.select("click 26,30", photo)
+    assert overlap(both, left | right) > 0.9
+    one = selections.select("click 26,30 not 50,30", photo)
+    assert overlap(one, left) > 0.8
+    assert not one[30, 50]
+
+
+def test_a_first_outline_is_the_object_roughly():
+    outline = clicks.first(PHOTO, np.array([[30.0, 25.0]]))
+    assert overlap(outline, DISC) > 0.8
+    photo = two_discs()[0]
+    away = np.array([[50.0, 30.0]])
+    assert not clicks.first(photo, np.array([[26.0, 30.0]]), away)[30, 50]
+
+
+@pytest.mark.parametrize("text", ["rectangle 1,1 5,5 not 3,3", "click 3,3 not", "everything not"])
+def test_not_belongs_to_clicks(text):
+    with pytest.raises(ValueError, match=rf"^selection '{text}': 'not'; expected it in a click"):
+        selections.select(text, PHOTO)
+
+
+def test_a_point_left_out_must_lie_in_the_picture_too():
+    with pytest.raises(ValueError, match="99,3 lies outside the picture"):
+        selections.select("click 3,3 not 99,3", PHOTO)
+
+
+def test_leaving_out_what_was_never_selected_changes_nothing():
+    away = np.array([[65.0, 45.0]])
+    with_it = clicks.select(PHOTO, np.array([[30.0, 25.0]]), away)
+    np.testing.assert_array_equal(with_it, clicks.select(PHOTO, np.array([[30.0, 25.0]])))

@@ -1,0 +1,679 @@
+"""Answers the messages of a page: JSON in, JSON out; how they travel is not known here.
+
+A message is an object with `type`, one of `Desk.TYPES`, and `mode`, which handles are shown. Most
+are answered with the whole state. What happens meanwhile (levels of an edit, a selection that has
+become exact) is told as events. Pictures and numbers are base64.
+"""
+
+import dataclasses
+import functools
+import io
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+from PIL import Image
+
+import mg_jax
+from flows import draw, files, motions, selections
+from mg_jax import checking, images, mask_files, metrics
+from mg_jax.interactive import (
+    archive,
+    composing,
+    handles,
+    hazards,
+    pose,
+    reproduction,
+    selecting,
+    uploads,
+)
+from mg_jax.interactive.document import Document, Part
+from mg_jax.interactive.history import History
+from mg_jax.interactive.jobs import PATIENCE, Jobs
+from mg_jax.interactive.selecting import Selected, Selecting
+from mg_jax.interactive.store import Store
+from mg_jax.interactive.worker import Edit, Job
+from mg_jax.models import registry
+from mg_jax.result import PICTURE, Result
+
+Message = Mapping[str, Any]
+Reply = dict[str, Any]
+
+_SHOWN = 1536 * 1024  # pixels of the photo as it is shown, at most
+_MOST_POINTS = 20_000  # of a stroke
+_JOBS = 50  # that are remembered
+_OPEN = ("waiting", "compiling", "running")
+_NOT_SELECTED = -1
+
+
+class Desk:
+    """A studio without its window."""
+
+    def __init__(
+        self,
+        folder: Path,
+        tell: Callable[[Reply], None],
+        models: Sequence[str] = (registry.PATCH, registry.PREVIEW),
+        edit: Edit = mg_jax.edit,
+        patience: float = PATIENCE,
+    ) -> None:
+        """Open the session of a folder, or begin one there.
+
+        Args:
+            folder: where everything is kept.
+            tell: hears of events, from other threads.
+            models: the names to choose from.
+            edit: makes an edit; a function of a module, called as `mg_jax.edit` in another process.
+            patience: seconds from a cancel until that process is ended.
+        """
+        self.folder, self._models, self._tell = folder, tuple(models), tell
+        self._store = Store(folder)
+        self._selecting = Selecting(self._store, lambda: self._tell({"event": "refined"}))
+        self._composing = composing.Composing()
+        self._lock = threading.RLock()
+        self._jobs: list[Reply] = []
+        self._live: dict[int, Reply] = {}  # what need not be saved of the jobs that run
+        self._history = self._restored()
+        self._queue = Jobs(edit, self._heard, patience)
+
+    @property
+    def document(self) -> Document:
+        """The document as it is now."""
+        return self._history.now
+
+    def answer(self, message: Any) -> Reply:
+        """Answer a message; of one that is at fault, `error` says in one line why."""
+        kind = message.get("type") if isinstance(message, Mapping) else None
+        answer = self.TYPES.get(kind) if isinstance(kind, str) else None
+        if answer is None:
+            return {"error": "message: unknown type"}
+        try:
+            return answer(self, message)
+        except ValueError as error:
+            return {"error": self._plain(str(error))}
+
+    def open(self, content: bytes, name: str) -> None:
+        """Begin a document with a photo.
+
+        Raises:
+            ValueError: it is none that is taken; the message begins with `name`.
+        """
+        kept = self._store.add_photo(content, name)
+        with self._lock:
+            now = self.document
+            self._commit(dataclasses.replace(now, photo=kept, parts=()))
+
+    def flow(self) -> tuple[Float32[np.ndarray, "h w 2"], Int32[np.ndarray, "h w"]]:
+        """The flow of the document, exactly, and the order of its objects.
+
+        Raises:
+            ValueError: nothing moves, or a motion does not suit its object.
+        """
+        return self._drawn(self.document)
+
+    def close(self) -> None:
+        """Save everything and end all processes."""
+        with self._lock:
+            self._save()
+        self._queue.close()
+        self._composing.close()
+        self._selecting.close()
+
+    # What is answered to each type of message.
+
+    def _state(self, message: Message, part: int | None = None) -> Reply:
+        with self._lock:
+            document = self.document
+            reply: Reply = {
+                "document": document.to_json(),
+                "undo": self._history.can_undo,
+                "redo": self._history.can_redo,
+                "models": [self._described(model) for model in self._models],
+                "jobs": [job | self._live.get(job["number"], {}) for job in self._jobs],
+                "photo": None,
+                "parts": [],
+            }
+            if part is not None:
+                reply["part"] = part
+            if document.photo:
+                photo = self._store.photo(document.photo)
+                height, width, _ = photo.pixels.shape
+                reply["photo"] = {"name": document.photo, "width": width, "height": height}
+                reply["parts"] = self._views(document, _mode(message))
+            return reply
+
+    def _open(self, message: Message) -> Reply:
+        name, content = message.get("name"), uploads.decoded(message.get("data"), "photo")
+        self.open(content, name[:200] if isinstance(name, str) else "photo")
+        return self._state(message)
+
+    def _photo(self, _: Message) -> Reply:
+        return {"data": _shown(self._pixels())}
+
+    def _geometry(self, message: Message) -> Reply:
+        """The mesh and the mask of a part."""
+        index, part = self._part(message)
+        selected = self._selecting.now(self.document.photo, part)
+        mask = (255 * selected.mask.astype(np.uint8))[..., None]
+        shape = _shown_shape(selected.mask.shape)
+        small = mask if shape == selected.mask.shape else images.resize(mask, *shape)
+        return {
+            "index": index,
+            "points": uploads.numbers(selected.mesh.points.astype(np.float32)),
+            "triangles": uploads.numbers(selected.mesh.triangles),
+            "outlines": list(selected.mesh.outlines),
+            "mask": uploads.encoded(uploads.png(small[..., 0])),
+        }
+
+    def _edit(self, message: Message) -> Reply:
+        """Take a whole document, as words and settings are typed."""
+        document = Document.of_json(message.get("document"))
+        with self._lock:
+            if document.photo != self.document.photo:
+                raise ValueError("photo: another one; expected the one that is open")
+            if document.model not in self._models:
+                raise ValueError(f"model: {document.model!r}; expected one of the list")
+            self._check_settings(document)
+            self._check_parts(document)
+            self._commit(document)
+            return self._state(message)
+
+    def _select(self, message: Message) -> Reply:
+        """Select by a tool: a new part, or more or less of one."""
+        pixels = self._pixels()
+        index = _whole(message, "part", _NOT_SELECTED)
+        tool, how = message.get("tool"), message.get("how")
+        if how not in ("new", "add", "remove"):
+            raise ValueError("how: expected new, add or remove")
+        with self._lock:
+            document = self.document
+            old = document.parts[index] if 0 <= index < len(document.parts) else None
+            if old is None and how == "remove":
+                raise ValueError("part: none is chosen; expected one to take away from")
+            if old is None or how == "new":
+                selection = self._selected_new(message, pixels, tool)
+                parts = (*document.parts, Part(selection))
+                index = len(document.parts)
+            else:
+                selection = self._selected_more(message, pixels, tool, old, str(how))
+                changed = dataclasses.replace(old, selection=selection)
+                parts = (*document.parts[:index], changed, *document.parts[index + 1 :])
+            new = dataclasses.replace(document, parts=parts)
+            self._check_parts(new)
+            self._commit(new)
+            return self._state(message, index)
+
+    def _drag(self, message: Message) -> Reply:
+        """Drag a handle: the words then, and all that is drawn of the part.
+
+        `words` are those with which the drag began; by default the current ones.
+        """
+        index, part = self._part(message)
+        words, name = message.get("words", part.motion), message.get("handle")
+        if not isinstance(words, str) or not isinstance(name, str):
+            raise ValueError("drag: expected words and a handle")
+        to = np.array([_number(message, "x"), _number(message, "y")])
+        mode = _mode(message)
+        mesh = self._selecting.now(self.document.photo, part).mesh
+        moved = handles.dragged(mesh, words, mode, name, to, snap=message.get("snap") is True)
+        with self._lock:
+            document = self.document
+            part = dataclasses.replace(part, motion=moved)
+            parts = (*document.parts[:index], part, *document.parts[index + 1 :])
+            new = dataclasses.replace(document, parts=parts)
+            view = self._view(new, part, mode)
+            if message.get("done") is True:
+                self._commit(new)
+                return self._state(message)
+            return {"index": index, "view": view}
+
+    def _undo(self, message: Message) -> Reply:
+        return self._turned(message, -1)
+
+    def _redo(self, message: Message) -> Reply:
+        return self._turned(message, 1)
+
+    def _turned(self, message: Message, by: int) -> Reply:
+        with self._lock:
+            self._history.move(by)
+            self._save()
+            return self._state(message)
+
+    def _ground(self, message: Message) -> Reply:
+        """The photo without what moves and a part that may soon, roughly filled in."""
+        pixels, document = self._pixels(), self.document
+        gone = np.zeros(pixels.shape[:2], bool)
+        chosen = _whole(message, "part", _NOT_SELECTED)
+        for i, part in enumerate(document.parts):
+            if part.motion.strip() or i == chosen:
+                gone |= self._selecting.now(document.photo, part).mask
+        return {"data": _shown(composing.ground(pixels, gone))}
+
+    def _preview(self, _: Message) -> Reply:
+        """The composed picture, as `mg_jax.preview`; `data` is empty if a newer one was asked."""
+        document = self.document
+        if not document.moving:
+            return {"data": ""}
+        flow, order = self._drawn(document)
+        if not flow.any():
+            return {"data": ""}
+        made = self._composing.preview(self._store.folder / document.photo, flow, order)
+        return {"data": "" if made is None else _shown(made)}
+
+    def _run(self, message: Message) -> Reply:
+        """Put the document's edit in the queue."""
+        with self._lock:
+            document = self.document
+        if document.model not in self._models:
+            raise ValueError(f"model: {document.model!r}; expected one of the list")
+        flow, order = self._drawn(document)
+        checking.flow(flow, flow.shape[:2])
+        model = registry.find(document.model)
+        options: dict[str, Any] = dict(reproduction.options(document))
+        if (size := options.pop("size", None)) is not None:
+            options["settings"] = dataclasses.replace(model.settings, size=size)
+        with self._lock:
+            number = 1 + max((job["number"] for job in self._jobs), default=0)
+            self._jobs.append(
+                {
+                    "number": number,
+                    "status": "waiting",
+                    "document": document.to_json(),
+                    "notes": [],
+                    "verdict": "",
+                    "error": "",
+                }
+            )
+            self._jobs = self._jobs[-_JOBS:]
+            self._save()
+            self._queue.submit(
+                Job(
+                    number,
+                    self._store.folder / document.photo,
+                    flow,
+                    order if "order" in model.accepts else None,
+                    options,
+                    self._out(number),
+                )
+            )
+            return self._state(message)
+
+    def _cancel(self, message: Message) -> Reply:
+        self._queue.cancel(_whole(message, "job"))
+        return self._state(message)
+
+    def _result(self, message: Message) -> Reply:
+        """The pictures and metrics of an edit that is done."""
+        result = self._loaded(message)
+        largest = float(np.linalg.norm(result.flow, axis=-1).max())
+        return {
+            "source": _shown(result.source),
+            "images": [_shown(image) for image in result.images],
+            "asked": _shown(draw.colors(result.flow, largest)),
+            "found": _shown(draw.colors(result.estimate, largest)),
+            "largest": largest,
+            "verdict": metrics.verdict(result.metrics),
+            "metrics": {
+                name: value
+                for name, value in result.metrics.items()
+                if value is None or isinstance(value, int | float | str)
+            },
+        }
+
+    def _take(self, message: Message) -> Reply:
+        """Something to keep: `data` and the `name` of a file, or `text`."""
+        what = message.get("what")
+        document = self.document
+        if what == "picture":
+            self._loaded(message)
+            content = (self._out(_whole(message, "job")) / PICTURE).read_bytes()
+            return _file("edited.png", content)
+        if what == "flow":
+            stream = io.BytesIO()
+            np.savez_compressed(stream, flow=self._drawn(document)[0])
+            return _file("flow.npz", stream.getvalue())
+        if what == "masks":
+            return _file("masks.zip", self._masks(document))
+        if what == "session":
+            return _file("session.zip", archive.pack(document, self._store))
+        if what in ("command", "cell"):
+            made = getattr(reproduction, what)(self._of_job(message), self.folder.resolve())
+            return {"text": made}
+        raise ValueError("what: expected picture, flow, masks, session, command or cell")
+
+    def _session(self, message: Message) -> Reply:
+        """Go on with a session from a file."""
+        found = archive.unpack(uploads.decoded(message.get("data"), "session"), "session")
+        for name, content in found.files.items():
+            if name == found.document.photo:
+                self._store.add_photo(content, name)
+            else:
+                with files.atomic(self._store.folder / name) as stream:
+                    stream.write(content)
+        document = found.document
+        if document.model not in self._models:
+            document = dataclasses.replace(document, model=self._models[0])
+        with self._lock:
+            self._check_parts(document)
+            self._commit(document)
+            return self._state(message)
+
+    TYPES: Mapping[str, Callable[["Desk", Message], Reply]] = {
+        "state": _state,
+        "open": _open,
+        "photo": _photo,
+        "geometry": _geometry,
+        "edit": _edit,
+        "select": _select,
+        "drag": _drag,
+        "undo": _undo,
+        "redo": _redo,
+        "ground": _ground,
+        "preview": _preview,
+        "run": _run,
+        "cancel": _cancel,
+        "result": _result,
+        "take": _take,
+        "session": _session,
+    }
+
+    # What a part looks like.
+
+    def _views(self, document: Document, mode: str) -> list[Reply]:
+        views = []
+        placed = []
+        for part in document.parts:
+            view = self._view(document, part, mode)
+            views.append(view)
+            selected = self._selecting.now(document.photo, part)
+            placed.append((selected.mesh, self._moved(selected, part)))
+        height, width, _ = self._store.photo(document.photo).pixels.shape
+        for view, line in zip(views, hazards.hiding(placed, (height, width)), strict=True):
+            view["warnings"] += [line] if line else []
+        return views
+
+    def _view(self, document: Document, part: Part, mode: str) -> Reply:
+        selected = self._selecting.now(document.photo, part)
+        moved = self._moved(selected, part)
+        height, width = selected.mask.shape
+        found = hazards.of_object(selected.mesh, moved, (height, width))
+        return {
+            "selection": part.selection,
+            "motion": part.motion,
+            "rough": selected.rough,
+            "moved": uploads.numbers(moved.astype(np.float32)),
+            "folded": np.flatnonzero(found.folded).tolist(),
+            "leaving": found.leaving,
+            "warnings": list(found.lines),
+            "share": float(selected.mask.mean()),
+            "handles": [one._asdict() for one in handles.handles(selected.mesh, part.motion, mode)],
+        }
+
+    @staticmethod
+    def _moved(selected: Selected, part: Part) -> Float64[np.ndarray, "n 2"]:
+        if not part.motion.strip():
+            return selected.mesh.points
+        return selected.mesh.moved(motions.parse(part.motion).steps)
+
+    def _check_parts(self, document: Document) -> None:
+        """Refuse words that do not suit the photo, naming the field."""
+        for i, part in enumerate(document.parts):
+            try:
+                selected = self._selecting.now(document.photo, part)
+            except ValueError as error:
+                raise ValueError(f"parts[{i}].selection: {error}") from error
+            try:
+                self._moved(selected, part)
+                pose.placed(selected.mesh, pose.split(part.motion))
+            except ValueError as error:
+                raise ValueError(f"parts[{i}].motion: {error}") from error
+
+    def _check_settings(self, document: Document) -> None:
+        model = registry.find(document.model)
+        if document.size is not None and "settings" in model.accepts:
+            dataclasses.replace(model.settings, size=document.size)
+
+    # Selecting.
+
+    def _selected_new(
+        self, message: Message, pixels: UInt8[np.ndarray, "h w 3"], tool: object
+    ) -> str:
+        """The selection of a new part."""
+        if tool == "mask":
+            return self._store.add_mask(self._uploaded_mask(message))
+        if tool == "brush":
+            nothing = np.zeros(pixels.shape[:2], bool)
+            return self._store.add_mask(_stroked(message, nothing, "add"))
+        return _words(tool, message)
+
+    def _selected_more(
+        self,
+        message: Message,
+        pixels: UInt8[np.ndarray, "h w 3"],
+        tool: object,
+        part: Part,
+        how: str,
+    ) -> str:
+        """The selection of a part with more or less: clicks in words, all else as a mask."""
+        if tool == "click" and part.selection.split()[:1] == ["click"]:
+            words = selections.parse(part.selection, (pixels.shape[0], pixels.shape[1]))
+            here, away = (list(map(_point, of)) for of in (words.points, words.away))
+            (here if how == "add" else away).extend(map(_point, _points(message)))
+            return " ".join(["click", *here, *(["not", *away] if away else [])])
+        mask = self._selecting.exact(self.document.photo, part).mask
+        if tool == "brush":
+            changed = _stroked(message, mask, how)
+        elif tool == "mask":
+            changed = selecting.combined(mask, self._uploaded_mask(message), how)
+        else:
+            other = self._selecting.exact(self.document.photo, Part(_words(tool, message))).mask
+            changed = selecting.combined(mask, other, how)
+        return self._store.add_mask(selections.something(changed, "selection"))
+
+    def _uploaded_mask(self, message: Message) -> Bool[np.ndarray, "h w"]:
+        content = uploads.decoded(message.get("data"), "mask")
+        uploads.checked(content, "mask")
+        photo = self._store.photo(self.document.photo)
+        shape = (photo.pixels.shape[0], photo.pixels.shape[1])
+        with Image.open(io.BytesIO(content), formats=tuple(uploads.FORMATS)) as image:
+            found = mask_files.of_pillow(image, "mask", shape, photo.orientation)
+        return selections.something(found.mask, "mask")
+
+    # Everything else.
+
+    def _pixels(self) -> UInt8[np.ndarray, "h w 3"]:
+        if not self.document.photo:
+            raise ValueError("photo: none yet; expected one")
+        return self._store.photo(self.document.photo).pixels
+
+    def _part(self, message: Message) -> tuple[int, Part]:
+        index, parts = _whole(message, "part", 0), self.document.parts
+        if not 0 <= index < len(parts):
+            raise ValueError(f"part: {index}; expected one of {len(parts)}")
+        return index, parts[index]
+
+    def _drawn(
+        self, document: Document
+    ) -> tuple[Float32[np.ndarray, "h w 2"], Int32[np.ndarray, "h w"]]:
+        """As the flags of a program draw the same words."""
+        if not document.moving:
+            raise ValueError("motion: nothing moves yet; expected a part with a motion")
+        objects = [
+            (motions.parse(part.motion), self._selecting.exact(document.photo, part).mask)
+            for part in document.moving
+        ]
+        return motions.together(objects), motions.order(objects)
+
+    def _described(self, model: str) -> Reply:
+        found = registry.find(model)
+        accepts = found.accepts
+        return {
+            "name": model,
+            "prompt": "prompt" in accepts,
+            "sizes": list(found.settings.SIZES) if "settings" in accepts else [],
+            "size": found.settings.size,
+        }
+
+    def _commit(self, document: Document) -> None:
+        self._history.add(document)
+        self._save()
+
+    def _save(self) -> None:
+        self._store.save(
+            {
+                "documents": [one.to_json() for one in self._history.documents],
+                "at": self._history.at,
+                "jobs": self._jobs,
+            }
+        )
+
+    def _restored(self) -> History:
+        """The session as it was saved; a new one where there is none."""
+        saved = self._store.load() or {}
+        try:
+            documents = [Document.of_json(one) for one in saved["documents"]]
+            for job in saved["jobs"]:
+                Document.of_json(job["document"])
+                stopped = job["status"] in _OPEN
+                self._jobs.append(job | ({"status": "stopped"} if stopped else {}))
+            at = min(max(int(saved["at"]), 0), len(documents) - 1)
+            missing = [
+                name for name in documents[at].files() if not (self._store.folder / name).is_file()
+            ]
+            if documents and not missing:
+                return History(documents, at)
+        except (KeyError, TypeError, ValueError):
+            pass
+        return History([Document(model=self._models[0])], 0)
+
+    def _heard(self, number: int, kind: str, values: Reply) -> None:
+        """Hear of a job, and tell the page."""
+        with self._lock:
+            job = next((one for one in self._jobs if one["number"] == number), None)
+            if job is None:
+                return
+            if kind == "level":
+                job["status"] = "running"
+                self._live[number] = values
+            else:
+                job["status"] = kind
+                job |= {name: values[name] for name in ("notes", "error") if name in values}
+                if kind == "compiling":
+                    self._live[number] = {"began": time.time()}
+                else:
+                    self._live.pop(number, None)
+                if kind == "done":
+                    job["verdict"] = metrics.verdict(self._result_of(number).metrics)
+            if kind != "level":
+                self._save()
+        self._tell({"event": "job", "job": job | values})
+
+    def _out(self, number: int) -> Path:
+        return self.folder / "results" / str(number)
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019 - as long as the desk
+    def _result_of(self, number: int) -> Result:
+        return Result.load(self._out(number))
+
+    def _loaded(self, message: Message) -> Result:
+        number = _whole(message, "job")
+        done = any(job["number"] == number and job["status"] == "done" for job in self._jobs)
+        if not done:
+            raise ValueError(f"job: {number}; expected one that is done")
+        return self._result_of(number)
+
+    def _of_job(self, message: Message) -> Document:
+        """The document of a job if the message names one, else the current one."""
+        number = _whole(message, "job", 0)
+        found = [job["document"] for job in self._jobs if job["number"] == number]
+        return Document.of_json(found[0]) if found else self.document
+
+    def _masks(self, document: Document) -> bytes:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as packed:
+            for i, part in enumerate(document.parts, 1):
+                mask = self._selecting.exact(document.photo, part).mask
+                packed.writestr(f"mask_{i}.png", uploads.png(255 * mask.astype(np.uint8)))
+        return stream.getvalue()
+
+    def _plain(self, text: str) -> str:
+        """An error without this machine's folders."""
+        for folder in (self.folder.resolve(), self.folder):
+            text = text.replace(f"{folder}/", "")
+        return " ".join(text.split())
+
+
+def _shown_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    shrink = min(1.0, (_SHOWN / (shape[0] * shape[1])) ** 0.5)
+    return max(1, round(shape[0] * shrink)), max(1, round(shape[1] * shrink))
+
+
+def _shown(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
+    """A picture for the page: PNG, base64, not larger than the page shows."""
+    shape = _shown_shape(pixels.shape)
+    small = pixels if shape == pixels.shape[:2] else images.resize(pixels, *shape)
+    return uploads.encoded(uploads.png(small))
+
+
+def _file(name: str, content: bytes) -> Reply:
+    return {"name": name, "data": uploads.encoded(content)}
+
+
+def _mode(message: Message) -> str:
+    mode = message.get("mode", handles.MODES[0])
+    if mode not in handles.MODES:
+        raise ValueError(f"mode: expected one of {', '.join(handles.MODES)}")
+    return str(mode)
+
+
+def _whole(message: Message, name: str, default: int | None = None) -> int:
+    value = message.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"{name}: expected a whole number")
+    return value
+
+
+def _number(message: Message, name: str) -> float:
+    value = message.get(name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= 1e6:
+        raise ValueError(f"{name}: expected a number of pixels")
+    return float(value)
+
+
+def _points(message: Message) -> Float64[np.ndarray, "n 2"]:
+    """The points of a message, to a tenth of a pixel."""
+    given = message.get("points")
+    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_POINTS:
+        raise ValueError(f"points: expected 1 to {_MOST_POINTS}")
+    try:
+        points = np.array(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError("points: expected pairs of numbers") from error
+    if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) <= 1e6).all():
+        raise ValueError("points: expected pairs of numbers of pixels")
+    return np.round(points, 1)
+
+
+def _point(point: Float64[np.ndarray, "2"]) -> str:
+    return f"{point[0]:g},{point[1]:g}"
+
+
+def _words(tool: object, message: Message) -> str:
+    """A selection in words."""
+    if tool == "everything":
+        return "everything"
+    if tool not in ("click", "rectangle", "polygon"):
+        raise ValueError("tool: expected click, rectangle, polygon, brush, mask or everything")
+    return " ".join([str(tool), *map(_point, _points(message))])
+
+
+def _stroked(message: Message, mask: Bool[np.ndarray, "h w"], how: str) -> Bool[np.ndarray, "h w"]:
+    radius = _number(message, "radius")
+    if not 0.5 <= radius <= max(mask.shape):
+        raise ValueError("radius: expected half a pixel up to the picture's size")
+    return selecting.stroke(mask, _points(message), radius, how)
