@@ -165,7 +165,6 @@ class Studio {
   async start() {
     await this.refresh();
     this.setTool(this.state?.parts.length ? "move" : "click");
-    this.stage.focus({ preventScroll: true });
     this.transport.on((event) => this.hear(event));
   }
 
@@ -509,7 +508,7 @@ class Studio {
         ? ""
         : "Nothing is selected yet: click on an object in the photo.";
     this.noParts.hidden = !this.noParts.textContent;
-    const focused = document.activeElement;
+    const focused = this.root.getRootNode().activeElement;
     const at = [...this.partList.children].findIndex((item) => item.contains(focused));
     const name = at >= 0 ? focused.name || focused.dataset.action : "";
     this.partList.replaceChildren(...state.parts.map((part, i) => this.partItem(part, i)));
