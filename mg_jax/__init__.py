@@ -5,6 +5,7 @@ from mg_jax import neighbours  # noqa: F401 - before all that imports flows
 # isort: split
 from mg_jax.api import edit, preview
 from mg_jax.batches import edit_batch
+from mg_jax.interactive.notebook import studio
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.models.stable_diffusion.loading import load as load_stable_diffusion
 from mg_jax.models.stable_diffusion.options import LoadingOptions
@@ -28,4 +29,5 @@ __all__ = [
     "edit_batch",
     "load_stable_diffusion",
     "preview",
+    "studio",
 ]

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from flows import nearest
 from flows.motion import Motion
 from mg_jax import filling, images, photos
+from mg_jax.interactive import parent
 from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.patch.preview import preview
 
@@ -22,7 +23,9 @@ class Composing:
 
     def __init__(self) -> None:
         """The process starts with the first picture."""
-        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self._pool = ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn"), initializer=parent.end_with
+        )
         self._newest: Future[UInt8[np.ndarray, "h w 3"]] | None = None
 
     def preview(
