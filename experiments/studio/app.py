@@ -64,6 +64,7 @@ def build(desk: Desk, events: Events, token: str, hosts: Sequence[str], port: in
     return Starlette(
         routes=[
             *(Route(path, _file(*where)) for path, where in _FILES.items()),
+            Route("/favicon.ico", _nothing),
             Route("/api/message", message, methods=["POST"]),
             Route("/api/events", event_stream),
         ],
@@ -87,6 +88,10 @@ def _file(package: str, name: str, kind: str) -> Any:
         return Response(resources.files(package).joinpath(name).read_bytes(), media_type=kind)
 
     return send
+
+
+async def _nothing(_: Request) -> Response:
+    return Response(status_code=204)
 
 
 async def _stream(events: Events) -> AsyncIterator[bytes]:

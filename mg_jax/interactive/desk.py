@@ -227,9 +227,12 @@ class Desk:
             return self._state(message, index)
 
     def _drag(self, message: Message) -> Reply:
-        """Drag a handle: where its words are then, and all that is drawn of the part."""
+        """Drag a handle: the words then, and all that is drawn of the part.
+
+        `words` are those with which the drag began; by default the current ones.
+        """
         index, part = self._part(message)
-        words, name = message.get("words"), message.get("handle")
+        words, name = message.get("words", part.motion), message.get("handle")
         if not isinstance(words, str) or not isinstance(name, str):
             raise ValueError("drag: expected words and a handle")
         to = np.array([_number(message, "x"), _number(message, "y")])
@@ -259,12 +262,14 @@ class Desk:
             self._save()
             return self._state(message)
 
-    def _ground(self, _: Message) -> Reply:
-        """The photo without what moves, roughly filled in."""
+    def _ground(self, message: Message) -> Reply:
+        """The photo without what moves and a part that may soon, roughly filled in."""
         pixels, document = self._pixels(), self.document
         gone = np.zeros(pixels.shape[:2], bool)
-        for part in document.moving:
-            gone |= self._selecting.now(document.photo, part).mask
+        chosen = _whole(message, "part", _NOT_SELECTED)
+        for i, part in enumerate(document.parts):
+            if part.motion.strip() or i == chosen:
+                gone |= self._selecting.now(document.photo, part).mask
         return {"data": _shown(composing.ground(pixels, gone))}
 
     def _preview(self, _: Message) -> Reply:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import io
+import warnings
 
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -25,7 +26,10 @@ def checked(content: bytes, name: str) -> str:
     if len(content) > MOST_BYTES:
         raise ValueError(f"{name}: {len(content)} bytes; expected at most {MOST_BYTES}")
     try:
-        with Image.open(io.BytesIO(content), formats=tuple(FORMATS)) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),  # of many pixels, which are counted below
+            Image.open(io.BytesIO(content), formats=tuple(FORMATS)) as image,
+        ):
             found, (width, height) = image.format, image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name}: no picture; expected a PNG, JPEG or WebP") from error

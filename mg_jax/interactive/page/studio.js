@@ -1,6 +1,7 @@
 // The studio: a photo, parts in words, and handles that write words.
 //
-// `mount(root, transport)` builds it into an element. A transport carries messages:
+// `mount(root, transport, keys)` builds it into an element; `keys` is where keys are heard, the
+// element itself or the whole document. A transport carries messages:
 //   send(message) -> promise of the reply; on(hear) calls hear(event).
 // The other end (mg_jax/interactive/desk.py) keeps the document, and computes all motions; here
 // points are only drawn where they were told to be.
@@ -135,15 +136,17 @@ function rasterize(out, ids, label, width, height, texture, mask, from, to, tria
   }
 }
 
-export function mount(root, transport) {
-  const studio = new Studio(root, transport);
+export function mount(root, transport, keys = root) {
+  const studio = new Studio(root, transport, keys);
+  root.studio = studio; // for those who look at it from outside, as tests do
   studio.start();
   return studio;
 }
 
 class Studio {
-  constructor(root, transport) {
+  constructor(root, transport, keys) {
     this.root = root;
+    this.keys = keys;
     this.transport = transport;
     this.state = null;
     this.tool = "click";
@@ -159,13 +162,15 @@ class Studio {
     this.share = 1; // of the motion that is drawn
     this.holding = false; // the key that shows the original
     this.changes = 0; // counts changes, so that late replies are known
+    this.edits = Promise.resolve(); // the last one: each begins with what the one before has made
     this.build();
   }
 
   async start() {
-    await this.refresh();
-    this.setTool(this.state?.parts.length ? "move" : "click");
     this.transport.on((event) => this.hear(event));
+    await this.refresh();
+    if (!this.state) return; // which has been told
+    this.setTool(this.state.parts.length ? "move" : "click");
   }
 
   // Messages.
@@ -186,8 +191,19 @@ class Studio {
     }
     this.clearFaults();
     if (reply.part !== undefined) this.selected = reply.part;
+    if (this.state) this.state.document = reply.document;
     if (change === this.changes) await this.take(reply);
     return true;
+  }
+
+  // Change the document's words and settings by a function.
+  edit(alter) {
+    const edited = this.edits.then(() => {
+      const document = structuredClone(this.state.document);
+      return alter(document) === false ? false : this.change("edit", { document });
+    });
+    this.edits = edited.catch(() => false);
+    return edited;
   }
 
   async refresh() {
@@ -254,17 +270,22 @@ class Studio {
   // The ground and the composed picture follow when the hand rests.
   rest() {
     clearTimeout(this.resting);
-    const moving = this.state.parts.filter((part) => part.motion).map((part) => part.selection);
-    const key = moving.join("|");
-    if (moving.length && this.groundKey !== key + this.state.photo.name) {
-      this.groundKey = key + this.state.photo.name;
-      this.ask("ground").then(async (reply) => {
-        if (reply.error) return;
+    const lifted = this.lifted().map((part) => part.selection);
+    const key = [this.state.photo.name, ...lifted].join("|");
+    if (lifted.length && this.groundKey !== key) {
+      this.groundKey = key;
+      this.ask("ground", { part: this.selected }).then(async (reply) => {
+        if (reply.error || this.groundKey !== key) return;
         this.ground = await picture(reply.data);
         this.paint();
       });
     }
     this.resting = setTimeout(() => this.compose(), REST_MS);
+  }
+
+  // The parts that are drawn over the ground: those that move, and the chosen one, which may soon.
+  lifted() {
+    return this.state.parts.filter((part, i) => part.motion || i === this.selected);
   }
 
   async compose() {
@@ -290,8 +311,8 @@ class Studio {
       this.buildHelp(),
       this.buildText(),
     );
-    this.root.addEventListener("keydown", (event) => this.key(event));
-    this.root.addEventListener("keyup", (event) => this.keyUp(event));
+    this.keys.addEventListener("keydown", (event) => this.key(event));
+    this.keys.addEventListener("keyup", (event) => this.keyUp(event));
     new ResizeObserver(() => this.size()).observe(this.stage);
   }
 
@@ -350,7 +371,9 @@ class Studio {
 
   buildStage() {
     this.canvas = h("canvas", { class: "pixels" });
-    this.overlay = s("svg", { class: "overlay" });
+    this.marks = s("g");
+    this.grips = s("g");
+    this.overlay = s("svg", { class: "overlay" }, this.marks, this.grips);
     this.frame = h("div", { class: "frame" }, this.canvas, this.overlay);
     this.empty = h("p", { class: "empty" }, "Open a photo, or drop one here.");
     this.stage = h(
@@ -372,7 +395,7 @@ class Studio {
     this.modeButtons = new Map();
     const modes = h("div", { class: "modes", role: "toolbar", "aria-label": "Handles" });
     for (const [name, label, key] of MODES) {
-      const button = h("button", { type: "button", title: `${label} (${key})`, "aria-pressed": "false", "data-mode": name, onclick: () => this.setMode(name) }, label);
+      const button = h("button", { type: "button", title: `${label} (${key})`, "aria-pressed": String(name === this.mode), "data-mode": name, onclick: () => this.setMode(name) }, label);
       this.modeButtons.set(name, button);
       modes.append(button);
     }
@@ -470,6 +493,11 @@ class Studio {
     return this.text;
   }
 
+  // The element that has the focus, also where the page is part of another's shadow tree.
+  get focused() {
+    return this.root.getRootNode().activeElement;
+  }
+
   // What is said.
 
   say(text) {
@@ -508,13 +536,16 @@ class Studio {
         ? ""
         : "Nothing is selected yet: click on an object in the photo.";
     this.noParts.hidden = !this.noParts.textContent;
-    const focused = this.root.getRootNode().activeElement;
+    const focused = this.focused;
     const at = [...this.partList.children].findIndex((item) => item.contains(focused));
     const name = at >= 0 ? focused.name || focused.dataset.action : "";
+    const unsent = at >= 0 && focused.name && focused.value !== focused.defaultValue ? focused.value : null;
     this.partList.replaceChildren(...state.parts.map((part, i) => this.partItem(part, i)));
     if (at >= 0 && name) {
       const again = this.partList.children[Math.min(at, state.parts.length - 1)];
-      again?.querySelector(`[name="${name}"], [data-action="${name}"]`)?.focus({ preventScroll: true });
+      const field = again?.querySelector(`[name="${name}"], [data-action="${name}"]`);
+      if (unsent !== null && field && unsent.trim() !== field.value) field.value = unsent; // being typed
+      field?.focus({ preventScroll: true });
     }
     this.settings();
     this.jobs();
@@ -526,7 +557,7 @@ class Studio {
       h("button", { type: "button", title, "aria-label": `${title}: part ${i + 1}`, "data-action": action, disabled, onclick: run }, label);
     const selection = h("input", { type: "text", name: "selection", value: part.selection, spellcheck: "false", "aria-label": `Part ${i + 1}: what` });
     const motion = h("textarea", { name: "motion", rows: 2, spellcheck: "false", placeholder: "rests: drag it, or type rotate degrees=20", "aria-label": `Part ${i + 1}: motion` });
-    motion.value = part.motion;
+    motion.defaultValue = part.motion;
     const typed = (field, name) => {
       field.addEventListener("change", () => this.type(i, name, field.value));
       field.addEventListener("focus", () => this.choose(i));
@@ -579,13 +610,12 @@ class Studio {
     };
     const known = models.find((model) => model.name === doc.model) ?? models[0];
     fill(this.model, models.map((model) => [model.name, model.name]), doc.model);
-    const own = known.size ? `model's own, ${known.size}` : "model's own";
+    const own = known.size ? `own, ${known.size}` : "own";
     fill(this.sizes, [["", own], ...known.sizes.map((size) => [String(size), String(size)])], doc.size == null ? "" : String(doc.size));
     this.sizes.disabled = !known.sizes.length;
     this.promptRow.hidden = !known.prompt;
-    this.prompt.value = doc.prompt;
-    this.seed.value = doc.seed;
-    this.samples.value = doc.samples;
+    for (const field of [this.prompt, this.seed, this.samples])
+      if (field !== this.focused) field.value = doc[field.name];
     this.runButton.disabled = !this.state.photo || !this.state.parts.some((part) => part.motion);
   }
 
@@ -630,48 +660,43 @@ class Studio {
 
   // Commands.
 
-  document() {
-    return structuredClone(this.state.document);
-  }
-
   async type(i, name, text) {
-    const doc = this.document();
-    if (!doc.parts[i] || doc.parts[i][name] === text.trim()) return;
-    doc.parts[i][name] = text.trim();
-    this.selected = i;
-    if (await this.change("edit", { document: doc })) this.say(name === "motion" ? "Motion changed." : "Selection changed.");
+    const done = await this.edit((document) => {
+      if (!document.parts[i] || document.parts[i][name] === text.trim()) return false;
+      document.parts[i][name] = text.trim();
+      this.selected = i;
+    });
+    if (done) this.say(name === "motion" ? "Motion changed." : "Selection changed.");
   }
 
-  async setSettings() {
-    const doc = this.document();
-    doc.model = this.model.value;
-    doc.prompt = this.prompt.value;
-    doc.seed = Math.trunc(Number(this.seed.value));
-    doc.samples = Math.trunc(Number(this.samples.value));
-    doc.size = this.sizes.value ? Number(this.sizes.value) : null;
-    const known = this.state.models.find((model) => model.name === doc.model);
-    if (doc.size != null && !known.sizes.includes(doc.size)) doc.size = null;
-    await this.change("edit", { document: doc });
+  setSettings() {
+    const { value: model } = this.model;
+    const sizes = this.state.models.find((one) => one.name === model).sizes;
+    const size = sizes.includes(Number(this.sizes.value)) ? Number(this.sizes.value) : null;
+    const whole = (field) => Math.trunc(Number(field.value));
+    const changed = { model, size, prompt: this.prompt.value, seed: whole(this.seed), samples: whole(this.samples) };
+    return this.edit((document) => void Object.assign(document, changed));
   }
 
   async reorder(i, by) {
-    const doc = this.document(), other = i + by;
-    if (!doc.parts[i] || !doc.parts[other]) return;
-    [doc.parts[i], doc.parts[other]] = [doc.parts[other], doc.parts[i]];
-    this.selected = other;
-    if (await this.change("edit", { document: doc })) this.say(by > 0 ? "Raised." : "Lowered.");
+    const done = await this.edit(({ parts }) => {
+      const other = i + by;
+      if (!parts[i] || !parts[other]) return false;
+      [parts[i], parts[other]] = [parts[other], parts[i]];
+      this.selected = other;
+    });
+    if (done) this.say(by > 0 ? "Raised." : "Lowered.");
   }
 
   async remove(i) {
-    const doc = this.document();
-    if (!doc.parts[i]) return;
-    doc.parts.splice(i, 1);
-    if (await this.change("edit", { document: doc })) this.say("Part removed.");
+    const done = await this.edit(({ parts }) => (parts[i] ? void parts.splice(i, 1) : false));
+    if (done) this.say("Part removed.");
   }
 
   choose(i) {
     if (i === this.selected || !this.state.parts[i]) return;
     this.selected = i;
+    this.rest();
     for (const [k, item] of [...this.partList.children].entries()) {
       item.classList.toggle("chosen", k === i);
       item.querySelector('[data-action="choose"]').setAttribute("aria-pressed", String(k === i));
@@ -779,7 +804,6 @@ class Studio {
 
   showMetrics(reply) {
     const shown = [
-      ["Flow", reply.verdict],
       ["Colours off", reply.metrics.color_l1_moved],
       ["Background changed", reply.metrics.background_l1],
       ["Seconds", reply.metrics.seconds],
@@ -946,8 +970,7 @@ class Studio {
   }
 
   async pin(at) {
-    const part = this.state.parts[this.selected];
-    await this.change("drag", { part: this.selected, words: part.motion, handle: "add", x: at[0], y: at[1], done: true });
+    await this.change("drag", { part: this.selected, handle: "add", x: at[0], y: at[1], done: true });
   }
 
   corner(at, how) {
@@ -1060,8 +1083,7 @@ class Studio {
   delete(target) {
     const point = /^point-(\d+)$/.exec(target.dataset?.handle ?? "");
     if (!point) return this.remove(this.selected);
-    const part = this.state.parts[this.selected];
-    return this.change("drag", { part: this.selected, words: part.motion, handle: `remove-${point[1]}`, x: 0, y: 0, done: true });
+    return this.change("drag", { part: this.selected, handle: `remove-${point[1]}`, x: 0, y: 0, done: true });
   }
 
   arrow(event, key) {
@@ -1186,14 +1208,17 @@ class Studio {
       this.out = new ImageData(width, height);
       this.ids = new Uint8Array(width * height);
     }
-    const moving = this.state.parts.some((part) => part.motion);
-    if (colored) this.out.data.set((moving && this.ground ? this.ground : this.photo).data);
+    const parts = this.state.parts;
+    const moving = parts.some((part) => part.motion) && this.ground;
+    if (colored) this.out.data.set((moving ? this.ground : this.photo).data);
     this.ids.fill(0);
-    this.state.parts.forEach((part, i) => {
+    const draw = (part, painted) => {
       const shape = this.geometries.get(part.selection);
-      if (!shape || shape.points.length !== part.points.length) return;
-      rasterize(this.out.data, this.ids, i + 1, width, height, this.photo.data, shape.mask, shape.texture, this.scaled(this.partial(part, shape)), shape.triangles, colored && Boolean(part.motion));
-    });
+      if (!shape || shape.points.length !== part.points?.length) return;
+      rasterize(this.out.data, this.ids, parts.indexOf(part) + 1, width, height, this.photo.data, shape.mask, shape.texture, this.scaled(this.partial(part, shape)), shape.triangles, painted);
+    };
+    for (const part of parts) if (!part.motion) draw(part, colored && moving); // what rests lies below
+    for (const part of parts) if (part.motion) draw(part, colored);
   }
 
   // A part's points, after a share of their way.
@@ -1216,18 +1241,37 @@ class Studio {
   }
 
   paintOverlay() {
-    if (!this.photo || !this.state?.photo) return void this.overlay.replaceChildren();
-    const focused = this.overlay.contains(document.activeElement) ? document.activeElement.dataset.handle : null;
+    if (!this.photo || !this.state?.photo) {
+      this.marks.replaceChildren();
+      this.grips.replaceChildren();
+      return;
+    }
     const unit = 1 / this.zoom;
     const drawn = [hatch(unit)];
+    let held = [];
     if (!this.shown && !this.holding) {
       this.state.parts.forEach((part, i) => drawn.push(...this.outline(part, i, unit)));
       drawn.push(...this.drafted(unit));
       const chosen = this.state.parts[this.selected];
-      if (chosen && this.tool === "move" && this.share === 1) drawn.push(...this.handles(chosen, unit));
+      if (chosen && this.tool === "move" && this.share === 1) {
+        drawn.push(...this.stems(chosen, unit));
+        held = chosen.handles;
+      }
     } else if (this.shown) drawn.push(...this.divider(unit));
-    this.overlay.replaceChildren(...drawn);
-    if (focused) this.overlay.querySelector(`[data-handle="${focused}"]`)?.focus({ preventScroll: true });
+    this.marks.replaceChildren(...drawn);
+    this.grip(held, unit);
+  }
+
+  // Handles stay the same elements as long as they are the same, so that focus stays, too.
+  grip(handles, unit) {
+    const key = handles.map((one) => one.name).join(" ");
+    if (key !== this.gripped) {
+      this.gripped = key;
+      const focused = this.grips.contains(this.focused);
+      this.grips.replaceChildren(...handles.map((one) => this.handle(one)));
+      if (focused) this.stage.focus({ preventScroll: true });
+    }
+    handles.forEach((one, i) => this.grips.children[i].setAttribute("transform", `translate(${one.x} ${one.y}) scale(${unit})`));
   }
 
   divider(unit) {
@@ -1262,7 +1306,7 @@ class Studio {
     return found;
   }
 
-  handles(part, unit) {
+  stems(part, unit) {
     const at = Object.fromEntries(part.handles.map((one) => [one.name, one]));
     const drawn = [];
     const line = (from, to) => {
@@ -1278,12 +1322,11 @@ class Studio {
     }
     if (at.rotate) line(at.n, at.rotate);
     if (at.tip) line(at.axis, at.tip);
-    for (const one of part.handles) drawn.push(this.handle(one, unit));
     return drawn;
   }
 
-  handle(one, unit) {
-    const group = s("g", { class: `handle ${one.name.replace(/-\d+$/, "")}`, tabindex: 0, role: "button", "aria-label": one.label, "data-handle": one.name, transform: `translate(${one.x} ${one.y}) scale(${unit})` });
+  handle(one) {
+    const group = s("g", { class: `handle ${one.name.replace(/-\d+$/, "")}`, tabindex: 0, role: "button", "aria-label": one.label, "data-handle": one.name });
     group.append(s("circle", { r: 14, class: "touch" }), ...shapeOf(one.name), s("title", {}, one.label));
     return group;
   }

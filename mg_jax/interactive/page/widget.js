@@ -45,7 +45,6 @@ export default {
     };
     const on = (listener) => {
       hear = listener;
-      hear({ event: "connected" });
     };
     const studio = mount(root, { send, on });
     return () => model.off("msg:custom", received);
