@@ -27,11 +27,12 @@ class Frontend(comm.base_comm.BaseComm):
     """Stands for the browser's end of a widget: keeps what it is sent."""
 
     def __init__(self, *args, **kwargs):
-        self.told, self.asked = Told(), 0
+        self.told, self.sent, self.asked = Told(), [], 0
         super().__init__(*args, **kwargs)
 
     def publish_msg(self, _, data=None, **__):
         content = (data or {}).get("content", {})
+        self.sent += [content] if content else []
         self.told(content | content.get("event", {"event": None}))
 
     def send_up(self, content):
