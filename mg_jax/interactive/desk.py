@@ -97,7 +97,7 @@ class Desk:
             return {"error": self._plain(str(error))}
 
     def open(self, content: bytes, name: str) -> None:
-        """Begin a document with a photo; go on if it is the one that is open.
+        """Begin a document with a photo.
 
         Raises:
             ValueError: it is none that is taken; the message begins with `name`.
@@ -105,8 +105,7 @@ class Desk:
         kept = self._store.add_photo(content, name)
         with self._lock:
             now = self.document
-            if kept != now.photo:
-                self._commit(dataclasses.replace(now, photo=kept, parts=()))
+            self._commit(dataclasses.replace(now, photo=kept, parts=()))
 
     def flow(self) -> tuple[Float32[np.ndarray, "h w 2"], Int32[np.ndarray, "h w"]]:
         """The flow of the document, exactly, and the order of its objects.

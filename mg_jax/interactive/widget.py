@@ -15,6 +15,7 @@ from anywidget import AnyWidget
 from jaxtyping import Bool, Float32
 
 from mg_jax import api
+from mg_jax.interactive import uploads
 from mg_jax.interactive.desk import Desk, Reply
 from mg_jax.interactive.worker import Edit
 from mg_jax.result import Result
@@ -67,7 +68,8 @@ class Studio(AnyWidget):
             earlier.close()
         self._desk = Desk(kept, self._tell, models, edit)
         self._end = weakref.finalize(self, _end, self._desk, kept, temporary)
-        self._desk.open(photo, name)
+        if uploads.digest(photo) not in self._desk.document.photo:  # else its session goes on
+            self._desk.open(photo, name)
         super().__init__()
         self.on_msg(self._receive)
         self._follow()
