@@ -9,6 +9,7 @@ is kept in --folder, and is there again when the program is started again. Needs
 pip install 'mg_jax[studio]'.
 """
 
+import contextlib
 import secrets
 import threading
 import webbrowser
@@ -54,15 +55,22 @@ def main() -> None:
     compilation.keep_programs()
     events = Events()
     desk = Desk(Path(_folder.value), events.tell, _model.value)
-    if _image.value:
-        desk.open(_content(Path(_image.value)), _image.value)
-    served = serving.prepare(desk, events, secrets.token_urlsafe(), _host.value, _port.value)
-    print(f"the studio is at {served.address} (Ctrl-C ends it)", flush=True)
+    with contextlib.closing(desk):
+        if _image.value:
+            desk.open(_content(Path(_image.value)), _image.value)
+        token = secrets.token_urlsafe()
+        served = serving.prepare(desk, events, token, _host.value, _port.value, _tell)
+        with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+            served.server.run(sockets=[served.socket])
+
+
+def _tell(address: str) -> None:
+    """Say where the page is, and open it."""
+    print(f"the studio is at {address} (Ctrl-C ends it)", flush=True)
     if _browser.value:
-        opening = threading.Timer(_SOON, webbrowser.open, [served.address])
+        opening = threading.Timer(_SOON, webbrowser.open, [address])
         opening.daemon = True
         opening.start()
-    served.server.run(sockets=[served.socket])
 
 
 def _content(path: Path) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
@@ -29,7 +29,14 @@ _FILES = {
 }
 
 
-def build(desk: Desk, events: Events, token: str, hosts: Sequence[str], port: int) -> Starlette:
+def build(
+    desk: Desk,
+    events: Events,
+    token: str,
+    hosts: Sequence[str],
+    port: int,
+    started: Callable[[], None] = lambda: None,
+) -> Starlette:
     """Build the application.
 
     Args:
@@ -38,6 +45,7 @@ def build(desk: Desk, events: Events, token: str, hosts: Sequence[str], port: in
         token: a secret of whoever may use it, as text.
         hosts: the names by which it may be reached.
         port: where it is served.
+        started: called when it is about to answer.
     """
 
     async def message(request: Request) -> Response:
@@ -57,9 +65,9 @@ def build(desk: Desk, events: Events, token: str, hosts: Sequence[str], port: in
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         events.begin(asyncio.get_running_loop())
+        started()
         yield
         events.end()
-        await run_in_threadpool(desk.close)
 
     return Starlette(
         routes=[

@@ -1,6 +1,7 @@
 """Serve the studio on a socket of this machine."""
 
 import socket
+from collections.abc import Callable
 from typing import NamedTuple
 
 import uvicorn
@@ -10,6 +11,7 @@ from experiments.studio.events import Events
 from mg_jax.interactive.desk import Desk
 
 _LOCAL = ("127.0.0.1", "localhost")
+_EVERYWHERE = ("", "0.0.0.0", "::")  # would answer to no name, as hosts are checked
 _GRACE = 1  # seconds that open pages have when the program ends
 
 
@@ -22,7 +24,12 @@ class Served(NamedTuple):
 
 
 def prepare(
-    desk: Desk, events: Events, token: str, host: str = "127.0.0.1", port: int = 0
+    desk: Desk,
+    events: Events,
+    token: str,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    started: Callable[[str], None] = lambda _: None,
 ) -> Served:
     """Prepare to serve a desk.
 
@@ -32,10 +39,13 @@ def prepare(
         token: a secret of whoever may use it, as text.
         host: address to listen at.
         port: 0 for a free one.
+        started: called with the address of the page, when it is about to be served.
 
     Raises:
         ValueError: the address cannot be listened at.
     """
+    if host in _EVERYWHERE:
+        raise ValueError(f"--host: {host!r}; expected the one address by which the page is reached")
     try:
         listens = socket.create_server((host, port))
     except OSError as error:
@@ -45,7 +55,8 @@ def prepare(
         ) from error
     port = listens.getsockname()[1]
     hosts = _LOCAL if host in _LOCAL else (host,)
-    app = build(desk, events, token, hosts, port)
+    address = f"http://{hosts[0]}:{port}/#{token}"
+    app = build(desk, events, token, hosts, port, lambda: started(address))
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -54,4 +65,4 @@ def prepare(
         ws="none",
         h11_max_incomplete_event_size=1 << 16,
     )
-    return Served(uvicorn.Server(config), listens, f"http://{hosts[0]}:{port}/#{token}")
+    return Served(uvicorn.Server(config), listens, address)

@@ -23,9 +23,7 @@ class Composing:
 
     def __init__(self) -> None:
         """The process starts with the first picture."""
-        self._pool = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), initializer=parent.end_with
-        )
+        self._pool: ProcessPoolExecutor | None = None
         self._newest: Future[UInt8[np.ndarray, "h w 3"]] | None = None
 
     def preview(
@@ -37,6 +35,10 @@ class Composing:
         """As `mg_jax.preview`; None if another was asked for before this one was begun."""
         if self._newest is not None:
             self._newest.cancel()
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), initializer=parent.end_with
+            )
         future = self._newest = self._pool.submit(_composed, photo, flow, order)
         try:
             return future.result()
@@ -44,8 +46,9 @@ class Composing:
             return None
 
     def close(self) -> None:
-        """Drop what waits; what is being made is left to end."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop what waits; what is being made is waited for, some seconds."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _composed(photo: Path, flow: np.ndarray, order: np.ndarray) -> UInt8[np.ndarray, "h w 3"]:

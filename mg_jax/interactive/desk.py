@@ -286,6 +286,8 @@ class Desk:
         """Put the document's edit in the queue."""
         with self._lock:
             document = self.document
+        if document.model not in self._models:
+            raise ValueError(f"model: {document.model!r}; expected one of the list")
         flow, order = self._drawn(document)
         checking.flow(flow, flow.shape[:2])
         model = registry.find(document.model)

@@ -24,6 +24,7 @@ class Jobs:
         """`edit` is a function of a module, which the process imports; `tell` hears of all jobs."""
         self._edit, self._tell, self._patience = edit, tell, patience
         self._waiting: queue.Queue[Job | None] = queue.Queue()
+        self._queued: set[int] = set()
         self._cancelled: set[int] = set()
         self._running: int | None = None
         self._process: BaseProcess | None = None
@@ -34,11 +35,15 @@ class Jobs:
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue."""
+        with self._lock:
+            self._queued.add(job.number)
         self._waiting.put(job)
 
     def cancel(self, number: int) -> None:
         """Stop a job at its next level, or take it from the queue."""
         with self._lock:
+            waits = number in self._queued
+            self._queued.discard(number)
             self._cancelled.add(number)
             if self._running == number and self._connection is not None:
                 try:
@@ -48,6 +53,8 @@ class Jobs:
                 timer = threading.Timer(self._patience, self._end, [number])
                 timer.daemon = True
                 timer.start()
+        if waits:
+            self._tell(number, "cancelled", {})
 
     def close(self) -> None:
         """End the process at once; no job is told of any more."""
@@ -70,10 +77,9 @@ class Jobs:
 
     def _run(self) -> None:
         while (job := self._waiting.get()) is not None:
-            if job.number in self._cancelled:
-                self._tell(job.number, "cancelled", {})
-                continue
             connection = self._ready(job.number)
+            if connection is None:
+                continue
             try:
                 connection.send(job)
                 kind = ""
@@ -86,9 +92,12 @@ class Jobs:
             except (EOFError, OSError):
                 self._lost(job.number)
 
-    def _ready(self, number: int) -> Connection:
-        """The process, started if there is none, is about to run a job."""
+    def _ready(self, number: int) -> Connection | None:
+        """The process that is to run a job, started if there is none; None if it was cancelled."""
         with self._lock:
+            if number not in self._queued:
+                return None
+            self._queued.discard(number)
             if self._process is None or not self._process.is_alive() or self._connection is None:
                 context = multiprocessing.get_context("spawn")
                 self._connection, theirs = context.Pipe()

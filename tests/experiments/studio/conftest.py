@@ -58,6 +58,7 @@ class Studio:
         self.server.should_exit = True
         self.thread.join(20)
         assert not self.thread.is_alive()
+        self.desk.close()
 
 
 @pytest.fixture(scope="module")

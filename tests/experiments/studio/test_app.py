@@ -25,6 +25,7 @@ def client(tmp_path_factory):
     app = build(desk, events, TOKEN, ("127.0.0.1", "localhost"), PORT)
     with TestClient(app, base_url=HOME, raise_server_exceptions=False) as client:
         yield client
+    desk.close()
 
 
 def post(client, headers=OURS, body=b'{"type": "state"}'):

@@ -279,6 +279,7 @@ def test_jobs_wait_in_a_queue_and_may_be_taken_from_it(desk, told):
     ask(desk, "run")
     told.status(1, "running")
     ask(desk, "cancel", job=2)
+    assert ask(desk, "state")["jobs"][1]["status"] == "cancelled"  # at once
     ask(desk, "cancel", job=1)
     assert told.status(3, "failed")["error"] == "seed: 11; expected a better one"
     assert [job["status"] for job in ask(desk, "state")["jobs"]] == [
