@@ -7,6 +7,7 @@ from mg_jax import samples
 from mg_jax.api import edit, preview
 from mg_jax.batches import edit_batch
 from mg_jax.filming import film
+from mg_jax.interactive.notebook import studio
 from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.models.stable_diffusion.loading import load as load_stable_diffusion
 from mg_jax.models.stable_diffusion.options import LoadingOptions
@@ -32,4 +33,5 @@ __all__ = [
     "load_stable_diffusion",
     "preview",
     "samples",
+    "studio",
 ]

@@ -49,4 +49,4 @@ const transport = {
   },
 };
 
-mount(document.getElementById("studio"), transport, document);
+mount(document.getElementById("studio"), transport, document).stage.focus({ preventScroll: true });

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from flows import nearest
 from flows.motion import Motion
 from mg_jax import filling, images, photos
+from mg_jax.interactive import parent
 from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.patch.preview import preview
 
@@ -35,7 +36,9 @@ class Composing:
         if self._newest is not None:
             self._newest.cancel()
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                1, multiprocessing.get_context("spawn"), initializer=parent.end_with
+            )
         future = self._newest = self._pool.submit(_composed, photo, flow, order)
         try:
             return future.result()

@@ -19,9 +19,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 from PIL import Image
 
-import mg_jax
 from flows import draw, files, motions, selections
-from mg_jax import checking, images, mask_files, metrics
+from mg_jax import api, checking, images, mask_files, metrics
 from mg_jax.interactive import (
     archive,
     composing,
@@ -59,7 +58,7 @@ class Desk:
         folder: Path,
         tell: Callable[[Reply], None],
         models: Sequence[str] = (registry.PATCH, registry.PREVIEW),
-        edit: Edit = mg_jax.edit,
+        edit: Edit = api.edit,
         patience: float = PATIENCE,
     ) -> None:
         """Open the session of a folder, or begin one there.
@@ -115,6 +114,24 @@ class Desk:
             ValueError: nothing moves, or a motion does not suit its object.
         """
         return self._drawn(self.document)
+
+    def mask(self) -> Bool[np.ndarray, "h w"]:
+        """What is selected, exactly, of all parts together.
+
+        Raises:
+            ValueError: no photo is open.
+        """
+        document = self.document
+        chosen = np.zeros(self._pixels().shape[:2], bool)
+        for part in document.parts:
+            chosen |= self._selecting.exact(document.photo, part).mask
+        return chosen
+
+    def result(self) -> Result | None:
+        """The result of the newest edit that is done; None if there is none."""
+        with self._lock:
+            done = [job["number"] for job in self._jobs if job["status"] == "done"]
+        return self._result_of(done[-1]) if done else None
 
     def close(self) -> None:
         """Save everything and end all processes."""

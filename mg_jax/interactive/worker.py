@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from mg_jax.interactive import uploads
+from mg_jax.interactive import parent, uploads
 from mg_jax.notes import EditWarning
 from mg_jax.result import Result
 from mg_jax.sample import Step
@@ -43,6 +43,7 @@ def serve(connection: Connection, edit: Edit) -> None:
     Kinds: "compiling", "level" (phase, done, levels, energy, seconds, picture), "done" (notes),
     "cancelled", "failed" (error). Returns when `STOP` comes or the other end is closed.
     """
+    parent.end_with()
     while True:
         try:
             job = connection.recv()

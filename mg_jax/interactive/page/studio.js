@@ -171,7 +171,6 @@ class Studio {
     await this.refresh();
     if (!this.state) return; // which has been told
     this.setTool(this.state.parts.length ? "move" : "click");
-    this.stage.focus({ preventScroll: true });
   }
 
   // Messages.
@@ -494,6 +493,11 @@ class Studio {
     return this.text;
   }
 
+  // The element that has the focus, also where the page is part of another's shadow tree.
+  get focused() {
+    return this.root.getRootNode().activeElement;
+  }
+
   // What is said.
 
   say(text) {
@@ -532,7 +536,7 @@ class Studio {
         ? ""
         : "Nothing is selected yet: click on an object in the photo.";
     this.noParts.hidden = !this.noParts.textContent;
-    const focused = document.activeElement;
+    const focused = this.focused;
     const at = [...this.partList.children].findIndex((item) => item.contains(focused));
     const name = at >= 0 ? focused.name || focused.dataset.action : "";
     const unsent = at >= 0 && focused.name && focused.value !== focused.defaultValue ? focused.value : null;
@@ -611,7 +615,7 @@ class Studio {
     this.sizes.disabled = !known.sizes.length;
     this.promptRow.hidden = !known.prompt;
     for (const field of [this.prompt, this.seed, this.samples])
-      if (field !== document.activeElement) field.value = doc[field.name];
+      if (field !== this.focused) field.value = doc[field.name];
     this.runButton.disabled = !this.state.photo || !this.state.parts.some((part) => part.motion);
   }
 
@@ -1263,7 +1267,7 @@ class Studio {
     const key = handles.map((one) => one.name).join(" ");
     if (key !== this.gripped) {
       this.gripped = key;
-      const focused = this.grips.contains(document.activeElement);
+      const focused = this.grips.contains(this.focused);
       this.grips.replaceChildren(...handles.map((one) => this.handle(one)));
       if (focused) this.stage.focus({ preventScroll: true });
     }
