@@ -26,6 +26,7 @@ from mg_jax.interactive import (
     composing,
     handles,
     hazards,
+    messages,
     pose,
     reproduction,
     selecting,
@@ -34,17 +35,17 @@ from mg_jax.interactive import (
 from mg_jax.interactive.document import Document, Part
 from mg_jax.interactive.history import History
 from mg_jax.interactive.jobs import PATIENCE, Jobs
+from mg_jax.interactive.messages import Message
 from mg_jax.interactive.selecting import Selected, Selecting
 from mg_jax.interactive.store import Store
-from mg_jax.interactive.worker import Edit, Job
+from mg_jax.interactive.worker import FILM, Edit, Job
 from mg_jax.models import registry
 from mg_jax.result import PICTURE, Result
 
-Message = Mapping[str, Any]
 Reply = dict[str, Any]
 
 _SHOWN = 1536 * 1024  # pixels of the photo as it is shown, at most
-_MOST_POINTS = 20_000  # of a stroke
+_FRAMES = 24  # of a film
 _JOBS = 50  # that are remembered
 _OPEN = ("waiting", "compiling", "running")
 _NOT_SELECTED = -1
@@ -161,7 +162,7 @@ class Desk:
                 photo = self._store.photo(document.photo)
                 height, width, _ = photo.pixels.shape
                 reply["photo"] = {"name": document.photo, "width": width, "height": height}
-                reply["parts"] = self._views(document, _mode(message))
+                reply["parts"] = self._views(document, messages.mode(message))
             return reply
 
     def _open(self, message: Message) -> Reply:
@@ -203,7 +204,7 @@ class Desk:
     def _select(self, message: Message) -> Reply:
         """Select by a tool: a new part, or more or less of one."""
         pixels = self._pixels()
-        index = _whole(message, "part", _NOT_SELECTED)
+        index = messages.whole(message, "part", _NOT_SELECTED)
         tool, how = message.get("tool"), message.get("how")
         if how not in ("new", "add", "remove"):
             raise ValueError("how: expected new, add or remove")
@@ -234,8 +235,8 @@ class Desk:
         words, name = message.get("words", part.motion), message.get("handle")
         if not isinstance(words, str) or not isinstance(name, str):
             raise ValueError("drag: expected words and a handle")
-        to = np.array([_number(message, "x"), _number(message, "y")])
-        mode = _mode(message)
+        to = np.array([messages.number(message, "x"), messages.number(message, "y")])
+        mode = messages.mode(message)
         mesh = self._selecting.now(self.document.photo, part).mesh
         moved = handles.dragged(mesh, words, mode, name, to, snap=message.get("snap") is True)
         with self._lock:
@@ -265,7 +266,7 @@ class Desk:
         """The photo without what moves and a part that may soon, roughly filled in."""
         pixels, document = self._pixels(), self.document
         gone = np.zeros(pixels.shape[:2], bool)
-        chosen = _whole(message, "part", _NOT_SELECTED)
+        chosen = messages.whole(message, "part", _NOT_SELECTED)
         for i, part in enumerate(document.parts):
             if part.motion.strip() or i == chosen:
                 gone |= self._selecting.now(document.photo, part).mask
@@ -284,6 +285,13 @@ class Desk:
 
     def _run(self, message: Message) -> Reply:
         """Put the document's edit in the queue."""
+        return self._submitted(message, 0)
+
+    def _film(self, message: Message) -> Reply:
+        """Put the edit and a film of its motion, by the same model, in the queue."""
+        return self._submitted(message, _FRAMES)
+
+    def _submitted(self, message: Message, frames: int) -> Reply:
         with self._lock:
             document = self.document
         if document.model not in self._models:
@@ -300,6 +308,7 @@ class Desk:
                 {
                     "number": number,
                     "status": "waiting",
+                    "film": frames > 0,
                     "document": document.to_json(),
                     "notes": [],
                     "verdict": "",
@@ -316,12 +325,13 @@ class Desk:
                     order if "order" in model.accepts else None,
                     options,
                     self._out(number),
+                    frames,
                 )
             )
             return self._state(message)
 
     def _cancel(self, message: Message) -> Reply:
-        self._queue.cancel(_whole(message, "job"))
+        self._queue.cancel(messages.whole(message, "job"))
         return self._state(message)
 
     def _result(self, message: Message) -> Reply:
@@ -348,8 +358,14 @@ class Desk:
         document = self.document
         if what == "picture":
             self._loaded(message)
-            content = (self._out(_whole(message, "job")) / PICTURE).read_bytes()
+            content = (self._out(messages.whole(message, "job")) / PICTURE).read_bytes()
             return _file("edited.png", content)
+        if what == "film":
+            self._loaded(message)
+            path = self._out(messages.whole(message, "job")) / FILM
+            if not path.is_file():
+                raise ValueError("film: this edit has none; expected one that was filmed")
+            return _file(FILM, path.read_bytes())
         if what == "flow":
             stream = io.BytesIO()
             np.savez_compressed(stream, flow=self._drawn(document)[0])
@@ -361,7 +377,7 @@ class Desk:
         if what in ("command", "cell"):
             made = getattr(reproduction, what)(self._of_job(message), self.folder.resolve())
             return {"text": made}
-        raise ValueError("what: expected picture, flow, masks, session, command or cell")
+        raise ValueError("what: expected picture, film, flow, masks, session, command or cell")
 
     def _session(self, message: Message) -> Reply:
         """Go on with a session from a file."""
@@ -393,6 +409,7 @@ class Desk:
         "ground": _ground,
         "preview": _preview,
         "run": _run,
+        "film": _film,
         "cancel": _cancel,
         "result": _result,
         "take": _take,
@@ -466,7 +483,7 @@ class Desk:
         if tool == "brush":
             nothing = np.zeros(pixels.shape[:2], bool)
             return self._store.add_mask(_stroked(message, nothing, "add"))
-        return _words(tool, message)
+        return messages.selection_words(tool, message)
 
     def _selected_more(
         self,
@@ -479,8 +496,8 @@ class Desk:
         """The selection of a part with more or less: clicks in words, all else as a mask."""
         if tool == "click" and part.selection.split()[:1] == ["click"]:
             words = selections.parse(part.selection, (pixels.shape[0], pixels.shape[1]))
-            here, away = (list(map(_point, of)) for of in (words.points, words.away))
-            (here if how == "add" else away).extend(map(_point, _points(message)))
+            here, away = (list(map(messages.point, of)) for of in (words.points, words.away))
+            (here if how == "add" else away).extend(map(messages.point, messages.points(message)))
             return " ".join(["click", *here, *(["not", *away] if away else [])])
         mask = self._selecting.exact(self.document.photo, part).mask
         if tool == "brush":
@@ -488,7 +505,9 @@ class Desk:
         elif tool == "mask":
             changed = selecting.combined(mask, self._uploaded_mask(message), how)
         else:
-            other = self._selecting.exact(self.document.photo, Part(_words(tool, message))).mask
+            other = self._selecting.exact(
+                self.document.photo, Part(messages.selection_words(tool, message))
+            ).mask
             changed = selecting.combined(mask, other, how)
         return self._store.add_mask(selections.something(changed, "selection"))
 
@@ -509,7 +528,7 @@ class Desk:
         return self._store.photo(self.document.photo).pixels
 
     def _part(self, message: Message) -> tuple[int, Part]:
-        index, parts = _whole(message, "part", 0), self.document.parts
+        index, parts = messages.whole(message, "part", 0), self.document.parts
         if not 0 <= index < len(parts):
             raise ValueError(f"part: {index}; expected one of {len(parts)}")
         return index, parts[index]
@@ -598,7 +617,7 @@ class Desk:
         return Result.load(self._out(number))
 
     def _loaded(self, message: Message) -> Result:
-        number = _whole(message, "job")
+        number = messages.whole(message, "job")
         done = any(job["number"] == number and job["status"] == "done" for job in self._jobs)
         if not done:
             raise ValueError(f"job: {number}; expected one that is done")
@@ -606,7 +625,7 @@ class Desk:
 
     def _of_job(self, message: Message) -> Document:
         """The document of a job if the message names one, else the current one."""
-        number = _whole(message, "job", 0)
+        number = messages.whole(message, "job", 0)
         found = [job["document"] for job in self._jobs if job["number"] == number]
         return Document.of_json(found[0]) if found else self.document
 
@@ -641,56 +660,8 @@ def _file(name: str, content: bytes) -> Reply:
     return {"name": name, "data": uploads.encoded(content)}
 
 
-def _mode(message: Message) -> str:
-    mode = message.get("mode", handles.MODES[0])
-    if mode not in handles.MODES:
-        raise ValueError(f"mode: expected one of {', '.join(handles.MODES)}")
-    return str(mode)
-
-
-def _whole(message: Message, name: str, default: int | None = None) -> int:
-    value = message.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError(f"{name}: expected a whole number")
-    return value
-
-
-def _number(message: Message, name: str) -> float:
-    value = message.get(name)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= 1e6:
-        raise ValueError(f"{name}: expected a number of pixels")
-    return float(value)
-
-
-def _points(message: Message) -> Float64[np.ndarray, "n 2"]:
-    """The points of a message, to a tenth of a pixel."""
-    given = message.get("points")
-    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_POINTS:
-        raise ValueError(f"points: expected 1 to {_MOST_POINTS}")
-    try:
-        points = np.array(given, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError("points: expected pairs of numbers") from error
-    if points.ndim != 2 or points.shape[1] != 2 or not (np.abs(points) <= 1e6).all():
-        raise ValueError("points: expected pairs of numbers of pixels")
-    return np.round(points, 1)
-
-
-def _point(point: Float64[np.ndarray, "2"]) -> str:
-    return f"{point[0]:g},{point[1]:g}"
-
-
-def _words(tool: object, message: Message) -> str:
-    """A selection in words."""
-    if tool == "everything":
-        return "everything"
-    if tool not in ("click", "rectangle", "polygon"):
-        raise ValueError("tool: expected click, rectangle, polygon, brush, mask or everything")
-    return " ".join([str(tool), *map(_point, _points(message))])
-
-
 def _stroked(message: Message, mask: Bool[np.ndarray, "h w"], how: str) -> Bool[np.ndarray, "h w"]:
-    radius = _number(message, "radius")
+    radius = messages.number(message, "radius")
     if not 0.5 <= radius <= max(mask.shape):
         raise ValueError("radius: expected half a pixel up to the picture's size")
-    return selecting.stroke(mask, _points(message), radius, how)
+    return selecting.stroke(mask, messages.points(message), radius, how)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def studio(
     image: Anything,
-    models: Sequence[str] = tuple(registry.NAMED),
+    models: Sequence[str] = (registry.PATCH, registry.PREVIEW),
     *,
     folder: str | Path | None = None,
 ) -> "Studio":

@@ -10,12 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int32
 
+from mg_jax import api, filming
+from mg_jax.animation import Animation
 from mg_jax.interactive import parent, uploads
 from mg_jax.notes import EditWarning
 from mg_jax.result import Result
 from mg_jax.sample import Step
 
 CANCEL, STOP = "cancel", "stop"
+FILM = "film.mp4"
+_SECONDS = 2.0  # that a film plays
 _EVERY = 1.0  # seconds between pictures of the estimate
 
 
@@ -28,6 +32,7 @@ class Job(NamedTuple):
     order: Int32[np.ndarray, "h w"] | None
     options: dict[str, Any]  # further arguments of `mg_jax.edit`
     out: Path  # where the result is saved
+    frames: int = 0  # of the film that is made besides; 0: none
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error
@@ -61,10 +66,13 @@ def _run(connection: Connection, edit: Edit, job: Job) -> None:
     def tell(kind: str, **values: Any) -> None:
         connection.send((job.number, kind, values))
 
-    def callback(step: Step) -> None:
-        nonlocal shown
+    def stopped() -> None:
         if connection.poll() and connection.recv() in (CANCEL, STOP):
             raise Cancelled
+
+    def callback(step: Step) -> None:
+        nonlocal shown
+        stopped()
         picture, now = "", time.monotonic()
         if now - shown >= _EVERY:
             picture, shown = uploads.encoded(uploads.png(step.picture()[0])), now
@@ -92,9 +100,30 @@ def _run(connection: Connection, edit: Edit, job: Job) -> None:
                 **job.options,
             )
         result.save(job.out)
+        if job.frames:
+            _film(job, tell, stopped)
         notes = [str(one.message) for one in caught if one.category is EditWarning]
         tell("done", notes=notes)
     except Cancelled:
         tell("cancelled")
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
         tell("failed", error=" ".join(str(error).split()) or type(error).__name__)
+
+
+def _film(job: Job, tell: Callable[..., None], stopped: Callable[[], None]) -> None:
+    """Film the motion beside the result, and tell of each frame as of a level."""
+    request = api.request(job.photo, job.flow, order=job.order, **job.options)
+    began, frames = time.monotonic(), []
+    for frame in filming.pictures(request, job.frames):
+        stopped()
+        frames.append(frame)
+        tell(
+            "level",
+            phase="film",
+            done=len(frames),
+            levels=job.frames,
+            energy=None,
+            seconds=time.monotonic() - began,
+            picture=uploads.encoded(uploads.png(frame)),
+        )
+    Animation(frames, _SECONDS).save(job.out / FILM)

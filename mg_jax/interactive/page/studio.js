@@ -39,7 +39,7 @@ const KEYS = [
   ["Ctrl Z, Ctrl Shift Z", "undo, redo"],
   ["Space", "play the motion"],
   ["O (held)", "show the original"],
-  ["Ctrl Enter", "run"],
+  ["Ctrl Enter, Ctrl Shift Enter", "run, run and film"],
   ["Escape", "stop what was begun; leave the result"],
 ];
 
@@ -425,6 +425,7 @@ class Studio {
       field.addEventListener("change", () => this.setSettings());
     this.promptRow = h("label", { class: "row" }, "Prompt", this.prompt);
     this.runButton = h("button", { type: "button", class: "main", title: "Run (Ctrl Enter)", "data-action": "run", onclick: () => this.run() }, "Run");
+    this.filmButton = h("button", { type: "button", title: "Run, and film the motion by degrees (Ctrl Shift Enter)", "data-action": "film", onclick: () => this.run("film") }, "Film");
     this.settingsFault = h("p", { class: "fault", role: "alert" });
     this.jobList = h("ol", { class: "jobs", "aria-label": "Edits" });
     this.metrics = h("dl", { class: "metrics" });
@@ -447,7 +448,7 @@ class Studio {
         h("label", {}, "Samples", this.samples),
       ),
       this.settingsFault,
-      this.runButton,
+      h("div", { class: "runs" }, this.runButton, this.filmButton),
       this.jobList,
       this.metrics,
       h("h2", {}, "Take away"),
@@ -455,6 +456,7 @@ class Studio {
         "div",
         { class: "take" },
         take("picture", "Picture"),
+        take("film", "Film"),
         take("flow", "Flow"),
         take("masks", "Masks"),
         take("command", "Command"),
@@ -617,12 +619,15 @@ class Studio {
     for (const field of [this.prompt, this.seed, this.samples])
       if (field !== this.focused) field.value = doc[field.name];
     this.runButton.disabled = !this.state.photo || !this.state.parts.some((part) => part.motion);
+    this.filmButton.disabled = this.runButton.disabled;
   }
 
   jobs() {
     this.jobList.replaceChildren(...[...this.state.jobs].reverse().map((job) => this.jobItem(job)));
     const done = this.state.jobs.some((job) => job.status === "done");
     this.root.querySelector('[data-take="picture"]').disabled = !done;
+    const taken = this.state.jobs.find((job) => job.number === this.jobTaken());
+    this.root.querySelector('[data-take="film"]').disabled = !taken?.film;
   }
 
   jobItem(job) {
@@ -752,10 +757,10 @@ class Studio {
     }
   }
 
-  async run() {
+  async run(type = "run") {
     if (this.runButton.disabled) return;
     this.say("Waiting for its turn…");
-    await this.change("run");
+    await this.change(type);
   }
 
   async cancel(number) {
@@ -1032,7 +1037,7 @@ class Studio {
     const field = event.target.closest?.("input:not([type=range]), textarea, select");
     const control = event.ctrlKey || event.metaKey;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    if (control && key === "Enter") return this.handled(event, () => this.run());
+    if (control && key === "Enter") return this.handled(event, () => this.run(event.shiftKey ? "film" : "run"));
     if (field) return;
     if (control && key === "z") return this.handled(event, () => this.change(event.shiftKey ? "redo" : "undo"));
     if (control && key === "y") return this.handled(event, () => this.change("redo"));

@@ -340,6 +340,7 @@ def test_a_run_is_shown_compared_and_taken_away(page, studio):
     assert shlex.split(command)[2] == "experiments.edit"
     assert "--motion=translate dx=50" in shlex.split(command)
     page.keyboard.press("Escape")
+    assert page.is_disabled('[data-take="film"]')
     page.locator(".result-bar select").select_option("asked")
     page.click('[data-action="back"]')
 

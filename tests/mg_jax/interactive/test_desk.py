@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows import motions, selections
+from flows import motions, selections, video
+from mg_jax.interactive import desk as desks
 from mg_jax.interactive import uploads
 from mg_jax.interactive.desk import Desk
 from mg_jax.interactive.document import Document, Part
@@ -251,6 +252,33 @@ def test_an_edit_is_run_level_by_level_and_its_result_kept(desk, told):
     np.testing.assert_array_equal(made.flow, desk.flow()[0])
     taken = ask(desk, "take", what="picture", job=1)
     np.testing.assert_array_equal(pixels(taken["data"]), made.image)
+
+
+def test_a_film_is_made_besides_by_the_same_model(desk, told, monkeypatch):
+    monkeypatch.setattr(desks, "_FRAMES", 3)
+    opened(desk)
+    ask(desk, "select", **RECTANGLE)
+    moved(desk)
+    ask(desk, "edit", document=dataclasses.replace(desk.document, model="preview").to_json())
+    ask(desk, "run")
+    assert ask(desk, "film")["jobs"][1]["film"]
+    told.status(2, "done")
+    told = [
+        e["job"] for e in told.events if e["event"] == "job" and e["job"].get("phase") == "film"
+    ]
+    assert [(one["number"], one["done"], one["levels"]) for one in told] == [
+        (2, done, 3) for done in (1, 2, 3)
+    ]
+    np.testing.assert_array_equal(pixels(told[0]["picture"]), photo())
+    taken = ask(desk, "take", what="film", job=2)
+    path = desk.folder / taken["name"]
+    path.write_bytes(base64.b64decode(taken["data"]))
+    shown = video.frame(path, 1.0).picture.astype(float)
+    assert np.abs(shown - pixels(told[-1]["picture"])).mean() < 6
+    assert (
+        "expected one that was filmed"
+        in desk.answer({"type": "take", "what": "film", "job": 1})["error"]
+    )
 
 
 def test_a_cancel_stops_at_the_next_level_and_a_deaf_one_is_ended(desk, told):
