@@ -1,5 +1,6 @@
 """The widget of a notebook: messages come in, and its attributes follow the hand."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -285,7 +286,11 @@ def test_when_the_kernel_ends_its_processes_end(tmp_path, end):
     script = tmp_path / "kernel.py"
     script.write_text(textwrap.dedent(KERNEL).replace("END", end))
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     pids = done.stdout
     assert len(pids.split()) == 2, done.stderr
