@@ -57,7 +57,10 @@ def build(
             return PlainTextResponse(f"body: expected at most {guard.MOST_BYTES} bytes", 413)
         except (ValueError, RecursionError):
             return PlainTextResponse("body: expected JSON", 400)
-        return JSONResponse(await run_in_threadpool(desk.answer, asked))
+        try:
+            return JSONResponse(await run_in_threadpool(desk.answer, asked))
+        except asyncio.CancelledError:  # the program ends, and nobody waits for the answer
+            return PlainTextResponse("ends", 503)
 
     async def event_stream(_: Request) -> Response:
         return StreamingResponse(_stream(events), media_type="text/event-stream")
@@ -112,6 +115,8 @@ async def _stream(events: Events) -> AsyncIterator[bytes]:
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
+            except asyncio.CancelledError:  # the program ends
+                return
             if event is None:
                 return
             yield f"data: {json.dumps(event)}\n\n".encode()

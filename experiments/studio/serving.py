@@ -1,5 +1,6 @@
 """Serve the studio on a socket of this machine."""
 
+import logging
 import socket
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from mg_jax.interactive.desk import Desk
 
 _LOCAL = ("127.0.0.1", "localhost")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # would answer to no name, as hosts are checked
+_LET_GO = "timeout graceful shutdown exceeded"
 _GRACE = 1  # seconds that open pages have when the program ends
 
 
@@ -65,4 +67,6 @@ def prepare(
         ws="none",
         h11_max_incomplete_event_size=1 << 16,
     )
+    # Pages that are open when the program ends are let go, which is no error.
+    logging.getLogger("uvicorn.error").addFilter(lambda record: _LET_GO not in record.getMessage())
     return Served(uvicorn.Server(config), listens, address)

@@ -10,6 +10,7 @@ from flows import parsing
 from mg_jax.interactive.mesh import Mesh
 
 _SIDE = 256  # longer side of the grid on which objects hide each other
+_SLIVER = 0.05  # of the mean area; smaller triangles turn over by nothing that one sees
 _HIDDEN = 0.1  # least share of an object that others hide
 
 
@@ -24,7 +25,8 @@ class Hazards(NamedTuple):
 def of_object(mesh: Mesh, moved: Float64[np.ndarray, "n 2"], shape: tuple[int, int]) -> Hazards:
     """Find what folds, and what leaves a picture of `shape`, (height, width)."""
     before, after = _areas(mesh.points[mesh.triangles]), _areas(moved[mesh.triangles])
-    folded = before * after < 0
+    size = np.abs(before)
+    folded = (before * after < 0) & (size > _SLIVER * size.mean() if size.size else False)
     centres = moved[mesh.triangles].mean(axis=1)
     outside = ((centres < 0) | (centres > [shape[1] - 1, shape[0] - 1])).any(axis=-1)
     total = np.abs(before).sum()
