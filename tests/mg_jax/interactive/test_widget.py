@@ -267,6 +267,10 @@ KERNEL = """
         ask({"type": "run"})
         while ask({"type": "state"})["jobs"][0]["status"] != "running":
             time.sleep(0.1)
+        for child in multiprocessing.active_children():  # as when a notebook stops a cell
+            os.kill(child.pid, signal.SIGINT)
+        time.sleep(0.5)
+        assert ask({"type": "state"})["jobs"][0]["status"] == "running"
         print(*(child.pid for child in multiprocessing.active_children()), flush=True)
         END
 """
