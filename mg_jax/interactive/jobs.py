@@ -1,5 +1,6 @@
 """The queue of edits, and the process that runs them; a stop that is not heard ends the process."""
 
+import contextlib
 import multiprocessing
 import queue
 import threading
@@ -63,7 +64,8 @@ class Jobs:
             process, connection = self._process, self._connection
             self._tell = lambda *_: None
         if connection is not None and self._running is None:
-            connection.send(STOP)
+            with contextlib.suppress(OSError):  # it has ended by itself
+                connection.send(STOP)
         elif process is not None:
             process.kill()
         self._thread.join(timeout=10)

@@ -127,6 +127,8 @@ _open: "weakref.WeakValueDictionary[Path, Studio]" = weakref.WeakValueDictionary
 
 
 def _end(desk: Desk, folder: Path, temporary: bool) -> None:
-    desk.close()
-    if temporary:
-        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        desk.close()
+    finally:
+        if temporary:
+            shutil.rmtree(folder, ignore_errors=True)

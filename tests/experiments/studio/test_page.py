@@ -15,6 +15,8 @@ from mg_jax.interactive import uploads
 from ...mg_jax.interactive import stub
 from ...mg_jax.interactive.conftest import H, W, photo
 
+pytestmark = pytest.mark.long  # 25 tests in a browser, a minute alone
+
 READ = """() => {
     const { width, height } = document.querySelector(".pixels");
     const context = document.querySelector(".pixels").getContext("2d");

@@ -1,5 +1,6 @@
 """The widget of a notebook: messages come in, and its attributes follow the hand."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -266,6 +267,10 @@ KERNEL = """
         ask({"type": "run"})
         while ask({"type": "state"})["jobs"][0]["status"] != "running":
             time.sleep(0.1)
+        for child in multiprocessing.active_children():  # as when a notebook stops a cell
+            os.kill(child.pid, signal.SIGINT)
+        time.sleep(0.5)
+        assert ask({"type": "state"})["jobs"][0]["status"] == "running"
         print(*(child.pid for child in multiprocessing.active_children()), flush=True)
         END
 """
@@ -279,13 +284,17 @@ def alive(pid):
         return False
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("end", ["sys.exit()", "os.kill(os.getpid(), signal.SIGKILL)"])
 def test_when_the_kernel_ends_its_processes_end(tmp_path, end):
     script = tmp_path / "kernel.py"
     script.write_text(textwrap.dedent(KERNEL).replace("END", end))
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script)],
+        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     pids = done.stdout
     assert len(pids.split()) == 2, done.stderr

@@ -11,6 +11,8 @@ from ...experiments.studio.conftest import browser  # noqa: F401 - a fixture
 from .conftest import H, W, photo
 from .test_widget import make, no_kernel  # noqa: F401 - fixtures
 
+pytestmark = pytest.mark.long  # in a browser
+
 NOTEBOOK = """<!doctype html>
 <style>button { background: rgb(200, 0, 0) !important } .panel { display: none }</style>
 <h1>A notebook</h1><p class="status">text</p><button>Its own</button>
