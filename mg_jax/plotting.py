@@ -27,8 +27,9 @@ def figure(overview: UInt8[np.ndarray, "_ _ 3"], history: History) -> Plot:
     above.set_axis_off()
     lines = {"energy": history.energy, **history.terms, "guidance norm": history.guidance_norm}
     for name, values in lines.items():
-        if values.size:
-            below.plot(values[:, 0], label=name, linewidth=1)
+        if values.size:  # what is not computed at a level is 0 there, which has no logarithm
+            computed = np.where(values[:, 0] > 0, values[:, 0], np.nan)
+            below.plot(computed, label=name, linewidth=1)
     below.set_xlabel("evaluation")
     below.set_yscale("log")
     if below.lines:
