@@ -12,24 +12,18 @@ run, and no weights are needed. The energy takes 3 minutes of a processor, the w
 
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from absl import flags
 from jax.experimental import topologies
 
-from experiments import command, jax_run
-from experiments.benchmarks import guided_step
-from experiments.comparison import SIZES, Job, architecture
-from mg_jax import compilation, guiding
-from mg_jax.models.stable_diffusion import networks
-from mg_jax.prompting import classifier_free
+from experiments import command
+from experiments.benchmarks import tpu_parts
+from experiments.comparison import SIZES, Job
+from mg_jax import compilation
 
-PARTS = ("energy", "decoder", "unet", "step")
-
-_part = flags.DEFINE_enum("part", "energy", PARTS, "What is compiled.")
+_part = flags.DEFINE_enum("part", "energy", tpu_parts.PARTS, "What is compiled.")
 _size = flags.DEFINE_integer("size", 512, "Side of the picture, a multiple of 64.", lower_bound=128)
 _network_size = flags.DEFINE_enum("network_size", "full", list(SIZES), "UNet and autoencoder.")
 _flow_model = flags.DEFINE_string("flow_model", "raft-small", "Flow network.")
@@ -50,7 +44,7 @@ def main() -> None:
     jax.config.update("jax_platforms", "cpu")  # type: ignore[no-untyped-call]
     chip = jax.sharding.SingleDeviceSharding(_chip(_topology.value))
     job = Job(_network_size.value, _size.value, 8, 1, stored=True, flow_model=_flow_model.value)
-    function, arguments = part(_part.value, job.multiplying("bfloat16"))
+    function, arguments = tpu_parts.part(_part.value, job.multiplying("bfloat16"))
     placed = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=chip),  # type: ignore[no-untyped-call]
         arguments,
@@ -68,45 +62,6 @@ def main() -> None:
         f" {seconds:.0f} s of a processor to compile,"
         f" {compilation.peak_memory() / 2**30:.1f} GiB held meanwhile"
     )
-
-
-def part(name: str, job: Job) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """A part of the job's step, with its gradient, and the shapes of its arguments."""
-    step = guided_step.shaped(job)
-    _, state, rows, problem = step.arguments
-    row = jax.eval_shape(lambda rows: jax.tree.map(lambda column: column[0], rows), rows)
-    params, net = (
-        problem.params,
-        networks.build(architecture(SIZES[job.network_size]), job.precision, job.remat),
-    )
-    match name:
-        case "energy":
-            energy = guiding.energy(jax_run.raft_of(job), False)
-            return _with_gradient(
-                lambda image, flow, target, row: energy(flow, target, image, row)[0]
-            ), (problem.edit.target.source, params.flow, problem.edit.target, row)
-        case "decoder":
-            return _with_gradient(lambda z, vae: net.decode(vae, z)), (state.z, params.decoder)
-        case "unet":
-            denoise = classifier_free(net.denoise)
-            return _with_gradient(lambda z, unet, row, prompt: denoise(unet, z, row, prompt)), (
-                state.z,
-                params.denoiser,
-                row,
-                problem.prompt,
-            )
-        case _:
-            return step.level, step.arguments
-
-
-def _with_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The value, and the gradient of its sum to the first argument."""
-
-    def both(first: Any, *others: Any) -> Any:
-        out, pull = jax.vjp(lambda first: function(first, *others), first)
-        return out, pull(jnp.ones_like(out))
-
-    return both
 
 
 def _chip(topology: str) -> Any:

@@ -142,6 +142,13 @@ def flags():
     return of
 
 
+def programs():
+    """The modules and packages of `experiments` that can be run."""
+    run, folder = 'if __name__ == "__main__":', ROOT / "experiments"
+    modules = {path.stem for path in folder.glob("*.py") if run in path.read_text()}
+    return modules | {path.parent.name for path in folder.glob("*/__main__.py")}
+
+
 @pytest.mark.parametrize("page", TEXTS)
 def test_commands_of_a_page_name_programs_and_flags_that_exist(page, flags):
     blocks = [text for language, text in FENCE.findall(read(page)) if language != "python"]
@@ -150,15 +157,12 @@ def test_commands_of_a_page_name_programs_and_flags_that_exist(page, flags):
         for name, rest in re.findall(r"-m experiments\.(\w+)(.*)", line):
             asked = set(re.findall(r"(?<!\S)--(\w+)", rest))
             assert asked <= flags(name) | OTHERS, line
-    programs = {path.stem for path in (ROOT / "experiments").glob("*.py")}
-    assert set(re.findall(r"-m experiments\.(\w+)", read(page))) <= programs
+    assert set(re.findall(r"-m experiments\.(\w+)", read(page))) <= programs()
 
 
 def test_flags_that_pages_mention_exist(flags):
     names = re.findall(r"^## experiments\.(\w+)", read("docs/reference/programs.md"), re.MULTILINE)
-    run = 'if __name__ == "__main__":'
-    programs = [path for path in (ROOT / "experiments").glob("*.py") if run in path.read_text()]
-    assert set(names) == {path.stem for path in programs}
+    assert set(names) == programs()
     known = set().union(*map(flags, names)) | OTHERS
     for page in TEXTS:
         asked = set(re.findall(r"`--(\w+)", read(page)))

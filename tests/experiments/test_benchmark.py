@@ -130,6 +130,7 @@ def test_the_file_holds_what_the_table_shows():
     assert (without["median"], without["share"]) == (None, None)
 
 
+@pytest.mark.long
 def test_the_operations_of_a_step_grow_with_the_batch_and_not_with_the_schedule():
     job = JOB._replace(flow_model="raft-small", precision="float32")
     operations = guided_step.operations(job)
@@ -253,6 +254,7 @@ def in_turn(folder, name):
         log.write(f"{name}\n")
 
 
+@pytest.mark.long
 def test_processes_beside_each_other_take_turns(tmp_path):
     calls = [partial(in_turn, tmp_path, name) for name in "abc"]
     assert subprocesses.all_of(calls, 3) == [None] * 3
@@ -261,6 +263,7 @@ def test_processes_beside_each_other_take_turns(tmp_path):
     assert set(told) == set("abc")
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_leaves_its_turn(tmp_path):
     first, second = subprocesses.several([killed_in_turn, partial(in_turn, tmp_path, "a")], 2)
     assert isinstance(first, subprocesses.OutOfMemoryError)
@@ -288,6 +291,7 @@ def killed():
     os._exit(9)
 
 
+@pytest.mark.long
 def test_a_process_that_lacks_memory_is_told_apart():
     for function in (exhausted, killed):
         with pytest.raises(subprocesses.OutOfMemoryError) as said:

@@ -677,6 +677,7 @@ def test_a_process_says_one_line_and_ends_well(work):
     assert {path.name for path in (work / "out").iterdir()} == OUTPUTS
 
 
+@pytest.mark.long
 def test_two_processes_write_their_own_samples(work):
     flags_ = ("--distributed", f"--coordinator=localhost:{free_port()}", "--processes=2")
 

@@ -118,6 +118,7 @@ def rows(work):
     return table["cases"], table["methods"], table["ruler"]
 
 
+@pytest.mark.long
 def test_two_shards_at_once_make_what_one_run_makes(work, tmp_path_factory):
     methods = "--methods=nothing,forward_warp"
     whole = tmp_path_factory.mktemp("whole")

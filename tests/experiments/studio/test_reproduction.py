@@ -127,7 +127,7 @@ def test_without_an_edit_there_is_no_command(document, said, tmp_path):
 @pytest.mark.parametrize(
     "model",
     [
-        pytest.param("preview", marks=pytest.mark.slow),
+        pytest.param("preview", marks=pytest.mark.long),
         pytest.param("patch", marks=pytest.mark.long),
     ],
 )

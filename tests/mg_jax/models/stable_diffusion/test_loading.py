@@ -14,6 +14,7 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 
+from flows.nn import tracing
 from mg_jax.models.stable_diffusion import converted, hub, loading
 from mg_jax.models.stable_diffusion.options import LoadingOptions
 from mg_jax.models.stable_diffusion.unet import UNet

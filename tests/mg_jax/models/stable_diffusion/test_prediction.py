@@ -198,6 +198,7 @@ def test_noise_levels_that_are_ours_are_none_of_a_fault(write):
     assert found(write(1, alphas_cumprod=alphas.astype(np.float32)))[0] == EPS
 
 
+@pytest.mark.long
 def test_it_stands_in_the_converted_folder(tmp_path, write):
     checkpoint = loading.inspect(write(2))
     converted.write(tmp_path / "kept", checkpoint, loading.take(checkpoint).weights)
