@@ -48,7 +48,7 @@ def run(page, text):
     return names
 
 
-WITH_CODE = [page for page in PAGES if code(page).strip()]
+WITH_CODE = [page for page in ("README.md", *PAGES) if code(page).strip()]
 
 
 @pytest.mark.long
