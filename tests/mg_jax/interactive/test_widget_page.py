@@ -107,7 +107,7 @@ def test_the_attributes_follow_the_mouse_and_the_keys(page, widgets):
     one, other = widgets["one"], widgets["other"]
     page.locator("#one [data-tool=rectangle]").click()
     drag(page, (20, 30), (60, 80))
-    wait(page, one.mask.any)
+    wait(page, lambda: one.mask.any())
     page.wait_for_selector("#one [data-part]")
     page.keyboard.press("v")
     drag(page, (40, 50), (70, 45))

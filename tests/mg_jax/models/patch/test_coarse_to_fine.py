@@ -169,11 +169,14 @@ def test_patches_are_the_photos_its_grounds_and_the_moved_pictures():
 @pytest.mark.long
 @pytest.mark.parametrize("option", GRADIENTS)
 def test_settings_of_the_gradient_decide_pixels_but_not_the_first_energy(option):
-    """It is of the same noise and the same denoiser; another program rounds otherwise."""
-    picture, trace = ran(option)
-    assert differing(picture, ran("default")[0], motion().region) > 0.005
+    """It is of the same noise and the same denoiser; another program rounds otherwise.
+
+    With seed 1: with seed 0 all arrives by the true flow as by the estimated one, to .15 %.
+    """
+    (picture, trace), (default, first) = ran(option, 1), ran("default", 1)
+    assert differing(picture, default, motion().region) > 0.005
     np.testing.assert_array_equal(picture[~motion().region], photo()[~motion().region])
-    np.testing.assert_allclose(trace.energy[0], ran("default")[1].energy[0], rtol=1e-4)
+    np.testing.assert_allclose(trace.energy[0], first.energy[0], rtol=1e-4)
 
 
 @pytest.mark.long
