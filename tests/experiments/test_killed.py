@@ -24,7 +24,7 @@ from mg_jax.models.stable_diffusion.config import VAEConfig
 from ..mg_jax.models.stable_diffusion import published
 
 pytestmark = pytest.mark.long
-KILLS = int(os.environ.get("KILLS", "2"))
+KILLS = int(os.environ.get("KILLS", "1"))
 CONFIG = replace(published.FIRST, vae=VAEConfig((32,) * 4, layers=1))
 H, W = 128, 160
 PATCH = ("--size=256", "--steps=24", "--recursions=1", "--checkpoint_every=1")
