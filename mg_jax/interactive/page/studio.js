@@ -652,6 +652,14 @@ class Studio {
     return item;
   }
 
+  progress(item, job) {
+    item.querySelector(".said").textContent = jobText(job);
+    const bar = item.querySelector("progress");
+    bar.max = job.levels || 1;
+    bar.value = job.done;
+    item.querySelector(".energy").replaceWith(this.energyLine(job));
+  }
+
   energyLine(job) {
     const values = (this.levels.get(job.number) ?? []).filter((value) => value != null);
     const line = s("svg", { class: "energy", viewBox: "0 0 100 20", preserveAspectRatio: "none", role: "img", "aria-label": "Energy, level by level" });
@@ -784,7 +792,10 @@ class Studio {
           this.estimate.getContext("2d").putImageData(image, 0, 0);
         });
     }
-    this.jobs();
+    const item = this.jobList.querySelector(`[data-job="${job.number}"][data-status="running"]`);
+    // In place: a button that is replaced while it is pressed is not clicked.
+    if (job.status === "running" && item) this.progress(item, known);
+    else this.jobs();
     this.say(`Edit ${job.number}: ${jobText(known)}`);
     if (job.status === "done") this.showResult(job.number);
   }
