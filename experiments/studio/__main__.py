@@ -29,7 +29,7 @@ _image = flags.DEFINE_string("image", None, "Photo to begin with: a PNG, JPEG or
 _folder = flags.DEFINE_string("folder", "out/studio", "Where everything is kept; made if missing.")
 _model = flags.DEFINE_multi_string(
     "model",
-    list(registry.NAMED),
+    list(registry.WEIGHTLESS),
     "Models to choose from, as experiments.edit names them; the first is chosen.",
 )
 _host = flags.DEFINE_string(

@@ -58,7 +58,7 @@ class Desk:
         self,
         folder: Path,
         tell: Callable[[Reply], None],
-        models: Sequence[str] = (registry.PATCH, registry.PREVIEW),
+        models: Sequence[str] = registry.WEIGHTLESS,
         edit: Edit = api.edit,
         patience: float = PATIENCE,
     ) -> None:

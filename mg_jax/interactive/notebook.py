@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def studio(
     image: Anything,
-    models: Sequence[str] = (registry.PATCH, registry.PREVIEW),
+    models: Sequence[str] = registry.WEIGHTLESS,
     *,
     folder: str | Path | None = None,
 ) -> "Studio":

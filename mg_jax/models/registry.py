@@ -11,6 +11,8 @@ from mg_jax.models.stable_diffusion.random_weights import TinyStableDiffusion
 
 PATCH = "patch"
 PREVIEW = "preview"
+WEIGHTLESS = (PATCH, PREVIEW)
+"""What edits any photo without weights: what the studio offers by default."""
 TINY = "tiny"
 
 NAMED: dict[str, Model] = {
