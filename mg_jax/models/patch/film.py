@@ -9,9 +9,13 @@ from jaxtyping import UInt8
 from flows.motion import Motion
 from flows.partial import partial
 from mg_jax import images
+from mg_jax.interfaces import Request
 from mg_jax.models.patch import background
+from mg_jax.models.patch.enlarging import work_motion, work_photo
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.patch_sources import Scene, scene
+from mg_jax.models.patch.settings import PatchSettings, fine
+from mg_jax.models.patch.stage import grid_shape
 
 
 class Frame(NamedTuple):
@@ -19,6 +23,15 @@ class Frame(NamedTuple):
 
     motion: LayeredMotion  # the frame's part of it
     apart: Scene  # the photo, with the same cut-out and ground in all frames
+
+
+def of_request(
+    request: Request, settings: PatchSettings, shares: Sequence[float]
+) -> Iterator[Frame]:
+    """Prepare the frames of a request, at its photo's working size."""
+    motion = work_motion(request.image, request.motion, request.order)
+    work = work_photo(request.image, motion.moving.shape)
+    return frames(work, motion, grid_shape(fine(settings), *work.shape[:2]), shares)
 
 
 def frames(

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 from mg_jax import networks
 from mg_jax.interfaces import ModelResult, Request
 from mg_jax.models.patch import coarse_to_fine, film
-from mg_jax.models.patch.enlarging import region_of, work_motion, work_photo
+from mg_jax.models.patch.enlarging import region_of, work_motion
 from mg_jax.models.patch.motion import LayeredMotion
 from mg_jax.models.patch.patch_sources import Scene
-from mg_jax.models.patch.settings import PatchSettings, fine
-from mg_jax.models.patch.stage import grid_shape
+from mg_jax.models.patch.settings import PatchSettings
 from mg_jax.sample import Phases
 
 
@@ -32,12 +31,8 @@ class Patch:
 
     def film(self, request: Request, shares: Sequence[float]) -> Iterator[Phases[ModelResult]]:
         """Sample each frame by itself, before the same background."""
-        motion = work_motion(request.image, request.motion, request.order)
-        work = work_photo(request.image, motion.moving.shape)
-        settings = request.settings
-        assert isinstance(settings, PatchSettings)
-        shape = grid_shape(fine(settings), *work.shape[:2])
-        for frame in film.frames(work, motion, shape, shares):
+        assert isinstance(request.settings, PatchSettings)
+        for frame in film.of_request(request, request.settings, shares):
             yield _edit(request, frame.motion, frame.apart)
 
 

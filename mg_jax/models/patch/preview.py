@@ -34,9 +34,7 @@ class Preview:
 
     def film(self, request: Request, shares: Sequence[float]) -> Iterator[Phases[ModelResult]]:
         """Make each frame of the same layers over the same background."""
-        motion = work_motion(request.image, request.motion, request.order)
-        work = work_photo(request.image, motion.moving.shape)
-        for frame in film.frames(work, motion, _shape(request.image), shares):
+        for frame in film.of_request(request, self.settings, shares):
             yield _edit(request, frame.motion, frame.apart)
 
 
@@ -62,10 +60,6 @@ def preview(
     photo that was taken `apart` before is not taken apart again.
     """
     work = work_photo(photo, motion.moving.shape)
-    made = patch_sources.preview(images.to_float(work), motion, _shape(photo), apart)
+    shape = grid_shape(fine(PatchSettings()), *photo.shape[:2])
+    made = patch_sources.preview(images.to_float(work), motion, shape, apart)
     return enlarged(photo, region, images.to_uint8(made.picture), made.origin)
-
-
-def _shape(photo: UInt8[np.ndarray, "H W 3"]) -> tuple[int, int]:
-    """The grid on whose cells the background is filled in."""
-    return grid_shape(fine(PatchSettings()), *photo.shape[:2])
