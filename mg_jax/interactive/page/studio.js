@@ -213,6 +213,9 @@ class Studio {
   async take(state) {
     const before = this.state;
     this.state = state;
+    // An answer may arrive after the event of an edit's end, which it knows nothing of.
+    for (const known of before?.jobs ?? [])
+      if (!isOpen(known)) Object.assign(state.jobs.find((job) => job.number === known.number) ?? {}, known);
     this.selected = Math.min(this.selected, state.parts.length - 1);
     if (this.selected < 0 && state.parts.length) this.selected = state.parts.length - 1;
     if (state.photo?.name !== before?.photo?.name) {
@@ -623,7 +626,10 @@ class Studio {
   }
 
   jobs() {
-    this.jobList.replaceChildren(...[...this.state.jobs].reverse().map((job) => this.jobItem(job)));
+    const items = [...this.state.jobs].reverse().map((job) => this.keptItem(job) ?? this.jobItem(job));
+    // A button that is replaced, or put back, while it is pressed is not clicked.
+    const old = this.jobList.children;
+    if (items.length !== old.length || items.some((item, i) => item !== old[i])) this.jobList.replaceChildren(...items);
     const done = this.state.jobs.some((job) => job.status === "done");
     this.root.querySelector('[data-take="picture"]').disabled = !done;
     const taken = this.state.jobs.find((job) => job.number === this.jobTaken());
@@ -631,7 +637,7 @@ class Studio {
   }
 
   jobItem(job) {
-    const open = ["waiting", "compiling", "running"].includes(job.status);
+    const open = isOpen(job);
     const item = h(
       "li",
       { "data-job": job.number, "data-status": job.status },
@@ -644,20 +650,29 @@ class Studio {
         item.append(this.energyLine(job), (this.estimate ??= h("canvas", { class: "estimate", "aria-label": "Estimate at this level", role: "img" })));
       }
     } else if (job.status === "done") {
-      const looked = this.shown?.number === job.number;
-      item.querySelector(".head").append(h("button", { type: "button", "data-action": "show", "aria-pressed": String(looked), onclick: () => this.showResult(job.number) }, "Show"));
+      item.querySelector(".head").append(h("button", { type: "button", "data-action": "show", "aria-pressed": String(this.looksAt(job)), onclick: () => this.showResult(job.number) }, "Show"));
     }
     for (const note of job.notes ?? []) item.append(h("p", { class: "note" }, note));
     if (job.error) item.append(h("p", { class: "fault" }, job.error));
     return item;
   }
 
-  progress(item, job) {
+  looksAt(job) {
+    return this.shown?.number === job.number;
+  }
+
+  // The item that already shows an edit, a running one's brought up to date; null where it must be built.
+  keptItem(job) {
+    const item = this.jobList.querySelector(`[data-job="${job.number}"][data-status="${job.status}"]`);
+    if (!item) return null;
+    item.querySelector('[data-action="show"]')?.setAttribute("aria-pressed", String(this.looksAt(job)));
+    if (job.status !== "running") return item;
     item.querySelector(".said").textContent = jobText(job);
     const bar = item.querySelector("progress");
     bar.max = job.levels || 1;
     bar.value = job.done;
     item.querySelector(".energy").replaceWith(this.energyLine(job));
+    return item;
   }
 
   energyLine(job) {
@@ -792,10 +807,7 @@ class Studio {
           this.estimate.getContext("2d").putImageData(image, 0, 0);
         });
     }
-    const item = this.jobList.querySelector(`[data-job="${job.number}"][data-status="running"]`);
-    // In place: a button that is replaced while it is pressed is not clicked.
-    if (job.status === "running" && item) this.progress(item, known);
-    else this.jobs();
+    this.jobs();
     this.say(`Edit ${job.number}: ${jobText(known)}`);
     if (job.status === "done") this.showResult(job.number);
   }
@@ -1412,6 +1424,10 @@ function icon(name) {
 // Texts and numbers.
 
 const percent = (share) => (share < 0.01 ? "under 1 %" : `${Math.round(100 * share)} %`);
+
+function isOpen(job) {
+  return ["waiting", "compiling", "running"].includes(job.status);
+}
 
 function jobText(job) {
   if (job.status === "compiling") return "compiling";

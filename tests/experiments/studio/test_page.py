@@ -364,6 +364,32 @@ def test_a_run_is_cancelled_and_nothing_is_lost_on_reload(page, studio):
     assert page.locator(".jobs > li").first.get_attribute("data-status") == "cancelled"
 
 
+def test_an_answer_that_comes_after_the_end_does_not_undo_it(page, studio):
+    boxed(page, studio)
+    typed(page, "translate dx=50")
+    wait(lambda: words(studio) == "translate dx=50")
+    page.locator("[name=seed]").fill(str(stub.LONG))
+    page.locator("[name=seed]").press("Enter")
+    wait(lambda: studio.desk.document.seed == stub.LONG)
+    page.click('[data-action="run"]')
+    page.wait_for_selector('[data-status="running"]')
+    answered = []
+
+    def late(route):
+        answer = route.fetch()
+        if '"cancel"' in route.request.post_data:
+            page.wait_for_selector('.jobs > :first-child[data-status="cancelled"]')
+            answered.append(answer.json()["jobs"][-1]["status"])
+        route.fulfill(response=answer)
+
+    page.route("**/api/message", late)
+    with page.expect_response(lambda got: '"cancel"' in (got.request.post_data or "")):
+        page.click('[data-action="cancel"]')
+    page.wait_for_timeout(500)
+    assert answered == ["running"]
+    assert page.locator(".jobs > li").first.get_attribute("data-status") == "cancelled"
+
+
 def test_the_canvas_is_the_librarys_preview_within_four_levels(page, studio):
     boxed(page, studio, ((25, 35), (75, 85)))
     typed(page, "rotate degrees=25; translate dx=60")
