@@ -6,39 +6,36 @@ become exact) is told as events. Pictures and numbers are base64.
 """
 
 import dataclasses
-import functools
 import io
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8
-from PIL import Image
+from jaxtyping import Bool, Float32, Int32, UInt8
 
-from flows import draw, files, motions, selections
-from mg_jax import api, checking, images, mask_files, metrics
+from flows import draw, files, motions
+from mg_jax import api, checking, images, metrics
 from mg_jax.interactive import (
     archive,
     composing,
     handles,
-    hazards,
     messages,
-    pose,
     reproduction,
-    selecting,
+    tools,
     uploads,
+    views,
 )
 from mg_jax.interactive.document import Document, Part
+from mg_jax.interactive.edits import Edits
 from mg_jax.interactive.history import History
-from mg_jax.interactive.jobs import PATIENCE, Jobs
+from mg_jax.interactive.jobs import PATIENCE
 from mg_jax.interactive.messages import Message
-from mg_jax.interactive.selecting import Selected, Selecting
+from mg_jax.interactive.selecting import Selecting
 from mg_jax.interactive.store import Store
-from mg_jax.interactive.worker import FILM, Edit, Job
+from mg_jax.interactive.worker import FILM, Edit
 from mg_jax.models import registry
 from mg_jax.result import PICTURE, Result
 
@@ -46,8 +43,6 @@ Reply = dict[str, Any]
 
 _SHOWN = 1536 * 1024  # pixels of the photo as it is shown, at most
 _FRAMES = 24  # of a film
-_JOBS = 50  # that are remembered
-_OPEN = ("waiting", "compiling", "running")
 _NOT_SELECTED = -1
 
 
@@ -76,10 +71,8 @@ class Desk:
         self._selecting = Selecting(self._store, lambda: self._tell({"event": "refined"}))
         self._composing = composing.Composing()
         self._lock = threading.RLock()
-        self._jobs: list[Reply] = []
-        self._live: dict[int, Reply] = {}  # what need not be saved of the jobs that run
-        self._history = self._restored()
-        self._queue = Jobs(edit, self._heard, patience)
+        self._history, edits = self._restored()
+        self._edits = Edits(folder / "results", edits, edit, self._heard, patience)
 
     @property
     def document(self) -> Document:
@@ -130,15 +123,13 @@ class Desk:
 
     def result(self) -> Result | None:
         """The result of the newest edit that is done; None if there is none."""
-        with self._lock:
-            done = [job["number"] for job in self._jobs if job["status"] == "done"]
-        return self._result_of(done[-1]) if done else None
+        return self._edits.newest()
 
     def close(self) -> None:
         """Save everything and end all processes."""
         with self._lock:
             self._save()
-        self._queue.close()
+        self._edits.close()
         self._composing.close()
         self._selecting.close()
 
@@ -152,17 +143,17 @@ class Desk:
                 "undo": self._history.can_undo,
                 "redo": self._history.can_redo,
                 "models": [self._described(model) for model in self._models],
-                "jobs": [job | self._live.get(job["number"], {}) for job in self._jobs],
+                "jobs": self._edits.shown(),
                 "photo": None,
                 "parts": [],
             }
             if part is not None:
                 reply["part"] = part
             if document.photo:
-                photo = self._store.photo(document.photo)
-                height, width, _ = photo.pixels.shape
+                height, width, _ = self._store.photo(document.photo).pixels.shape
                 reply["photo"] = {"name": document.photo, "width": width, "height": height}
-                reply["parts"] = self._views(document, messages.mode(message))
+                mode = messages.mode(message)
+                reply["parts"] = views.of_document(self._selecting, document, mode)
             return reply
 
     def _open(self, message: Message) -> Reply:
@@ -197,15 +188,14 @@ class Desk:
             if document.model not in self._models:
                 raise ValueError(f"model: {document.model!r}; expected one of the list")
             self._check_settings(document)
-            self._check_parts(document)
+            views.check(self._selecting, document)
             self._commit(document)
             return self._state(message)
 
     def _select(self, message: Message) -> Reply:
         """Select by a tool: a new part, or more or less of one."""
-        pixels = self._pixels()
-        index = messages.whole(message, "part", _NOT_SELECTED)
-        tool, how = message.get("tool"), message.get("how")
+        self._pixels()
+        index, how = messages.whole(message, "part", _NOT_SELECTED), message.get("how")
         if how not in ("new", "add", "remove"):
             raise ValueError("how: expected new, add or remove")
         with self._lock:
@@ -214,15 +204,17 @@ class Desk:
             if old is None and how == "remove":
                 raise ValueError("part: none is chosen; expected one to take away from")
             if old is None or how == "new":
-                selection = self._selected_new(message, pixels, tool)
+                selection = tools.selected(message, self._store, document.photo)
                 parts = (*document.parts, Part(selection))
                 index = len(document.parts)
             else:
-                selection = self._selected_more(message, pixels, tool, old, str(how))
+                selection = tools.changed(
+                    message, self._store, self._selecting, document.photo, old, str(how)
+                )
                 changed = dataclasses.replace(old, selection=selection)
                 parts = (*document.parts[:index], changed, *document.parts[index + 1 :])
             new = dataclasses.replace(document, parts=parts)
-            self._check_parts(new)
+            views.check(self._selecting, new)
             self._commit(new)
             return self._state(message, index)
 
@@ -244,7 +236,7 @@ class Desk:
             part = dataclasses.replace(part, motion=moved)
             parts = (*document.parts[:index], part, *document.parts[index + 1 :])
             new = dataclasses.replace(document, parts=parts)
-            view = self._view(new, part, mode)
+            view = views.of_part(self._selecting, new.photo, part, mode)
             if message.get("done") is True:
                 self._commit(new)
                 return self._state(message)
@@ -298,45 +290,19 @@ class Desk:
             raise ValueError(f"model: {document.model!r}; expected one of the list")
         flow, order = self._drawn(document)
         checking.flow(flow, flow.shape[:2])
-        model = registry.find(document.model)
-        options: dict[str, Any] = dict(reproduction.options(document))
-        if (size := options.pop("size", None)) is not None:
-            options["settings"] = dataclasses.replace(model.settings, size=size)
         with self._lock:
-            number = 1 + max((job["number"] for job in self._jobs), default=0)
-            self._jobs.append(
-                {
-                    "number": number,
-                    "status": "waiting",
-                    "film": frames > 0,
-                    "document": document.to_json(),
-                    "notes": [],
-                    "verdict": "",
-                    "error": "",
-                }
-            )
-            self._jobs = self._jobs[-_JOBS:]
+            photo = self._store.folder / document.photo
+            self._edits.ask(document, photo, flow, order, frames)
             self._save()
-            self._queue.submit(
-                Job(
-                    number,
-                    self._store.folder / document.photo,
-                    flow,
-                    order if "order" in model.accepts else None,
-                    options,
-                    self._out(number),
-                    frames,
-                )
-            )
             return self._state(message)
 
     def _cancel(self, message: Message) -> Reply:
-        self._queue.cancel(messages.whole(message, "job"))
+        self._edits.cancel(messages.whole(message, "job"))
         return self._state(message)
 
     def _result(self, message: Message) -> Reply:
         """The pictures and metrics of an edit that is done."""
-        result = self._loaded(message)
+        result = self._edits.result(messages.whole(message, "job"))
         largest = float(np.linalg.norm(result.flow, axis=-1).max())
         return {
             "source": _shown(result.source),
@@ -357,12 +323,10 @@ class Desk:
         what = message.get("what")
         document = self.document
         if what == "picture":
-            self._loaded(message)
-            content = (self._out(messages.whole(message, "job")) / PICTURE).read_bytes()
+            content = self._edits.file(messages.whole(message, "job"), PICTURE).read_bytes()
             return _file("edited.png", content)
         if what == "film":
-            self._loaded(message)
-            path = self._out(messages.whole(message, "job")) / FILM
+            path = self._edits.file(messages.whole(message, "job"), FILM)
             if not path.is_file():
                 raise ValueError("film: this edit has none; expected one that was filmed")
             return _file(FILM, path.read_bytes())
@@ -375,8 +339,8 @@ class Desk:
         if what == "session":
             return _file("session.zip", archive.pack(document, self._store))
         if what in ("command", "cell"):
-            made = getattr(reproduction, what)(self._of_job(message), self.folder.resolve())
-            return {"text": made}
+            asked = self._edits.document(messages.whole(message, "job", 0)) or document
+            return {"text": getattr(reproduction, what)(asked, self.folder.resolve())}
         raise ValueError("what: expected picture, film, flow, masks, session, command or cell")
 
     def _session(self, message: Message) -> Reply:
@@ -392,7 +356,7 @@ class Desk:
         if document.model not in self._models:
             document = dataclasses.replace(document, model=self._models[0])
         with self._lock:
-            self._check_parts(document)
+            views.check(self._selecting, document)
             self._commit(document)
             return self._state(message)
 
@@ -416,111 +380,10 @@ class Desk:
         "session": _session,
     }
 
-    # What a part looks like.
-
-    def _views(self, document: Document, mode: str) -> list[Reply]:
-        views = []
-        placed = []
-        for part in document.parts:
-            view = self._view(document, part, mode)
-            views.append(view)
-            selected = self._selecting.now(document.photo, part)
-            placed.append((selected.mesh, self._moved(selected, part)))
-        height, width, _ = self._store.photo(document.photo).pixels.shape
-        for view, line in zip(views, hazards.hiding(placed, (height, width)), strict=True):
-            view["warnings"] += [line] if line else []
-        return views
-
-    def _view(self, document: Document, part: Part, mode: str) -> Reply:
-        selected = self._selecting.now(document.photo, part)
-        moved = self._moved(selected, part)
-        height, width = selected.mask.shape
-        found = hazards.of_object(selected.mesh, moved, (height, width))
-        return {
-            "selection": part.selection,
-            "motion": part.motion,
-            "rough": selected.rough,
-            "moved": uploads.numbers(moved.astype(np.float32)),
-            "folded": np.flatnonzero(found.folded).tolist(),
-            "leaving": found.leaving,
-            "warnings": list(found.lines),
-            "share": float(selected.mask.mean()),
-            "handles": [one._asdict() for one in handles.handles(selected.mesh, part.motion, mode)],
-        }
-
-    @staticmethod
-    def _moved(selected: Selected, part: Part) -> Float64[np.ndarray, "n 2"]:
-        if not part.motion.strip():
-            return selected.mesh.points
-        return selected.mesh.moved(motions.parse(part.motion).steps)
-
-    def _check_parts(self, document: Document) -> None:
-        """Refuse words that do not suit the photo, naming the field."""
-        for i, part in enumerate(document.parts):
-            try:
-                selected = self._selecting.now(document.photo, part)
-            except ValueError as error:
-                raise ValueError(f"parts[{i}].selection: {error}") from error
-            try:
-                self._moved(selected, part)
-                pose.placed(selected.mesh, pose.split(part.motion))
-            except ValueError as error:
-                raise ValueError(f"parts[{i}].motion: {error}") from error
-
     def _check_settings(self, document: Document) -> None:
         model = registry.find(document.model)
         if document.size is not None and "settings" in model.accepts:
             dataclasses.replace(model.settings, size=document.size)
-
-    # Selecting.
-
-    def _selected_new(
-        self, message: Message, pixels: UInt8[np.ndarray, "h w 3"], tool: object
-    ) -> str:
-        """The selection of a new part."""
-        if tool == "mask":
-            return self._store.add_mask(self._uploaded_mask(message))
-        if tool == "brush":
-            nothing = np.zeros(pixels.shape[:2], bool)
-            return self._store.add_mask(_stroked(message, nothing, "add"))
-        return messages.selection_words(tool, message)
-
-    def _selected_more(
-        self,
-        message: Message,
-        pixels: UInt8[np.ndarray, "h w 3"],
-        tool: object,
-        part: Part,
-        how: str,
-    ) -> str:
-        """The selection of a part with more or less: clicks in words, all else as a mask."""
-        if tool == "click" and part.selection.split()[:1] == ["click"]:
-            words = selections.parse(part.selection, (pixels.shape[0], pixels.shape[1]))
-            here, away = (list(map(messages.point, of)) for of in (words.points, words.away))
-            (here if how == "add" else away).extend(map(messages.point, messages.points(message)))
-            return " ".join(["click", *here, *(["not", *away] if away else [])])
-        mask = self._selecting.exact(self.document.photo, part).mask
-        if tool == "brush":
-            changed = _stroked(message, mask, how)
-        elif tool == "mask":
-            changed = selecting.combined(mask, self._uploaded_mask(message), how)
-        else:
-            other = self._selecting.exact(
-                self.document.photo, Part(messages.selection_words(tool, message))
-            ).mask
-            changed = selecting.combined(mask, other, how)
-        return self._store.add_mask(selections.something(changed, "selection"))
-
-    def _uploaded_mask(self, message: Message) -> Bool[np.ndarray, "h w"]:
-        content = uploads.decoded(message.get("data"), "mask")
-        uploads.checked(content, "mask")
-        photo = self._store.photo(self.document.photo)
-        shape = (photo.pixels.shape[0], photo.pixels.shape[1])
-        with Image.open(io.BytesIO(content), formats=tuple(uploads.FORMATS)) as image:
-            found = mask_files.of_pillow(image, "mask", shape, photo.orientation)
-        return selections.something(found.mask, "mask")
-
-    # Everything else.
 
     def _pixels(self) -> UInt8[np.ndarray, "h w 3"]:
         if not self.document.photo:
@@ -564,70 +427,34 @@ class Desk:
             {
                 "documents": [one.to_json() for one in self._history.documents],
                 "at": self._history.at,
-                "jobs": self._jobs,
+                "jobs": self._edits.records(),
             }
         )
 
-    def _restored(self) -> History:
-        """The session as it was saved; a new one where there is none."""
-        saved = self._store.load() or {}
+    def _restored(self) -> tuple[History, list[Reply]]:
+        """The session as it was saved, and its edits; a new one where there is none."""
+        new = History([Document(model=self._models[0])], 0)
         try:
+            saved = self._store.load() or {}
+            edits = list(saved["jobs"])
+            for one in edits:
+                Document.of_json(one["document"])
+                if not {"number", "status"} <= one.keys():
+                    return new, []
             documents = [Document.of_json(one) for one in saved["documents"]]
-            for job in saved["jobs"]:
-                Document.of_json(job["document"])
-                stopped = job["status"] in _OPEN
-                self._jobs.append(job | ({"status": "stopped"} if stopped else {}))
             at = min(max(int(saved["at"]), 0), len(documents) - 1)
-            missing = [
-                name for name in documents[at].files() if not (self._store.folder / name).is_file()
-            ]
-            if documents and not missing:
-                return History(documents, at)
+            files = documents[at].files() if documents else ()
+            missing = [name for name in files if not (self._store.folder / name).is_file()]
         except (KeyError, TypeError, ValueError):
-            pass
-        return History([Document(model=self._models[0])], 0)
+            return new, []
+        return (History(documents, at) if documents and not missing else new), edits
 
-    def _heard(self, number: int, kind: str, values: Reply) -> None:
-        """Hear of a job, and tell the page."""
-        with self._lock:
-            job = next((one for one in self._jobs if one["number"] == number), None)
-            if job is None:
-                return
-            if kind == "level":
-                job["status"] = "running"
-                self._live[number] = values
-            else:
-                job["status"] = kind
-                job |= {name: values[name] for name in ("notes", "error") if name in values}
-                if kind == "compiling":
-                    self._live[number] = {"began": time.time()}
-                else:
-                    self._live.pop(number, None)
-                if kind == "done":
-                    job["verdict"] = metrics.verdict(self._result_of(number).metrics)
-            if kind != "level":
+    def _heard(self, edit: Reply) -> None:
+        """Hear of an edit, and tell the page."""
+        if edit["status"] != "running":
+            with self._lock:
                 self._save()
-        self._tell({"event": "job", "job": job | values})
-
-    def _out(self, number: int) -> Path:
-        return self.folder / "results" / str(number)
-
-    @functools.lru_cache(maxsize=2)  # noqa: B019 - as long as the desk
-    def _result_of(self, number: int) -> Result:
-        return Result.load(self._out(number))
-
-    def _loaded(self, message: Message) -> Result:
-        number = messages.whole(message, "job")
-        done = any(job["number"] == number and job["status"] == "done" for job in self._jobs)
-        if not done:
-            raise ValueError(f"job: {number}; expected one that is done")
-        return self._result_of(number)
-
-    def _of_job(self, message: Message) -> Document:
-        """The document of a job if the message names one, else the current one."""
-        number = messages.whole(message, "job", 0)
-        found = [job["document"] for job in self._jobs if job["number"] == number]
-        return Document.of_json(found[0]) if found else self.document
+        self._tell({"event": "job", "job": edit})
 
     def _masks(self, document: Document) -> bytes:
         stream = io.BytesIO()
@@ -658,10 +485,3 @@ def _shown(pixels: UInt8[np.ndarray, "h w 3"]) -> str:
 
 def _file(name: str, content: bytes) -> Reply:
     return {"name": name, "data": uploads.encoded(content)}
-
-
-def _stroked(message: Message, mask: Bool[np.ndarray, "h w"], how: str) -> Bool[np.ndarray, "h w"]:
-    radius = messages.number(message, "radius")
-    if not 0.5 <= radius <= max(mask.shape):
-        raise ValueError("radius: expected half a pixel up to the picture's size")
-    return selecting.stroke(mask, messages.points(message), radius, how)

@@ -19,7 +19,7 @@ from mg_jax.interactive.document import Document, Part
 from mg_jax.models.patch.settings import PatchSettings
 
 from ...mg_jax.interactive import stub
-from ...mg_jax.interactive.conftest import ask, opened
+from ...mg_jax.interactive.conftest import Told, ask, opened
 
 SEVERAL = (
     Part("click 50,60", "rotate degrees=12.3; translate dx=20.5 dy=-4"),
@@ -133,8 +133,8 @@ def test_without_an_edit_there_is_no_command(document, said, tmp_path):
 )
 def test_the_command_makes_the_studios_picture(tmp_path, model):
     """The real model, small: in the worker, and by the command in this process."""
-    heard = []
-    real = Desk(tmp_path / "studio", heard.append)
+    told = Told()
+    real = Desk(tmp_path / "studio", told)
     opened(real)
     ask(real, "select", tool="rectangle", how="new", points=[[100, 40], [130, 70]])
     parts = (dataclasses.replace(real.document.parts[0], motion="translate dx=-15 dy=20"),)
@@ -149,8 +149,7 @@ def test_the_command_makes_the_studios_picture(tmp_path, model):
         flags.FLAGS(["edit", *shlex.split(command)[3:], f"--out={tmp_path / 'out'}"])
         edit.main()
         flags.FLAGS.mark_as_parsed()
-    real._queue._waiting.put(None)
-    real._queue._thread.join()
+    assert told.status(number, "done", "failed", timeout=300)["error"] == ""
     made = tmp_path / "studio" / "results" / str(number) / "edited.png"
     assert made.read_bytes() == (tmp_path / "out" / "edited.png").read_bytes()
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["model"] == model

@@ -46,14 +46,15 @@ class Told:
                         return event
                 assert self._new.wait(end - time.monotonic()), self.events
 
-    def status(self, number, *statuses):
+    def status(self, number, *statuses, timeout=60):
         """Wait until a job has one of these states."""
         return self.wait(
             lambda event: (
                 event["event"] == "job"
                 and event["job"]["number"] == number
                 and event["job"]["status"] in statuses
-            )
+            ),
+            timeout,
         )["job"]
 
 
