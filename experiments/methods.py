@@ -50,6 +50,7 @@ ABLATIONS = (
     "no_color_loss",
     "no_occlusion_mask",
     "no_recursion",
+    "no_restarts",
     "no_fine_stage",
     "no_edit_mask",
 )
