@@ -194,7 +194,7 @@ class Desk:
 
     def _select(self, message: Message) -> Reply:
         """Select by a tool: a new part, or more or less of one."""
-        self._pixels()
+        self._pixels()  # without a photo nothing is selected
         index, how = messages.whole(message, "part", _NOT_SELECTED), message.get("how")
         if how not in ("new", "add", "remove"):
             raise ValueError("how: expected new, add or remove")

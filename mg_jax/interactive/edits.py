@@ -73,6 +73,8 @@ class Edits:
         frames: int,
     ) -> None:
         """Put a document's edit in the queue, and a film of so many frames (0: none)."""
+        model, options = registry.find(document.model), _arguments(document)
+        ordered = order if "order" in model.accepts else None
         with self._lock:
             number = 1 + max((one["number"] for one in self._records), default=0)
             self._records.append(
@@ -87,9 +89,6 @@ class Edits:
                 }
             )
             del self._records[:-_MOST]
-        model = registry.find(document.model)
-        ordered = order if "order" in model.accepts else None
-        options = _arguments(document)
         self._queue.submit(Job(number, photo, flow, ordered, options, self._out(number), frames))
 
     def cancel(self, number: int) -> None:
