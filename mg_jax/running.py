@@ -64,8 +64,9 @@ def run(
         def resume(phase: Phase) -> tuple[int, Any]:
             if saved is None:
                 return sample.from_start(phase)
-            place = saved.resume(phase)
-            recording.restore(saved.record)
-            return place
+            done, state = saved.resume(phase)
+            if done:  # else the record of the phases before it goes on
+                recording.restore(saved.record)
+            return done, state
 
         return sample.run(phases, observe, resume), recording
