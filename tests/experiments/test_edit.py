@@ -122,7 +122,10 @@ def test_a_whole_run(work, capsys):
         assert {
             *("level", "recursion", "energy", "guidance_norm", "terms.flow", "terms.color")
         } == set(history)
-        assert history["energy"].shape == (4, 2)
+        levels = history["level"].tolist()
+        assert levels[:4] == [0, 1, 2, 3]
+        assert set(levels[4:]) <= {2, 3}  # of restarts
+        assert history["energy"].shape == (len(levels), 2)
         assert (history["energy"][:, 0] != history["energy"][:, 1]).any()  # another noise
     assert (mg_jax.Result.load(out).images == edited).all()
     config = json.loads((out / "config.json").read_text())

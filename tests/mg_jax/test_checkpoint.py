@@ -326,7 +326,7 @@ def test_an_edit_that_was_stopped_has_the_same_pictures_history_and_film(tmp_pat
     whole_edit = edit(None)
     levels = []
     result = edit(tmp_path / "run", lambda step: levels.append(step.level))
-    assert levels == [2, 3]
+    assert levels[:2] == [2, 3]
     np.testing.assert_array_equal(result.images, whole_edit.images)
     np.testing.assert_array_equal(result.latents, whole_edit.latents)
     np.testing.assert_array_equal(result.estimates, whole_edit.estimates)

@@ -676,7 +676,8 @@ class Studio {
   }
 
   energyLine(job) {
-    const values = (this.levels.get(job.number) ?? []).filter((value) => value != null);
+    const phases = Object.values(this.levels.get(job.number) ?? {});
+    const values = phases.flat().filter((value) => value != null);
     const line = s("svg", { class: "energy", viewBox: "0 0 100 20", preserveAspectRatio: "none", role: "img", "aria-label": "Energy, level by level" });
     if (values.length > 1) {
       const high = Math.max(...values), low = Math.min(...values);
@@ -796,9 +797,9 @@ class Studio {
     if (!known) return void this.refresh();
     Object.assign(known, job);
     if (job.status === "running") {
-      const energies = this.levels.get(job.number) ?? [];
-      energies[job.done - 1] = job.energy;
-      this.levels.set(job.number, energies);
+      const phases = this.levels.get(job.number) ?? {}; // in the order in which they came
+      (phases[job.phase] ??= [])[job.done - 1] = job.energy;
+      this.levels.set(job.number, phases);
       if (job.picture)
         picture(job.picture).then((image) => {
           if (!this.estimate) return;

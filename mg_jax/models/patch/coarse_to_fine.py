@@ -2,9 +2,10 @@
 
 Sampling starts from pure noise. In the first sixteenth of the levels, where the estimate is the
 mean of all patches, only the colour loss along the target flow guides it; then the paper's energy,
-by a flow network whose updates start at the target flow; the last levels have no guidance. The
-result is matched with patches of the photo, on the coarse grid and on one twice as fine, and the
-full-size picture is copied from the photo by these matches.
+by a flow network whose updates start at the target flow; the last levels have no guidance. What has
+not arrived is sampled again from the middle level. The result is matched with patches of the photo,
+on the coarse grid and on one twice as fine, and the full-size picture is copied from the photo by
+these matches.
 """
 
 import functools
@@ -22,7 +23,7 @@ from flows.interfaces import FlowNetwork
 from mg_jax import compilation, devices, energies, guiding, images, kernel, noise, sample, schedule
 from mg_jax.interfaces import ModelResult
 from mg_jax.kernel import Kernel
-from mg_jax.models.patch import matching, patch_sources
+from mg_jax.models.patch import matching, patch_sources, restarts
 from mg_jax.models.patch.copying import copy, origins
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.enlarging import enlarged, work_photo, work_region
@@ -105,28 +106,58 @@ def edit(
 
         start = noise.start(keys, (keys.shape[0], *problem.edit.source.shape[1:]))
 
-        def step(level: int, state: State) -> tuple[State, Info]:
-            row = schedule.rows(prepared.schedule, level, level + 1)
-            return programs[level].result()(randomness, state, row, problem)
+        def phase(name: str, first: int, start: State, problem: Problem) -> Phase:
+            def step(level: int, state: State) -> tuple[State, Info]:
+                row = schedule.rows(prepared.schedule, level, level + 1)
+                return programs[level].result()(randomness, state, row, problem)
 
-        state = yield Phase(
-            "sampling",
-            range(coarse.levels),
-            devices.put(kernel.init(start), mesh, devices.STATE),
-            step,
-            sample.estimate(lambda clean: images.to_uint8(devices.local(clean))),
+            picture = sample.estimate(lambda clean: images.to_uint8(devices.local(clean)))
+            return Phase(name, range(first, coarse.levels), start, step, picture)
+
+        state = yield phase(
+            "sampling", 0, devices.put(kernel.init(start), mesh, devices.STATE), problem
         )
-        image, matches = snapped(prepared, state.z, REACH[0], mesh)
+        latents = state.z
+        image, matches = snapped(prepared, latents, REACH[0], mesh)
+        missing = restarts.missing(prepared, matches, mesh)
+        for number in range(settings.restarts):
+            if not devices.anywhere(missing > 0):
+                break
+            middle = coarse.levels // 2
+            again = restarts.begin(prepared, randomness, state.steps, image, matches, middle, mesh)
+            edit = problem.edit._replace(source=image, keep=again.keep)
+            state = yield phase(
+                f"restart_{number + 1}",
+                middle,
+                State(again.z, state.steps),
+                problem._replace(edit=edit),
+            )
+            latest = snapped(prepared, jnp.where(again.keep, image, state.z), REACH[0], mesh)
+            left = restarts.missing(prepared, latest[1], mesh)
+            fewer = left < missing
+            latents, image, matches = (
+                jnp.where(fewer[:, None, None, None], new, old)
+                for new, old in (
+                    (jnp.where(again.keep, latents, state.z), latents),
+                    (latest[0], image),
+                    (latest[1], matches),
+                )
+            )
+            missing = jnp.where(fewer, left, 0)  # a restart that does not help is the last
         for grid in fine:
+            settled = jax.vmap(matching.settled, (None, None, None, 0))(
+                prepared.problem.params.denoiser, prepared.places, prepared.home, matches
+            )
+            settled = jnp.repeat(jnp.repeat(settled, 2, axis=1), 2, axis=2)
             image = larger(grid.result(), image, mesh)
-            image, matches = snapped(grid.result(), image, REACH[1], mesh)
+            image, matches = snapped(grid.result(), image, REACH[1], mesh, settled)
     views = [work, *(images.to_uint8(view.picture) for view in pictures[1:])]
     places = [view.origin for view in pictures]
     made = []
     for matched in devices.local(matches):
         copied = copy(work, views, inside, matched)
         made.append(enlarged(photo, region, copied, origins(places, inside, matched)))
-    return ModelResult(np.stack(made), region, devices.local(state.z))
+    return ModelResult(np.stack(made), region, devices.local(latents))
 
 
 def seen(
@@ -234,24 +265,34 @@ def _magnify(mesh: Mesh | None) -> Callable[..., Image]:
 @functools.cache
 def _snap(reach: int, mesh: Mesh | None) -> Callable[..., tuple[Array, Array]]:
     program = functools.partial(_snapped, reach=reach)
-    where = (devices.NOWHERE, devices.FIRST)
+    where = (devices.NOWHERE, devices.FIRST, devices.FIRST)
     return jax.jit(devices.spread(program, mesh, where, (devices.FIRST, devices.FIRST)))
 
 
 def snapped(
-    ready: Prepared, z: Latent, reach: int, mesh: Mesh | None = None
+    ready: Prepared,
+    z: Latent,
+    reach: int,
+    mesh: Mesh | None = None,
+    settled: Bool[Array, "b h w"] | None = None,
 ) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
-    """Finish a stage: return the picture made of coherent patches, and the matches that made it."""
-    return _snap(reach, mesh)(ready, z)
+    """Finish a stage: return the picture made of coherent patches, and the matches that made it.
+
+    `settled` is where moving content has arrived on a coarser grid, by default nowhere.
+    """
+    if settled is None:
+        settled = jnp.zeros(z.shape[:3], bool)
+    return _snap(reach, mesh)(ready, z, settled)
 
 
 def _snapped(
-    ready: Prepared, z: Latent, reach: int
+    ready: Prepared, z: Latent, settled: Bool[Array, "b h w"], reach: int
 ) -> tuple[Float[Array, "b h w 3"], Int[Array, "b h w 3"]]:
     z = jnp.where(ready.problem.edit.keep, ready.problem.edit.source, z)
     params = ready.problem.params.denoiser
 
-    def of_sample(z: Float[Array, "h w 3"]) -> tuple[Array, Array]:
+    def of_sample(sample: tuple[Array, Array]) -> tuple[Array, Array]:
+        z, settled = sample
         image, matches = matching.snap(
             params,
             ready.pictures,
@@ -259,10 +300,11 @@ def _snapped(
             ready.home,
             z,
             ready.matching,
+            settled,
             iterations=_SNAPS,
             reach=reach,
         )
         return image, matches
 
-    pictures: tuple[Array, Array] = jax.lax.map(of_sample, z)
+    pictures: tuple[Array, Array] = jax.lax.map(of_sample, (z, settled))
     return pictures

@@ -28,6 +28,7 @@ def match(
     home: Int[Array, "v h w"],
     image: Float[Array, "h w 3"],
     radius: Int[Array, ""],
+    settled: Bool[Array, "h w"],
 ) -> Int[Array, "h w 3"]:
     """Match each pixel of the region with its likeliest patch: picture, row and column of it.
 
@@ -42,6 +43,8 @@ def match(
         home: the key at each place of each picture.
         image: the estimate, in [-1, 1].
         radius: position in the schedule whose patch radius is used.
+        settled: where the moved picture's own patch has been matched before; where anything lands,
+            it stays there.
     """
     height, width, _ = image.shape
     level = Schedule(radius, *(jnp.float32(value) for value in (0.0, _ALPHA, 1.0, 0.0)))
@@ -58,6 +61,8 @@ def match(
     first = jnp.argmax(likely, axis=0)
     own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
     best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
+    there = settled[row, column] & (params.lands > 0)
+    best = jnp.where(there, at_home[-1], best)
     best = _coherent(params, places, at_home[-1], best, (height, width))
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
@@ -76,15 +81,27 @@ def _coherent(
     `moved` is the moved picture's patch that belongs there. Where content has not arrived around,
     because guidance did not bring it, matches stay as they were sampled.
     """
+    landing, most = _most_arrived(params, places, moved, best == moved, shape)
+    return jnp.where(landing & most, moved, best)
+
+
+def _most_arrived(
+    params: PatchParams,
+    places: Int[Array, "k 3"],
+    moved: Int[Array, "tiles q"],
+    arrived: Bool[Array, "tiles q"],
+    shape: tuple[int, int],
+) -> tuple[Bool[Array, "tiles q"], Bool[Array, "tiles q"]]:
+    """Where moving content should lie, and where most of it round a cell does."""
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     lands = params.lands > 0.5 * jnp.max(params.lands)
     lands &= (places[moved][..., 1:] == params.pixels).all(axis=-1)
-    counted = jnp.stack([lands & (best == moved), lands], axis=-1).astype(jnp.float32)
+    counted = jnp.stack([lands & arrived, lands], axis=-1).astype(jnp.float32)
     grid = jnp.zeros((*shape, 2)).at[row, column].set(counted, mode="drop")
     side = 2 * round(_ROUND * (shape[0] * shape[1]) ** 0.5) + 1
     sums = jax.lax.reduce_window(grid, 0.0, jax.lax.add, (side, side, 1), (1, 1, 1), "SAME")
-    arrived, there = jnp.moveaxis(sums.at[row, column].get(mode="clip"), -1, 0)
-    return jnp.where(lands & (arrived > _MOST * there), moved, best)
+    here, there = jnp.moveaxis(sums.at[row, column].get(mode="clip"), -1, 0)
+    return lands, here > _MOST * there
 
 
 def vote(
@@ -127,6 +144,7 @@ def snap(
     home: Int[Array, "v h w"],
     image: Float[Array, "h w 3"],
     radius: Int[Array, ""],
+    settled: Bool[Array, "h w"],
     *,
     iterations: int,
     reach: int,
@@ -136,12 +154,30 @@ def snap(
     region = region.at[params.pixels[..., 0], params.pixels[..., 1]].set(True, mode="drop")
 
     def once(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-        matches = match(params, places, home, carry[0], radius)
+        matches = match(params, places, home, carry[0], radius, settled)
         voted = vote(pictures, matches, region, reach)
         return (jnp.where(region[..., None], voted, params.source), matches), None
 
     start = (image, jnp.zeros((*image.shape[:2], 3), jnp.int32))
     return jax.lax.scan(once, start, length=iterations)[0]
+
+
+def settled(
+    params: PatchParams,
+    places: Int[Array, "k 3"],
+    home: Int[Array, "v h w"],
+    matches: Int[Array, "h w 3"],
+) -> Bool[Array, "h w"]:
+    """Where moving content has arrived, as most of it round there: what the next grid may rely on.
+
+    On a finer grid thin parts would be lost else, by the votes of what lies round them.
+    """
+    row, column = params.pixels[..., 0], params.pixels[..., 1]
+    moved, shape = home[-1][row, column], home.shape[1:]
+    arrived = (matches[row, column] == places[moved]).all(axis=-1)
+    _, most = _most_arrived(params, places, moved, arrived, (shape[0], shape[1]))
+    there = arrived & most & (params.lands > 0)
+    return jnp.zeros(shape, bool).at[row, column].set(there, mode="drop")
 
 
 def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:

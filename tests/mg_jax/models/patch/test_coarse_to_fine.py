@@ -8,6 +8,7 @@ import dataclasses
 import functools
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -38,6 +39,7 @@ OPTIONS = {
     "default": {},
     "no guidance": {"guidance_weight": 0.0},
     "no recursion": {"recursions": 1},
+    "no restarts": {"restarts": 0},
     "no fine stage": {"stages": 1},
 }
 OPTIONS |= ABLATIONS | GRADIENTS
@@ -61,6 +63,12 @@ def motion():
 
 def run(option="default", seed=0, apart=None):
     """The picture, and its history."""
+    pictures, trace = sampled(option, noise.keys(seed, 1), apart)
+    return pictures[0], trace
+
+
+def sampled(option, keys, apart=None):
+    """A picture for each key, and their history."""
     settings = dataclasses.replace(SETTINGS, **OPTIONS[option])
     parts = []
     phases = coarse_to_fine.edit(
@@ -68,13 +76,13 @@ def run(option="default", seed=0, apart=None):
         motion(),
         motion().region,
         raft.load("raft-small"),
-        noise.keys(seed, 1),
+        keys,
         settings,
         np.ones(settings.steps),
         apart=apart,
     )
     edited = sample.run(phases, lambda step: parts.append(history.of_step(step)))
-    return edited.images[0], history.joined(parts, 1)
+    return edited.images, history.joined(parts, keys.shape[0])
 
 
 @functools.cache
@@ -131,6 +139,33 @@ def test_each_ingredient_decides_pixels(option):
 def test_the_fine_stage_decides_pixels():
     """Without it detail is copied by the coarse stage's matches, of twice the size."""
     assert differing(ran("no fine stage")[0], ran("default")[0], motion().region) > 0.02
+
+
+def test_a_restart_brings_what_has_been_left_out():
+    """With seed 3 a part of the cup is."""
+    (picture, trace), (short, first) = ran("default", 3), ran("no restarts", 3)
+    assert off(picture) < off(short)
+    half = SETTINGS.steps // 2
+    assert trace.level[: len(first.level)].tolist() == first.level.tolist()
+    assert set(trace.level[len(first.level) :].tolist()) == set(range(half, SETTINGS.steps))
+
+
+@pytest.mark.long
+def test_a_samples_restarts_are_not_changed_by_others():
+    """Seed 3 gains by a restart, seed 2 does not: a batch of the same size rounds alike."""
+    pairs = [(2, 3), (2, 0), (3, 0)]
+    made = {
+        pair: sampled("default", jnp.concatenate([noise.keys(seed, 1) for seed in pair]))[0]
+        for pair in pairs
+    }
+    np.testing.assert_array_equal(made[2, 3][0], made[2, 0][0])
+    np.testing.assert_array_equal(made[2, 3][1], made[3, 0][0])
+    np.testing.assert_array_equal(made[2, 0][1], made[3, 0][1])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_restart_that_does_not_help_changes_nothing(seed):
+    np.testing.assert_array_equal(ran("default", seed)[0], ran("no restarts", seed)[0])
 
 
 def test_outside_the_region_it_is_the_photo_whatever_the_settings():
@@ -198,4 +233,7 @@ def test_a_shared_gradient_pushes_twice():
     second = trace.recursion == 1
     first = np.roll(second, -1)
     np.testing.assert_array_equal(trace.guidance_norm[second], trace.guidance_norm[first])
-    assert (ran("default")[1].guidance_norm[second] != trace.guidance_norm[first]).any()
+    own = ran("default")[1]
+    second = own.recursion == 1
+    first = np.roll(second, -1)
+    assert (own.guidance_norm[second] != own.guidance_norm[first]).any()

@@ -66,8 +66,8 @@ def test_the_photo_matches_itself():
     np.testing.assert_array_equal(found, field())
 
 
-def matched(params, image=PHOTO, home=HOME):
-    return np.asarray(matching.match(params, PLACES, home, jnp.asarray(image), RADIUS_AT))
+def matched(params, image=PHOTO, home=HOME, settled=~EVERYWHERE):
+    return np.asarray(matching.match(params, PLACES, home, jnp.asarray(image), RADIUS_AT, settled))
 
 
 def shifted(*offset):
@@ -148,6 +148,15 @@ def test_where_nothing_has_arrived_nothing_is_settled():
     np.testing.assert_array_equal(found[INNER], field((0, -4))[INNER])
 
 
+def test_what_is_settled_stays_where_anything_lands():
+    thin = np.zeros((H, W), bool)
+    thin[4:7, 9] = True
+    image = shifted(0, 4)
+    for params, stays in ((weights(nearness=0.0), False), (lands_everywhere(weights()), True)):
+        found = matched(params, image, settled=jnp.asarray(thin))
+        assert (found == field()).all(axis=-1)[thin].all() == stays
+
+
 @pytest.mark.parametrize("reach", [0, 1, 3])
 def test_own_matches_vote_for_the_photo(reach):
     voted = matching.vote(jnp.asarray(PHOTO)[None], jnp.asarray(field()), EVERYWHERE, reach)
@@ -193,6 +202,7 @@ def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():
             HOME,
             jnp.asarray(image),
             RADIUS_AT,
+            ~EVERYWHERE,
             iterations=3,
             reach=1,
         )
