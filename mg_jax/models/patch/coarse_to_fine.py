@@ -3,9 +3,9 @@
 Sampling starts from pure noise. In the first sixteenth of the levels, where the estimate is the
 mean of all patches, only the colour loss along the target flow guides it; then the paper's energy,
 by a flow network whose updates start at the target flow; the last levels have no guidance. What has
-not arrived is sampled again from the middle level. The result is matched with patches of the photo,
-on the coarse grid and on one twice as fine, and the full-size picture is copied from the photo by
-these matches.
+not arrived is sampled again, from the first level that the network guides. The result is matched
+with patches of the photo, on the coarse grid and on one twice as fine, and the full-size picture is
+copied from the photo by these matches.
 """
 
 import functools
@@ -123,12 +123,12 @@ def edit(
         for number in range(settings.restarts):
             if not devices.anywhere(missing > 0):
                 break
-            middle = coarse.levels // 2
-            again = restarts.begin(prepared, randomness, state.steps, image, matches, middle, mesh)
+            first = coarse.blurred
+            again = restarts.begin(prepared, randomness, state.steps, image, matches, first, mesh)
             edit = problem.edit._replace(source=image, keep=again.keep)
             state = yield phase(
                 f"restart_{number + 1}",
-                middle,
+                first,
                 State(again.z, state.steps),
                 problem._replace(edit=edit),
             )
@@ -143,7 +143,7 @@ def edit(
                     (latest[1], matches),
                 )
             )
-            missing = jnp.where(fewer, left, 0)  # a restart that does not help is the last
+            missing = jnp.where(fewer, left, missing)
         for grid in fine:
             settled = jax.vmap(matching.settled, (None, None, None, 0))(
                 prepared.problem.params.denoiser, prepared.places, prepared.home, matches

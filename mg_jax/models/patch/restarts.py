@@ -1,8 +1,9 @@
 """Sample once more what guidance has not brought to its place (restart sampling, Xu et al. 2023).
 
 The first levels decide which patches lie where. A part that they have left out is seldom found by
-later ones, as what lies there instead has become the likeliest. So it is noised again, to the
-middle of the schedule, and sampled with the same guidance beside what has arrived, which is kept.
+later ones, as what lies there instead has become the likeliest. So it is noised again, to the first
+level that the flow network guides, and sampled beside what has arrived, which is kept. Where most
+is missing there is nothing to complete: guidance has brought no object.
 """
 
 import functools
@@ -58,7 +59,7 @@ def astray(
 ) -> Bool[Array, "h w"]:
     """Where moving content should lie but something else does, and a little round that.
 
-    `moved` is the moved picture's patch at each place.
+    Nowhere if most of it is missing. `moved` is the moved picture's patch at each place.
     """
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     wanted, cover = places[moved[row, column]], params.lands / jnp.max(params.lands)
@@ -72,7 +73,9 @@ def astray(
     beside = _wide(grid(arrived), 1)[row, column]
     # What covers a part of a cell is a rim if it lies beside what has arrived, else a thin part.
     off = offered & ~arrived & ((cover > 0.5) | ((cover > _THIN) & ~beside))
-    return _wide(grid(off), round(_ROUND * (height * width) ** 0.5))
+    whole = offered & (cover > 0.5)
+    most = 2 * (whole & arrived).sum() >= whole.sum()
+    return _wide(grid(off & most), round(_ROUND * (height * width) ** 0.5))
 
 
 def _wide(mask: Bool[Array, "h w"], radius: int) -> Bool[Array, "h w"]:
@@ -85,7 +88,7 @@ def _wide(mask: Bool[Array, "h w"], radius: int) -> Bool[Array, "h w"]:
 
 
 def missing(ready: Prepared, matches: Int[Array, "b h w 3"], mesh: Mesh | None) -> Int[Array, " b"]:
-    """How many cells of each sample would be sampled again."""
+    """How many cells of each sample are to be sampled again."""
     return _missing(mesh)(ready, matches)
 
 

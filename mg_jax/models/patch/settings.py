@@ -22,7 +22,7 @@ class PatchSettings(settings.Settings):
     oracle_flow: bool = False
     gradient_every: int = 1
     gradient_through: str = "estimate"
-    restarts: Annotated[int, Help("How often what has not arrived is sampled again.")] = 2
+    restarts: Annotated[int, Help("How often what has not arrived is sampled again.")] = 3
     stages: Annotated[int, Help("2, or 1, without matching on the fine grid.")] = 2
 
     SIZES: ClassVar[range] = range(256, 1025, 64)

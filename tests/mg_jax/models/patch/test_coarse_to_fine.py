@@ -19,7 +19,7 @@ from mg_jax import history, images, noise, sample
 from mg_jax.models.patch import coarse_to_fine, film
 from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.preview import preview
-from mg_jax.models.patch.settings import PatchSettings
+from mg_jax.models.patch.settings import PatchSettings, coarse
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
@@ -145,9 +145,9 @@ def test_a_restart_brings_what_has_been_left_out():
     """With seed 3 a part of the cup is."""
     (picture, trace), (short, first) = ran("default", 3), ran("no restarts", 3)
     assert off(picture) < off(short)
-    half = SETTINGS.steps // 2
+    guided = range(coarse(SETTINGS).blurred, SETTINGS.steps)
     assert trace.level[: len(first.level)].tolist() == first.level.tolist()
-    assert set(trace.level[len(first.level) :].tolist()) == set(range(half, SETTINGS.steps))
+    assert set(trace.level[len(first.level) :].tolist()) == set(guided)
 
 
 @pytest.mark.long

@@ -48,5 +48,13 @@ def test_a_rim_beside_what_has_arrived_is_not():
     assert not astray(block(slice(4, 5), slice(6, 12)), cover=0.3).any()
 
 
+@pytest.mark.parametrize(("rows", "again"), [(3, True), (4, False)])
+def test_where_most_is_missing_there_is_nothing_to_complete(rows, again):
+    top = np.argwhere(REGION)[0, 0]
+    missing = REGION & block(slice(top, top + rows), slice(None))
+    assert (2 * missing.sum() <= REGION.sum()) == again
+    assert astray(missing).any() == again
+
+
 def test_what_lands_nowhere_is_not():
     assert not astray(block(slice(4, 8), slice(6, 12)), cover=0.0).any()
