@@ -62,8 +62,9 @@ def test_extending(monkeypatch, capsys):
     printed = capsys.readouterr().out
     results = re.findall(r"Result\(192x128, 1 sample, (\w+), seed 0: ", printed)
     assert results == ["patch", "gaussian", "patch"]
-    assert "sampling 6/6" in printed
-    assert len(names["film"]) == 6
+    watched = re.findall(r"^(sampling|restart_\d) (\d)/\d$", printed, re.MULTILINE)
+    assert [("sampling", str(done + 1)) for done in range(6)] == watched[:6]
+    assert len(names["film"]) == len(watched)
     off = names["result"].metrics["flow_epe_moved_px"]
     assert off < 10  # of 34: the energy of the page's own brings the cup there
     assert names["guided"].metrics["color_l1_moved"] < 0.1  # .3 of the photo as it was
