@@ -1,7 +1,9 @@
 """Matting: the opacity of the moving object in its rim, and its own colour there.
 
-A mask drawn by hand has some background at its rim, and hair and shadow lie outside it. Near the
-mask's outline a pixel is a mixture α·F + (1−α)·B of the object's colour F and the background's B.
+A mask drawn by hand has some background at its rim, and hair and shadow lie outside it. What is
+clearly background is cut away first: colours and places nearer to the background's than to the
+object's. Near the outline that is left, a pixel is a mixture α·F + (1−α)·B of the object's colour F
+and the background's B.
 In a small window F and B lie on lines in colour space, so that α is affine in the colours; the
 least-squares fit of that in all windows is a sparse linear system (Levin, Lischinski & Weiss 2008,
 "A Closed-Form Solution to Natural Image Matting"). F is then estimated from the opaque neighbours
@@ -15,6 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 
 from flows import masks, nearest
 
@@ -25,6 +28,12 @@ SEEN = 0.1
 _INSIDE = 1 / 64  # depth inside the mask from which everything is object
 _OUTSIDE = 1 / 128  # distance outside the mask from which nothing is
 _SHORT = 1 / 128  # where motions are shorter, the mask is taken as it is
+_COMPARED = 1 / 16  # distance from the rim up to which colours are compared
+_ALIKE = 3  # the nearest pixels of either kind of which the last one counts
+_OUTERMOST = 1 / 128  # depth inside the mask at which it is told whether the mask is too wide,
+_ALONG = 1 / 32  # by all within this deviation along the outline:
+_WIDE = 2 / 3  # if more than this share of them is like the background
+_MIXED = 2  # pixels round what is left that may be mixtures
 _VARIES = 1e-5  # variance of a window's colours, in [0, 1], that counts as noise
 _MASK = 1e-2  # weight of the mask itself, against 1 for a window
 _BLURS = 1 / 12, 1 / 85  # widths of the windows that colours are averaged in
@@ -63,8 +72,45 @@ def matte(
     rim &= nearest.distance(deep) <= 2 * _INSIDE * size
     if moving.all() or not rim.any():
         return Matte(opacity, photo)
-    opacity[rim] = _solved((photo + 1) / 2, opacity, rim)
+    clear = _clear(photo, depth, deep, rim, size)
+    opacity[clear] = 0
+    mixed = rim & ~ndimage.binary_erosion(clear | ~(rim | moving), iterations=_MIXED)
+    opacity[mixed] = _solved((photo + 1) / 2, opacity, mixed)
     return Matte(opacity, _color(photo, opacity, rim, size))
+
+
+def _clear(
+    photo: Float[np.ndarray, "H W 3"],
+    depth: Float[np.ndarray, "H W"],
+    deep: Bool[np.ndarray, "H W"],
+    rim: Bool[np.ndarray, "H W"],
+    size: float,
+) -> Bool[np.ndarray, "H W"]:
+    """Mark what of the rim shows nothing but background, where the mask is too wide.
+
+    That is decided along the outline, not by each pixel: an object whose mask fits may have some
+    pixels like its background. `depth` is each pixel's inside the mask.
+    """
+    near = nearest.distance(rim) <= _COMPARED * size
+    beyond = ~rim & (depth == 0)
+    if not (near & deep).any() or not (near & beyond).any():
+        return np.zeros_like(rim)
+    place = np.moveaxis(np.indices(rim.shape), 0, -1) / size
+    features = np.concatenate([photo, place], axis=-1)
+    to_object, to_background = (
+        cKDTree(features[near & known]).query(features[rim], k=[_ALIKE])[0][:, 0]
+        for known in (deep, beyond)
+    )
+    alike = np.zeros_like(rim)
+    alike[rim] = to_background < to_object
+    outermost = (depth > 0) & (depth <= _OUTERMOST * size)
+    counted, all_there = (
+        ndimage.gaussian_filter(where.astype(np.float64), _ALONG * size)
+        for where in (outermost & alike, outermost)
+    )
+    alike &= counted > _WIDE * all_there
+    clear = ndimage.binary_propagation(beyond, np.ones((3, 3)), mask=beyond | alike)
+    return np.asarray(rim & ~ndimage.binary_propagation(deep, mask=deep | (rim & ~clear)))
 
 
 def _solved(

@@ -43,6 +43,40 @@ def test_background_at_the_rim_is_clear():
     assert found.opacity[DISTANCE < 86].min() > 0.9
 
 
+def before_bricks(shown):
+    """What is shown in red, before pale bricks with dark joints, which only mixtures explain."""
+    joints = (Y % 9 < 2) | ((X + 4 * (Y // 9)) % 13 < 2)
+    dark, pale = np.float32([-0.3, -0.5, -0.5]), np.float32([0.5, 0.5, 0.4])
+    bricks = np.where(joints[..., None], dark, pale)
+    return np.where(shown[..., None], RED, bricks).astype(np.float32)
+
+
+def test_a_patterned_background_in_a_wide_mask_is_clear():
+    """The object is four pixels smaller than the mask all round."""
+    opacity = cut(before_bricks(DISTANCE < 86)).opacity
+    assert opacity[DISTANCE >= 89].max() < 0.05
+    assert opacity[MASK & (DISTANCE >= 86)].mean() < 0.1
+    assert opacity[DISTANCE < 85].min() > 0.9
+
+
+def test_a_mask_that_is_wide_on_one_side_is_cut_there_alone():
+    shown = np.hypot(Y - 180, (X - 190) * np.where(X < 190, 90 / 86, 1)) < 90
+    opacity = cut(before_bricks(shown)).opacity
+    left = MASK & ~shown & (np.abs(Y - 180) < 40)
+    assert opacity[left].mean() < 0.1
+    assert opacity[MASK & (X > 210)].mean() > 0.99
+
+
+def test_an_object_with_spots_like_the_background_keeps_them():
+    """They lie at its outline, where its mask fits."""
+    photo = before_bricks(MASK)
+    bare = before_bricks(np.zeros_like(MASK))
+    spots = MASK & (np.arctan2(Y - 180, X - 190) % 0.3 < 0.08) & (DISTANCE > 84)
+    opacity = cut(np.where(spots[..., None], bare, photo)).opacity
+    assert opacity[MASK & ~spots].min() > 0.9
+    assert opacity[spots].mean() > 0.5
+
+
 @pytest.mark.parametrize("middle", [88, 90, 91])
 def test_a_soft_edge_has_its_own_opacity(middle):
     """Inside the mask, and outside it."""
