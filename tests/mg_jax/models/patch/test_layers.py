@@ -324,6 +324,25 @@ def test_what_the_frame_cuts_off_goes_on_mirrored(side):
     assert not np.max([beyond.covered, own.covered], axis=0)[from_frame < 9].any()
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_bar_that_the_frame_cuts_off_goes_on_straight(turns):
+    """It slopes, and its colours run along it, so that a mirror image would bend it."""
+    across = Y - X / 2
+    bar = np.where(np.abs(across) <= 12, across / 12, np.nan)
+    photo = np.nan_to_num(np.stack([bar, -bar, np.cos(5 * bar)], axis=-1)).astype(np.float32)
+    mask = np.isfinite(bar) & (X >= 30)
+    towards = np.array([[-10, 0], [0, -10], [10, 0], [0, 10]])[-turns]  # inwards, after the turns
+    flow = np.where(np.rot90(mask, turns)[..., None], np.float32(towards), 0)
+    beyond, own = landed(flow, np.rot90(photo, turns))
+    found = np.where(own.covered[..., None] > 0, own.color, beyond.color)
+    expected = np.roll(photo, -10, axis=1)
+    expected[:, -10:] = np.roll(photo, (5, 0), (0, 1))[:, -10:]  # ten columns on, five rows down
+    inner = np.abs(Y - (X + 10) / 2) <= 10
+    there = inner & (X >= 24)
+    assert there[:, -10:].sum() > 100
+    np.testing.assert_allclose(np.rot90(found, -turns)[there], expected[there], atol=1e-5)
+
+
 def test_what_is_not_cut_off_or_moves_outwards_does_not_go_on():
     for mask, words in ((SQUARE, "translate dx=9"), (X < 10, "translate dx=-5")):
         assert len(landed(field(words, mask))) == 1
