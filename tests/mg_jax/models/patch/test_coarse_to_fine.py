@@ -152,20 +152,22 @@ def test_a_restart_brings_what_has_been_left_out():
 
 @pytest.mark.long
 def test_a_samples_restarts_are_not_changed_by_others():
-    """Seed 3 gains by a restart, seed 2 does not: a batch of the same size rounds alike."""
-    pairs = [(2, 3), (2, 0), (3, 0)]
+    """Seed 3 gains by a restart, seed 1 does not: a batch of the same size rounds alike."""
+    pairs = [(1, 3), (1, 0), (3, 0)]
     made = {
         pair: sampled("default", jnp.concatenate([noise.keys(seed, 1) for seed in pair]))[0]
         for pair in pairs
     }
-    np.testing.assert_array_equal(made[2, 3][0], made[2, 0][0])
-    np.testing.assert_array_equal(made[2, 3][1], made[3, 0][0])
-    np.testing.assert_array_equal(made[2, 0][1], made[3, 0][1])
+    np.testing.assert_array_equal(made[1, 3][0], made[1, 0][0])
+    np.testing.assert_array_equal(made[1, 3][1], made[3, 0][0])
+    np.testing.assert_array_equal(made[1, 0][1], made[3, 0][1])
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [1, 4])
 def test_a_restart_that_does_not_help_changes_nothing(seed):
-    np.testing.assert_array_equal(ran("default", seed)[0], ran("no restarts", seed)[0])
+    (picture, trace), (short, first) = ran("default", seed), ran("no restarts", seed)
+    assert len(trace.level) > len(first.level)
+    np.testing.assert_array_equal(picture, short)
 
 
 def test_outside_the_region_it_is_the_photo_whatever_the_settings():
