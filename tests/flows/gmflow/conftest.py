@@ -1,6 +1,6 @@
 """A small network with random weights for all tests of the folder, and photos that moved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -43,6 +43,14 @@ def random_net() -> Callable[..., gmflow.GMFlow]:
 def small() -> Compiled:
     net = draw()
     return Compiled(net, jax.jit(net.features), jax.jit(net.flow), jax.jit(net.flow_from))
+
+
+@pytest.fixture
+def exact() -> Iterator[Compiled]:
+    """The same in float64, in which the order of sums does not matter; it is on for the test."""
+    with jax.enable_x64(True):
+        net = draw(jnp.float64)
+        yield Compiled(net, jax.jit(net.features), jax.jit(net.flow), jax.jit(net.flow_from))
 
 
 def crop(height: int, width: int, dx: int = 0, dy: int = 0) -> jax.Array:

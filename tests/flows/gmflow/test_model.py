@@ -15,6 +15,10 @@ from flows.raft.weights import cache_dir
 SIZE = (64, 96)
 
 
+def doubles(*pictures):
+    return jnp.concatenate(pictures).astype(jnp.float64)
+
+
 @pytest.mark.skipif(
     not (cache_dir() / "gmflow.safetensors").is_file(), reason="needs the fetched weights"
 )
@@ -26,11 +30,11 @@ def test_the_flow_of_a_translation_is_the_translation(picture, motion):
     assert np.linalg.norm(inside - np.array(motion), axis=-1).mean() < 0.3
 
 
-def test_source_features_then_flow_is_the_flow(small, picture):
-    pair = picture(*SIZE), picture(*SIZE, 2, 1)
-    source = small.features(small.net.params, pair[0])
-    found = small.flow_from(small.net.params, source, pair[1])
-    np.testing.assert_allclose(found, small.flow(small.net.params, *pair), rtol=0, atol=1e-4)
+def test_source_features_then_flow_is_the_flow(exact, picture):
+    pair = doubles(picture(*SIZE)), doubles(picture(*SIZE, 2, 1))
+    source = exact.features(exact.net.params, pair[0])
+    found = exact.flow_from(exact.net.params, source, pair[1])
+    np.testing.assert_allclose(found, exact.flow(exact.net.params, *pair), rtol=0, atol=1e-8)
 
 
 def test_updates_and_start_are_not_read(small, picture):
@@ -42,21 +46,22 @@ def test_updates_and_start_are_not_read(small, picture):
     np.testing.assert_array_equal(plain, other)
 
 
-def test_samples_of_a_batch_do_not_meet(small, picture):
-    first = jnp.concatenate([picture(*SIZE), -picture(*SIZE)])
-    second = jnp.concatenate([picture(*SIZE, 3), -picture(*SIZE, 0, 2)])
-    together = small.flow(small.net.params, first, second)
+def test_samples_of_a_batch_do_not_meet(exact, picture):
+    first = doubles(picture(*SIZE), -picture(*SIZE))
+    second = doubles(picture(*SIZE, 3), -picture(*SIZE, 0, 2))
+    together = exact.flow(exact.net.params, first, second)
     for i in range(2):
-        alone = small.flow(small.net.params, first[i : i + 1], second[i : i + 1])
-        np.testing.assert_allclose(together[i], alone[0], rtol=0, atol=1e-3)
+        alone = exact.flow(exact.net.params, first[i : i + 1], second[i : i + 1])
+        np.testing.assert_allclose(together[i], alone[0], rtol=0, atol=1e-8)
 
 
-def test_mapping_is_a_batch(small, picture):
-    first = jnp.stack([picture(*SIZE), -picture(*SIZE)])
-    second = jnp.stack([picture(*SIZE, 3), -picture(*SIZE, 0, 2)])
-    mapped = jax.jit(jax.vmap(small.net.flow, (None, 0, 0)))(small.net.params, first, second)
-    together = small.flow(small.net.params, first[:, 0], second[:, 0])
-    np.testing.assert_allclose(mapped[:, 0], together, rtol=0, atol=1e-3)
+def test_mapping_is_a_batch(exact, picture):
+    first = doubles(picture(*SIZE), -picture(*SIZE))
+    second = doubles(picture(*SIZE, 3), -picture(*SIZE, 0, 2))
+    mapped = jax.jit(jax.vmap(exact.net.flow, (None, 0, 0)))
+    found = mapped(exact.net.params, first[:, None], second[:, None])
+    together = exact.flow(exact.net.params, first, second)
+    np.testing.assert_allclose(found[:, 0], together, rtol=0, atol=1e-8)
 
 
 def test_any_size_is_padded_by_its_border_and_cropped(small, picture):
