@@ -1,5 +1,6 @@
 """Strict numerics for every test, and compilation that favours speed of the compiler."""
 
+import gc
 import os
 import tempfile
 import time
@@ -18,6 +19,9 @@ import jax
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+# Tracing makes and keeps so many objects that looking through them often takes a tenth of the time.
+gc.set_threshold(100_000, 50, 1000)
 
 # What one test has compiled, its worker and the programs that it starts do not compile again. Each
 # worker has a folder of its own: jax writes an entry in place, and another may read half of it.

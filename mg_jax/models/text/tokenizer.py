@@ -6,6 +6,7 @@ unescapes HTML entities and repairs the text by ftfy (curly quotes, full-width l
 transformers' former slow tokenizer did the latter where ftfy was installed.
 """
 
+import functools
 import gzip
 import json
 import warnings
@@ -88,8 +89,12 @@ def default(pad: Literal["<|endoftext|>", "!"]) -> Tokenizer:
     return _build(*vocabulary(), _special_tokens({**named, "pad_token": pad}, []), MERGES)
 
 
+@functools.cache
 def vocabulary() -> tuple[Vocabulary, Merges]:
-    """CLIP's 49408 tokens with their ids, and its 48894 merges in order, as shipped."""
+    """CLIP's 49408 tokens with their ids, and its 48894 merges in order, as shipped.
+
+    Read once, and the same objects for all: do not change them.
+    """
     merges = _merges(gzip.decompress(MERGES.read_bytes()).decode().split("\n"), MERGES)
     letters = sorted(ByteLevel.alphabet())  # one for each byte
     words = [*letters, *(f"{letter}</w>" for letter in letters), *map("".join, merges)]
