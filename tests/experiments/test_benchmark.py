@@ -332,7 +332,11 @@ def test_the_program_compiles_a_step_and_writes_the_table(tmp_path):
     content = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
     assert list(content["sections"]) == ["hardware", "compiling"]
     cold, warm = content["sections"]["compiling"]
-    assert 0 < warm["median"] < cold["median"]
+    # Which one is faster would depend on what else runs; that nothing is compiled twice is a test
+    # of `experiments.compile`.
+    assert [figure["what"].split(", ")[-1] for figure in (cold, warm)] == ["none kept", "from disk"]
+    assert cold["median"] > 0
+    assert warm["median"] > 0
     assert {"device", "jax", "python"} <= content["machine"].keys()
     assert {path.name for path in tmp_path.iterdir()} == {"benchmark.md", "benchmark.json"}
 
