@@ -93,7 +93,7 @@ def _clear(
     """
     near = nearest.distance(rim) <= _COMPARED * size
     beyond = ~rim & (depth == 0)
-    if not (near & deep).any() or not (near & beyond).any():
+    if min(np.count_nonzero(near & known) for known in (deep, beyond)) < _ALIKE:
         return np.zeros_like(rim)
     place = np.moveaxis(np.indices(rim.shape), 0, -1) / size
     features = np.concatenate([photo, place], axis=-1)
@@ -120,7 +120,7 @@ def _solved(
 ) -> Float[np.ndarray, " n"]:
     """Solve the matting Laplacian for the rim's opacity; outside the rim the mask is given."""
     height, width = rim.shape
-    if min(height, width) < 3:
+    if min(height, width) < 3 or not rim.any():
         return np.asarray(mask[rim])
     near = ndimage.binary_dilation(rim, np.ones((3, 3)))[1:-1, 1:-1]
     row, column = (1 + middle for middle in np.nonzero(near))

@@ -171,6 +171,14 @@ def test_a_small_object_is_its_mask_wherever_it_lies(corner):
     np.testing.assert_array_equal(cut(mixture(shown.astype(np.float32)), mask).opacity, mask)
 
 
+@pytest.mark.parametrize("radius", [6.1, 6.5, 7.1, 8, 10])
+def test_of_an_object_with_few_pixels_to_compare_nothing_is_cut_away(radius):
+    """At first none of it is deep enough to say what colour it has, then one pixel, five, more."""
+    mask = np.hypot(Y - 180, X - 190) < radius
+    opacity = cut(mixture(mask.astype(np.float32)), mask).opacity
+    np.testing.assert_allclose(opacity, mask, atol=0.05)
+
+
 @pytest.mark.parametrize("mask", [np.zeros((H, W), bool), np.ones((H, W), bool)])
 def test_nothing_stains_nothing_and_everything_all(mask):
     np.testing.assert_array_equal(stained(noisy(mask.astype(np.float32)), mask), mask)
