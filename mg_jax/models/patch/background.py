@@ -13,6 +13,7 @@ from mg_jax.models.patch.motion import LayeredMotion
 
 # How far the background is filled behind the object's new place, as a share of the picture's size.
 _BEHIND = 1 / 64
+_AWAY = 1.0  # pixels; what moves by less at its border, as the end of a joint, stays in the ground
 
 
 class Background(NamedTuple):
@@ -36,14 +37,16 @@ def behind(
     `shape` is the grid (rows, columns) on whose cells it is searched: the coarser, the faster.
     Returns the likeliest background, or, with a generator `drawn`, one at random.
     """
-    return continued(photo, _gone(photo, cut, motion), ~_covered(motion), shape, drawn)
+    filled = continued(photo, _gone(photo, cut, motion), ~_covered(motion), shape, drawn)
+    return _joined(filled, photo, motion)
 
 
 def everywhere(
     photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
 ) -> Background:
     """Fill in the likeliest background wherever what moves was, even where it lands again."""
-    return continued(photo, _gone(photo, cut, motion), np.ones_like(motion.moving), shape)
+    filled = continued(photo, _gone(photo, cut, motion), np.ones_like(motion.moving), shape)
+    return _joined(filled, photo, motion)
 
 
 def uncovered(filled: Background, motion: LayeredMotion) -> Background:
@@ -57,6 +60,21 @@ def _gone(
 ) -> Bool[np.ndarray, "H W"]:
     """Where the photo shows what moves."""
     return stained(photo, motion.moving) | (cut.opacity > SEEN)
+
+
+def _joined(
+    filled: Background, photo: Float[np.ndarray, "H W 3"], motion: LayeredMotion
+) -> Background:
+    """Leave the photo where a motion ends by degrees: a filling would show as a line round it."""
+    length = nearest.value(np.linalg.norm(motion.flow, axis=-1), motion.moving)
+    depth = nearest.distance(~motion.moving)
+    end = (length < _AWAY) & (depth <= _BEHIND * np.sqrt(motion.moving.size))
+    return filled._replace(
+        picture=np.where(end[..., None], photo, filled.picture),
+        left=filled.left & ~end,
+        hidden=filled.hidden & ~end,
+        origin=np.where(end[..., None], _places(end.shape), filled.origin),
+    )
 
 
 def _covered(motion: LayeredMotion) -> Bool[np.ndarray, "H W"]:
@@ -84,9 +102,14 @@ def continued(
     row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
     cell = (row[:, None], column[None])
     offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
-    here = np.moveaxis(np.indices(lengths), 0, -1)
+    here = _places(lengths)
     there = np.clip(here + offset, 0, np.array(lengths) - 1)
     copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
     picture = np.where(unknown[..., None], copied, photo)
     origin = np.where(unknown[..., None], there, here)
     return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell], origin)
+
+
+def _places(shape: tuple[int, ...]) -> Int[np.ndarray, "H W 2"]:
+    """Each pixel's own row and column."""
+    return np.moveaxis(np.indices(shape), 0, -1)

@@ -1,9 +1,9 @@
 """Fill a hole in a picture by continuing what is around it.
 
 Photos repeat themselves at few offsets: the most frequent ones between similar patches. Each
-missing cell is copied from one of these offsets, chosen so that it fits the known cells around, and
-that seams between neighbours with different offsets show least (He & Sun 2012, "Statistics of Patch
-Offsets for Image Completion").
+missing cell is copied from one of these offsets, chosen so that it fits the known cells around and
+a rough layout of the hole, and that seams between neighbours with different offsets show least (He
+& Sun 2012, "Statistics of Patch Offsets for Image Completion").
 """
 
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from flows import nearest
 from mg_jax.models.patch.graph_cut import labels
+from mg_jax.models.patch.layout import layout
 from mg_jax.models.patch.poisson import copied, tones
 
 _RADIUS = 3  # of the patches compared, cells
@@ -26,9 +27,9 @@ _MOST = 60  # offsets
 _BLUR = 1.4  # of the votes for offsets, cells
 _APART = 7  # window in which an offset must be the largest peak, cells
 _UNKNOWN = 1e3  # cost of copying an unknown cell: larger than any sum of colour differences
-_NEAR = 2.0  # deviation of the blur that shows what is beside a hole, cells
-_CHANCE = 0.05  # mean of the random extra cost of an offset, per cell
-_BESIDE = 0.3  # weight of a colour difference to what is beside the hole
+_CHANCE = 0.1  # mean of the random extra cost of an offset, per cell
+_LAYOUT = 1.0  # weight of a colour difference to the layout
+_PULL = 0.3  # cost of an offset as long as the picture's size, per cell
 _EDGE = 2.0  # weight of a seam at the hole's edge, where the other side is fixed
 
 
@@ -59,13 +60,14 @@ def complete(
     tone = np.zeros(picture.shape, np.float32)
     offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
     cells = np.argwhere(hole)
+    rough = layout(picture, known, hole) if len(offsets) else picture
     while len(cells) and len(offsets):
         _, there = copied(picture, known, cells[:, None] + offsets)
         served = there.any(axis=1)
         if not served.any():
             break
         now, cells = cells[served], cells[~served]
-        chosen = offsets[_choice(picture, known, now, offsets, drawn)]
+        chosen = offsets[_choice(picture, known, rough, now, offsets, drawn)]
         at, source = tuple(now.T), tuple((now + chosen).T)
         step = np.zeros_like(offset)
         step[at] = chosen
@@ -108,6 +110,7 @@ def dominant(
 def _choice(
     picture: Float[np.ndarray, "h w 3"],
     known: Bool[np.ndarray, "h w"],
+    rough: Float[np.ndarray, "h w 3"],
     cells: Int[np.ndarray, "n 2"],
     offsets: Int[np.ndarray, "o 2"],
     drawn: np.random.Generator | None,
@@ -115,8 +118,8 @@ def _choice(
     """Choose each cell's offset, as an index into `offsets`."""
     colors, there = copied(picture, known, cells[:, None] + offsets)
     cost = np.where(there, 0.0, _UNKNOWN)
-    beside = nearest.value(_smooth(picture, known), known)[tuple(cells.T)]
-    cost += _BESIDE * np.linalg.norm(colors - beside[:, None], axis=-1)
+    cost += _LAYOUT * np.linalg.norm(colors - rough[tuple(cells.T)][:, None], axis=-1)
+    cost += _PULL * np.linalg.norm(offsets, axis=-1) / np.sqrt(known.size)
     if drawn is not None:
         cost += _CHANCE * drawn.exponential(size=len(offsets))
     index = np.full(known.shape, -1)
@@ -134,15 +137,6 @@ def _choice(
         misfit = np.linalg.norm(on - picture[at][:, None], axis=-1)
         cost += _EDGE * (inside & known[at])[:, None] * misfit
     return labels(cost, colors, np.concatenate(pairs))
-
-
-def _smooth(
-    picture: Float[np.ndarray, "h w 3"], known: Bool[np.ndarray, "h w"]
-) -> Float[np.ndarray, "h w 3"]:
-    """Mean of the known cells around each cell."""
-    share = ndimage.gaussian_filter(known.astype(np.float64), _NEAR)[..., None]
-    seen = np.where(known[..., None], picture, 0).astype(np.float64)
-    return np.asarray(ndimage.gaussian_filter(seen, (_NEAR, _NEAR, 0)) / np.maximum(share, 1e-9))
 
 
 def _compressed(patches: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n d"]:

@@ -4,7 +4,8 @@ A mask's border runs along an object's rim, or through one thing, as between a f
 a rim the colours change, and nothing outside follows. A part that looks like its surroundings is
 taken to be connected with them: along its border the motion is that of an elastic membrane
 (Laplace's equation, called the sheet below), which moves with the part on its inner side and rests
-on its outer side.
+on its outer side. The same holds where a border cuts through a limb, as a shoulder or a trunk, near
+the point round which it turns: the motion jumps little there, and the colours are alike.
 """
 
 import numpy as np
@@ -19,9 +20,13 @@ from mg_jax import images
 _CELL = 4  # side of the coarse grid's cells, on which the sheet is solved, in pixels
 _SMALL = 100  # least cells along a picture's mean side; cells of small pictures are smaller
 _OUTSIDE, _INSIDE = 0.5, 1.0  # the sheet's width outside and inside the border, over the jump there
+_BAND = 1 / 25  # its least width, as a share of the picture's size
 _FARTHEST = 0.2  # largest jump that counts for it, as a share of the picture's size
 _CORE = 0.5  # share of a part's depth that the sheet may reach; the core moves as the flow says
 _DEEP = 1 / 32  # depth, as a share of the picture's size, at which a part shows its own colours
+_BESIDE = 2  # cells from the border at which a limb's colours are compared
+_SIDES = 6.0  # deviation, in cells along the border, of the window that shows what is beside a limb
+_BRIEF = 1 / 32  # the largest jump at a limb's joint, as a share of the picture's size
 _EDGE = 0.3  # a larger difference of colours in [-1, 1] is an edge
 _ALONG = 1.5  # deviation, in cells along the border, of the blur for a majority vote
 _FEW = 0.3  # least connected share of a part's border; with less it is an object of its own
@@ -59,7 +64,8 @@ def faded(
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
     jump = np.minimum(nearest.value(jump, joined), _FARTHEST * size)
-    width = np.where(held, np.minimum(_INSIDE * jump / cell, _core(held)), _OUTSIDE * jump / cell)
+    broad = np.maximum(np.where(held, _INSIDE, _OUTSIDE) * jump, _BAND * size) / cell
+    width = np.where(held, np.minimum(broad, _core(held)), broad)
     band = nearest.distance(joined) < width
     sheet = _sheet(motion, held, band)
     large = np.stack(
@@ -72,10 +78,11 @@ def faded(
         axis=-1,
     )
     large[np.linalg.norm(large, axis=-1) < _STILL] = 0
-    # The sheet is also interpolated between its own cells and the core's.
+    # The sheet is also interpolated between its own cells and those beside them.
+    near = _enlarged(ndimage.binary_dilation(band, np.ones((3, 3))), moving.shape)
     between = ndimage.binary_dilation(held & band, np.ones((3, 3)))
-    inner = moving & ~_enlarged(between, moving.shape)
-    return np.where(inner[..., None], flow, large).astype(np.float32)
+    near &= ~moving | _enlarged(between, moving.shape)
+    return np.where(near[..., None], large, flow).astype(np.float32)
 
 
 def _core(held: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -131,7 +138,29 @@ def _joined(
     # A part that moves farther than its own radius is not connected.
     radius = np.asarray(ndimage.maximum(depth, parts, np.arange(count + 1)))
     near = whole <= _SHORT * radius * np.bincount(part[ring], None, count + 1)
-    return np.asarray(ring & (jump > _LEAST) & ((share > _FEW) & near)[part])
+    limbs = _limbs(smooth, depth, away, ring) & (jump < _BRIEF * size)
+    limbs = ndimage.binary_dilation(limbs, np.ones((3, 3)), iterations=_BESIDE)
+    return np.asarray(ring & (jump > _LEAST) & (((share > _FEW) & near)[part] | limbs))
+
+
+def _limbs(
+    smooth: Float[np.ndarray, "h w 3"],
+    depth: Float[np.ndarray, "h w"],
+    away: Float[np.ndarray, "h w"],
+    ring: Bool[np.ndarray, "h w"],
+) -> Bool[np.ndarray, "h w"]:
+    """Mark where the border cuts a limb: colours go on across it, but not along it, outside."""
+    inner, outer = ((side >= _BESIDE) & (side < _BESIDE + 1) for side in (depth, away))
+    if not (inner.any() and outer.any()):
+        return np.zeros_like(ring)
+    color = nearest.value(smooth, outer)
+    alike = np.linalg.norm(nearest.value(smooth, inner) - color, axis=-1) < _EDGE
+    others = (ring & ~alike)[..., None].astype(np.float64)
+    share, total = (
+        ndimage.gaussian_filter(values, (_SIDES, _SIDES, 0)) for values in (others, others * color)
+    )
+    unlike = np.linalg.norm(color - total / np.maximum(share, 1e-9), axis=-1) > 2 * _EDGE
+    return np.asarray(ring & alike & unlike)
 
 
 def _sheet(

@@ -19,6 +19,7 @@ _SLACK = 2  # cells; a match within this distance of home is moved home
 # every value.
 _LIKELIER = 28.0
 _ROUND = 1 / 16  # radius in which arrived cells are counted, as a share of the picture's size
+_FAR = 2.0  # lost log-probability from which moving content is far from where anything lands
 _MOST = 0.5  # if more than this share of what lands there has arrived, a cell is moved home
 
 
@@ -64,6 +65,7 @@ def match(
     there = settled[row, column] & (params.lands > 0)
     best = jnp.where(there, at_home[-1], best)
     best = _coherent(params, places, at_home[-1], best, (height, width))
+    best = _cleared(params, places, at_home, likely, best)
     rows, columns = _indices(height, width)
     itself = jnp.stack([jnp.zeros_like(rows), rows, columns], axis=-1)
     return itself.at[row, column].set(places[best], mode="drop")
@@ -83,6 +85,30 @@ def _coherent(
     """
     landing, most = _most_arrived(params, places, moved, best == moved, shape)
     return jnp.where(landing & most, moved, best)
+
+
+def _cleared(
+    params: PatchParams,
+    places: Int[Array, "k 3"],
+    at_home: Int[Array, "v tiles q"],
+    likely: Float[Array, "v tiles q"],
+    best: Int[Array, "tiles q"],
+) -> Int[Array, "tiles q"]:
+    """Replace moving content far from where anything lands, by the likeliest ground there.
+
+    Pieces that sampling has left behind. Only if most of what moves has arrived: what guidance did
+    not bring is not taken away.
+    """
+    if at_home.shape[0] < 3:  # there is no ground: all moves
+        return best
+    grounds, likely = at_home[1:-1], likely[1:-1]
+    filled = (places[grounds][..., 1:] == params.pixels[None]).all(axis=-1)
+    first = jnp.argmax(jnp.where(filled, likely, -jnp.inf), axis=0)
+    ground = jnp.take_along_axis(grounds, first[None], axis=0)[0]
+    lands = params.lands > 0.5 * jnp.max(params.lands)
+    arrived = 2 * (lands & (best == at_home[-1])).sum() > lands.sum()
+    stray = params.moves[best] & (params.away > _FAR) & filled.any(axis=0)
+    return jnp.where(arrived & stray, ground, best)
 
 
 def _most_arrived(

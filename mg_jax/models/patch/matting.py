@@ -36,6 +36,7 @@ _WIDE = 2 / 3  # if more than this share of them is like the background
 _MIXED = 2  # pixels round what is left that may be mixtures
 _VARIES = 1e-5  # variance of a window's colours, in [0, 1], that counts as noise
 _MASK = 1e-2  # weight of the mask itself, against 1 for a window
+_SURE = 0.02  # opacities nearer to 0 or 1 than this are taken to be 0 or 1
 _BLURS = 1 / 12, 1 / 85  # widths of the windows that colours are averaged in
 _EDGE = 1 / 128  # distance outside the mask up to which the object may show
 _ROUND = 1 / 64  # deviation of the window in which the background's variation is measured
@@ -74,6 +75,9 @@ def matte(
         return Matte(opacity, photo)
     clear = _clear(photo, depth, deep, rim, size)
     opacity[clear] = 0
+    below = deep & (nearest.distance(clear) <= _INSIDE * size)
+    alike = _like_background(photo, below, depth > 2 * _INSIDE * size, depth == 0, size)
+    rim |= below & ndimage.binary_dilation(alike, iterations=_MIXED)
     mixed = rim & ~ndimage.binary_erosion(clear | ~(rim | moving), iterations=_MIXED)
     opacity[mixed] = _solved((photo + 1) / 2, opacity, mixed)
     return Matte(opacity, _color(photo, opacity, rim, size))
@@ -91,18 +95,8 @@ def _clear(
     That is decided along the outline, not by each pixel: an object whose mask fits may have some
     pixels like its background. `depth` is each pixel's inside the mask.
     """
-    near = nearest.distance(rim) <= _COMPARED * size
     beyond = ~rim & (depth == 0)
-    if min(np.count_nonzero(near & known) for known in (deep, beyond)) < _ALIKE:
-        return np.zeros_like(rim)
-    place = np.moveaxis(np.indices(rim.shape), 0, -1) / size
-    features = np.concatenate([photo, place], axis=-1)
-    to_object, to_background = (
-        cKDTree(features[near & known]).query(features[rim], k=[_ALIKE])[0][:, 0]
-        for known in (deep, beyond)
-    )
-    alike = np.zeros_like(rim)
-    alike[rim] = to_background < to_object
+    alike = _like_background(photo, rim, deep, beyond, size)
     outermost = (depth > 0) & (depth <= _OUTERMOST * size)
     counted, all_there = (
         ndimage.gaussian_filter(where.astype(np.float64), _ALONG * size)
@@ -111,6 +105,31 @@ def _clear(
     alike &= counted > _WIDE * all_there
     clear = ndimage.binary_propagation(beyond, np.ones((3, 3)), mask=beyond | alike)
     return np.asarray(rim & ~ndimage.binary_propagation(deep, mask=deep | (rim & ~clear)))
+
+
+def _like_background(
+    photo: Float[np.ndarray, "H W 3"],
+    asked: Bool[np.ndarray, "H W"],
+    own: Bool[np.ndarray, "H W"],
+    behind: Bool[np.ndarray, "H W"],
+    size: float,
+) -> Bool[np.ndarray, "H W"]:
+    """Mark what of `asked` is nearer to the background than to the object, in colour and place.
+
+    Nothing where there is too little of either to compare with.
+    """
+    alike = np.zeros_like(asked)
+    near = nearest.distance(asked) <= _COMPARED * size
+    if min(np.count_nonzero(near & known) for known in (own, behind)) < _ALIKE:
+        return alike
+    place = np.moveaxis(np.indices(asked.shape), 0, -1) / size
+    features = np.concatenate([photo, place], axis=-1)
+    to_object, to_background = (
+        cKDTree(features[near & known]).query(features[asked], k=[_ALIKE])[0][:, 0]
+        for known in (own, behind)
+    )
+    alike[asked] = to_background < to_object
+    return alike
 
 
 def _solved(
@@ -142,7 +161,9 @@ def _solved(
     masked = np.broadcast_to(mask.ravel()[pixel][:, None], weight.shape)
     wanted = _MASK * mask[rim] - np.bincount(here[bordering], (weight * masked)[bordering], count)
     system = laplacian + _MASK * sparse.eye_array(count, format="csc")
-    return np.asarray(np.clip(splu(system).solve(wanted), 0, 1))
+    solved = splu(system).solve(wanted)
+    solved[solved < _SURE] = 0
+    return np.asarray(np.where(solved > 1 - _SURE, 1, solved))
 
 
 def _color(

@@ -51,6 +51,15 @@ def test_far_from_the_motion_it_is_the_photo():
     np.testing.assert_array_equal(found.picture[far], PHOTO[far])
 
 
+def test_what_hardly_moves_stays_at_its_border():
+    """The end of a joint: what would be filled in there shows as a line round the sheet."""
+    border = OBJECT & ~ndimage.binary_erosion(OBJECT)
+    for words, stays in (("translate dx=0.9", True), ("translate dx=1.1", False)):
+        found = behind(words)
+        assert (found.picture[border] == PHOTO[border]).all() == stays
+        assert (found.left | found.hidden)[border].any() != stays
+
+
 def test_behind_where_the_object_lands_there_is_no_need():
     found = behind("translate dx=8")
     middle = (np.abs(Y - 48) < 6) & (np.abs(X - 44) < 6)

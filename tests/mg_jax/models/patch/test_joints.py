@@ -43,6 +43,30 @@ def test_a_part_of_one_texture_moves_on_into_it_without_a_tear(dx, dy):
     np.testing.assert_array_equal(found[deep], flow[deep])
 
 
+TRUNK = (np.abs(X - 80) < 14) & (Y >= 90)
+TREE = DISC | TRUNK
+CROWN = TREE & (Y < 112)
+
+
+def test_a_limb_is_not_torn_where_the_mask_cuts_it_and_the_rest_of_the_border_is_a_rim():
+    """A crown gets slim, towards the trunk's middle; the mask ends across the trunk."""
+    photo = TEXTURE + np.where(TREE[..., None], RED, BLUE)
+    flow = np.where(CROWN[..., None], np.stack([0.5 * (80.0 - X), 0 * X], axis=-1), 0.0)
+    found = joints.faded(photo, flow.astype(np.float32))
+    across = np.abs(np.diff(found[..., 0], axis=0))[100:140, 68:93]
+    assert np.abs(np.diff(flow[..., 0], axis=0))[100:140, 68:93].max() == pytest.approx(6)
+    assert across.max() < 2
+    assert found[112:116, 69:79].any()
+    upper = Y < 80  # far from the trunk
+    np.testing.assert_array_equal(found[upper], flow[upper].astype(np.float32))
+
+
+def test_no_limb_is_where_the_motion_jumps_far():
+    photo = TEXTURE + np.where(TREE[..., None], RED, BLUE)
+    flow = pushed(CROWN, 24.0)
+    np.testing.assert_array_equal(joints.faded(photo, flow), flow)
+
+
 def test_the_sheet_lies_between_rest_and_the_motion():
     """A membrane has no extremum but where it is held."""
     found = joints.faded(TEXTURE, pushed(DISC))

@@ -209,3 +209,57 @@ def test_snapping_keeps_a_real_picture_and_cleans_a_noisy_one():
         np.testing.assert_array_equal(matches, field())
         np.testing.assert_allclose(snapped, PHOTO, atol=1e-6)
         np.testing.assert_array_equal(np.asarray(snapped)[~REGION], PHOTO[~REGION])
+
+
+GROUND, MOVED = (RNG.uniform(-1, 1, PHOTO.shape).astype(np.float32) for _ in range(2))
+LANDS = REGION & (HERE[..., 1] < 10)
+LEFT_BEHIND = (
+    slice(3, 8),
+    slice(12, 16),
+)  # a piece of what lands at columns 4 to 8, far from there
+
+
+def three_views(arrived):
+    """Parameters of the photo, a ground and a moved picture; their places; the keys at home."""
+    count = 3 * H * W
+    pictures, everywhere = [PHOTO, GROUND, MOVED], [np.ones((H, W), bool)] * 3
+    built = patch_library.build(
+        pictures, everywhere, [RADIUS], 80, count + PADDING, np.random.default_rng(0)
+    )
+    places = np.concatenate([np.insert(HERE.reshape(-1, 2), 0, view, axis=1) for view in range(3)])
+    filling = ((0, PADDING), (0, 0))
+    one = weights()
+    here = np.argwhere(REGION)
+    lands = LANDS[tuple(here.T)] if arrived else np.zeros(len(here))
+    padded = (0, PADDING)
+    params = one._replace(
+        filters=jnp.asarray(built.filters),
+        response=jnp.asarray(built.response),
+        keys=jnp.asarray(built.keys),
+        values=jnp.asarray(built.values),
+        half_norms=jnp.asarray(built.half_norms),
+        moves=jnp.asarray(np.pad(places[:, 0] == 2, padded)),
+        homes=jnp.asarray(np.pad(places[:, 1:], filling), jnp.float32),
+        candidates=Candidates(
+            jnp.arange(count + PADDING, dtype=jnp.int32)[None], jnp.int32(1), jnp.zeros(1, bool)
+        ),
+        nearness=jnp.zeros(count + PADDING),
+        prior=jnp.zeros(count + PADDING),
+        away=jnp.asarray(np.pad(5.0 * (here[:, 1] >= 12), padded), jnp.float32)[None],
+        lands=jnp.asarray(np.pad(4.0 * lands, padded), jnp.float32)[None],
+    )
+    home = jnp.arange(count, dtype=jnp.int32).reshape(3, H, W)
+    return params, jnp.asarray(np.pad(places, filling), jnp.int32), home
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_what_was_left_behind_is_ground_if_the_rest_has_arrived(arrived):
+    image = np.where(LANDS[..., None], MOVED, GROUND)
+    image[LEFT_BEHIND] = MOVED[3:8, 4:8]
+    params, places, home = three_views(arrived)
+    found = np.asarray(
+        matching.match(params, places, home, jnp.asarray(image), RADIUS_AT, ~EVERYWHERE)
+    )
+    middle = found[4:7, 14, 0]
+    assert (middle == (1 if arrived else 2)).all()
+    assert (found[4:7, 5:8] == field(view=2)[4:7, 5:8]).all()
