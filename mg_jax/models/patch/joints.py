@@ -34,6 +34,7 @@ _SHORT = 0.8  # largest mean motion of a connected part, over its inner radius
 _LEAST = 0.5  # cells; smaller jumps of the motion do not matter
 _STILL = 0.5  # pixels; the sheet's smaller motions are set to 0
 _NOISE = 0.15  # share of the longest motion, below which an estimated flow may be noise
+_CERTAIN = 1 / 3  # the share that a part of the picture must reach somewhere, to be no noise
 _GROUND = 0.05  # least share of a picture at rest for it to have a background
 
 
@@ -104,6 +105,9 @@ def _settled(flow: Float[np.ndarray, "H W 2"]) -> Float32[np.ndarray, "H W 2"]:
     length = np.linalg.norm(flow, axis=-1)
     slow = length < _NOISE * np.quantile(length, 0.99)
     slow &= ~ndimage.binary_fill_holes(~slow)
+    parts, count = ndimage.label(~slow, np.ones((3, 3)))
+    longest = np.append(0.0, ndimage.maximum(length, parts, np.arange(1, count + 1)))
+    slow |= (longest < _CERTAIN * np.quantile(length, 0.99))[parts]
     if solid(flow).mean() <= 1 - _GROUND or not slow.any():
         return flow
     if np.linalg.norm(flow[slow].mean(axis=0)) > 0.5 * np.sqrt(np.square(length[slow]).mean()):

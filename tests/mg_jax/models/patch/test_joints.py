@@ -118,6 +118,17 @@ def test_noise_of_an_estimated_flow_is_rest():
     assert not found[~DISC].any()
 
 
+@pytest.mark.parametrize(("length", "stays"), [(5.0, False), (10.0, True)])
+def test_a_patch_of_noise_is_rest_and_a_second_object_is_not(length, stays):
+    """Codecs leave blocks of slow motion beside what moves."""
+    other = (Y < 16) & (X > 150)
+    photo = TEXTURE + np.where((DISC | other)[..., None], RED, BLUE)
+    estimated = pushed(DISC, 20.0) + pushed(other, length) + np.float32([0.01, 0.01])
+    found = joints.faded(photo, estimated)
+    assert found[other].any() == stays
+    np.testing.assert_array_equal(found[DISC], estimated[DISC])
+
+
 def test_a_camera_that_moves_is_no_noise():
     photo = TEXTURE + np.where(DISC[..., None], RED, BLUE)
     estimated = pushed(DISC, 20.0) + np.float32([2, 1])
