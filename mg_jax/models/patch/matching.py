@@ -19,7 +19,6 @@ _SLACK = 2  # cells; a match within this distance of home is moved home
 # every value.
 _LIKELIER = 28.0
 _ROUND = 1 / 16  # radius in which arrived cells are counted, as a share of the picture's size
-_FAR = 2.0  # lost log-probability from which moving content is far from where anything lands
 _MOST = 0.5  # if more than this share of what lands there has arrived, a cell is moved home
 
 
@@ -94,20 +93,20 @@ def _cleared(
     likely: Float[Array, "v tiles q"],
     best: Int[Array, "tiles q"],
 ) -> Int[Array, "tiles q"]:
-    """Replace moving content far from where anything lands, by the likeliest ground there.
+    """Replace moving content far from where the moved picture has any, by the likeliest ground.
 
     Pieces that sampling has left behind. Only if most of what moves has arrived: what guidance did
     not bring is not taken away.
     """
     if at_home.shape[0] < 3:  # there is no ground: all moves
         return best
-    grounds, likely = at_home[1:-1], likely[1:-1]
-    filled = (places[grounds][..., 1:] == params.pixels[None]).all(axis=-1)
-    first = jnp.argmax(jnp.where(filled, likely, -jnp.inf), axis=0)
-    ground = jnp.take_along_axis(grounds, first[None], axis=0)[0]
+    offered = (places[at_home][..., 1:] == params.pixels[None]).all(axis=-1)
+    grounds = jnp.where(offered, likely, -jnp.inf)[1:-1]
+    first = jnp.argmax(grounds, axis=0)
+    ground = jnp.take_along_axis(at_home[1:-1], first[None], axis=0)[0]
     lands = params.lands > 0.5 * jnp.max(params.lands)
     arrived = 2 * (lands & (best == at_home[-1])).sum() > lands.sum()
-    stray = params.moves[best] & (params.away > _FAR) & filled.any(axis=0)
+    stray = params.moves[best] & ~offered[-1] & offered[1:-1].any(axis=0)
     return jnp.where(arrived & stray, ground, best)
 
 

@@ -245,10 +245,12 @@ def three_views(arrived):
         ),
         nearness=jnp.zeros(count + PADDING),
         prior=jnp.zeros(count + PADDING),
-        away=jnp.asarray(np.pad(5.0 * (here[:, 1] >= 12), padded), jnp.float32)[None],
+        away=jnp.zeros((1, len(here) + PADDING)),
         lands=jnp.asarray(np.pad(4.0 * lands, padded), jnp.float32)[None],
     )
-    home = jnp.arange(count, dtype=jnp.int32).reshape(3, H, W)
+    home = np.arange(count, dtype=np.int32).reshape(3, H, W)
+    home[2, :, 12:] = count  # nothing moved is offered there
+    home = jnp.asarray(home)
     return params, jnp.asarray(np.pad(places, filling), jnp.int32), home
 
 
