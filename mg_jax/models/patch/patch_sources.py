@@ -29,7 +29,6 @@ class View(NamedTuple):
     chosen: Bool[np.ndarray, "H W"]  # centres of the patches that are used
     placed: bool  # its patches belong where they lie; others may be used anywhere
     origin: Float[np.ndarray, "H W 2"]  # (row, column) in the photo that each pixel shows
-    drawn: bool = False  # a random alternative, whose patches are less likely
 
 
 class Scene(NamedTuple):
@@ -92,8 +91,8 @@ def views(
     return (
         rest,
         *(
-            View(ground.picture, uncovered, True, ground.origin.astype(np.float32), i > 0)
-            for i, ground in enumerate(grounds)
+            View(ground.picture, uncovered, True, ground.origin.astype(np.float32))
+            for ground in grounds
         ),
         View(moved.picture, near, False, moved.origin),
     )

@@ -29,7 +29,6 @@ _REACH = 4  # deviations; patches with a home farther away are not compared
 # Deviation of what moves from where anything lands, in cells of a 64 x 64 grid.
 _AWAY = 1.0
 _LANDS = 16.0  # subtracted from the log-probability of what rests, where something lands
-_DRAWN = 3.0  # subtracted from the log-probability of a randomly drawn background
 _NEVER = 12.0  # if so much is subtracted, patches are not compared
 _MOST = 4096  # moving patches that a tile is compared with, the nearest ones
 
@@ -131,7 +130,6 @@ def _denoiser(
     numbers[tuple(places.T)] = np.arange(count)
     moves = ~np.array([view.placed for view in views])[places[:, 0]]
     prior = -np.log(max(1, moves.sum())) * moves
-    prior -= _DRAWN * np.array([view.drawn for view in views])[places[:, 0]]
     parts = tiles(inside)
     room, side = slots(shape)
     cell = stage.grid / 64
