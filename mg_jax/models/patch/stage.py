@@ -130,6 +130,8 @@ def _denoiser(
     numbers[tuple(places.T)] = np.arange(count)
     moves = ~np.array([view.placed for view in views])[places[:, 0]]
     prior = -np.log(max(1, moves.sum())) * moves
+    grounds = ~moves & (places[:, 0] > 0)  # however many, they are as likely as one
+    prior -= np.log(max(1, len(views) - 2)) * grounds
     parts = tiles(inside)
     room, side = slots(shape)
     cell = stage.grid / 64

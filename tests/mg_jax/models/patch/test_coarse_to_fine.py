@@ -116,9 +116,10 @@ def test_guidance_decides_the_picture():
 
 
 def test_sampling_decides_the_ground_that_is_uncovered():
-    picture, other = ran("default")[0], ran("default", seed=1)[0]
+    """Seeds 0 and 7: about one in three takes another ground than seed 0 here."""
+    picture, other = ran("default")[0], ran("default", seed=7)[0]
     assert off(other) < 0.2 * off(photo())
-    assert differing(picture, other, uncovered()) > 0.01  # the wood leaves little choice
+    assert differing(picture, other, uncovered()) > 0.02
     np.testing.assert_array_equal(run()[0], picture)
 
 
@@ -133,8 +134,8 @@ def test_the_picture_is_not_the_motion_carried_out_at_once():
     [*ABLATIONS, pytest.param("no recursion", marks=pytest.mark.long)],  # a program of its own
 )
 def test_each_ingredient_decides_pixels(option):
-    """With seed 0; with others restarts may bring all that is left out, the same picture."""
-    assert differing(ran(option)[0], ran("default")[0], motion().region) > 0.005
+    """With seed 7; with others restarts may bring all that is left out, the same picture."""
+    assert differing(ran(option, 7)[0], ran("default", 7)[0], motion().region) > 0.005
 
 
 def test_the_fine_stage_decides_pixels():

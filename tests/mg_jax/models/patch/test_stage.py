@@ -172,12 +172,13 @@ def test_where_what_moves_lands_no_patch_knows_and_what_rests_is_at_home():
     nearness = np.asarray(params.nearness)[real]
     assert (nearness[~moves] > 0).all()
     assert not nearness[moves].any()
-    # One of what moves is as likely as any other, and together they are as likely as a resting one.
+    # One of what moves is as likely as any other, and together they are as likely as a resting one,
+    # and so are the grounds that a place may have.
     prior = np.asarray(params.prior)[real]
     np.testing.assert_allclose(np.exp(prior[moves]).sum(), 1, rtol=1e-3)
-    assert (prior[(view == 0) | (view == 1)] == 0).all()
-    drawn = prior[(view > 1) & ~moves]
-    assert drawn.max() < 0
+    assert (prior[view == 0] == 0).all()
+    grounds = len(prepared.pictures) - 2
+    np.testing.assert_allclose(np.exp(prior[(view > 0) & ~moves]), 1 / grounds, rtol=1e-6)
 
 
 def test_what_may_move_to_a_tile_comes_from_anywhere_and_what_rests_from_near():
