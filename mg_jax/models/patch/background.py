@@ -73,7 +73,7 @@ def _joined(
         picture=np.where(end[..., None], photo, filled.picture),
         left=filled.left & ~end,
         hidden=filled.hidden & ~end,
-        origin=np.where(end[..., None], _places(end.shape), filled.origin),
+        origin=np.where(end[..., None], places(end.shape), filled.origin),
     )
 
 
@@ -102,7 +102,7 @@ def continued(
     row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
     cell = (row[:, None], column[None])
     offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
-    here = _places(lengths)
+    here = places(lengths)
     there = np.clip(here + offset, 0, np.array(lengths) - 1)
     copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
     picture = np.where(unknown[..., None], copied, photo)
@@ -110,6 +110,6 @@ def continued(
     return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell], origin)
 
 
-def _places(shape: tuple[int, ...]) -> Int[np.ndarray, "H W 2"]:
-    """Each pixel's own row and column."""
+def places(shape: tuple[int, ...]) -> Int[np.ndarray, "H W 2"]:
+    """Each pixel's own row and column, in a picture of a shape."""
     return np.moveaxis(np.indices(shape), 0, -1)

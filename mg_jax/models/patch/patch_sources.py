@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 
 from flows import nearest
 from mg_jax.models.patch import layers
-from mg_jax.models.patch.background import Background, behind, continued
+from mg_jax.models.patch.background import Background, behind, continued, places
 from mg_jax.models.patch.matting import Matte, matte
 from mg_jax.models.patch.motion import LayeredMotion
 
@@ -78,7 +78,7 @@ def views(
     that was taken `apart` before is not taken apart again.
     """
     size = float(np.sqrt(motion.moving.size))
-    rest = View(photo, ~motion.moving, True, _own_places(motion))
+    rest = View(photo, ~motion.moving, True, places(motion.moving.shape).astype(np.float32))
     cut, grounds = apart or scene(photo, motion, shape)
     if not grounds:
         moved = _moved(photo, cut, motion, shape)
@@ -111,16 +111,11 @@ def preview(
     return composed(cut, motion, grounds[0].picture, grounds[0].origin)
 
 
-def _own_places(motion: LayeredMotion) -> Float[np.ndarray, "H W 2"]:
-    """Each pixel's own row and column."""
-    return np.moveaxis(np.indices(motion.moving.shape, np.float32), 0, -1)
-
-
 def _moved(
     photo: Float[np.ndarray, "H W 3"], cut: Matte, motion: LayeredMotion, shape: tuple[int, int]
 ) -> Composed:
     """The photo moved as a whole; places where nothing lands are filled from what does."""
-    moved = composed(cut, motion, photo, _own_places(motion))
+    moved = composed(cut, motion, photo, places(motion.moving.shape))
     whole = nearest.value(moved.picture, moved.covered)
     filled = continued(whole, ~moved.covered, ~moved.covered, shape)
     origin = nearest.value(moved.origin, moved.covered)[tuple(np.moveaxis(filled.origin, -1, 0))]
