@@ -25,6 +25,7 @@ DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
 SETTINGS = PatchSettings(size=256, steps=6, recursions=2)
 BLURRED = 2  # evaluations before the first that looks for a flow: a level of two recursions
+SEEDS = range(16)
 ABLATIONS = {
     "no flow loss": {"flow_weight": 0.0},
     "no colour loss": {"color_weight": 0.0},
@@ -116,10 +117,13 @@ def test_guidance_decides_the_picture():
 
 
 def test_sampling_decides_the_ground_that_is_uncovered():
-    """Seeds 0 and 7: about one in three takes another ground than seed 0 here."""
-    picture, other = ran("default")[0], ran("default", seed=7)[0]
-    assert off(other) < 0.2 * off(photo())
-    assert differing(picture, other, uncovered()) > 0.02
+    """About one seed in three takes another ground here; which ones do, rounding decides."""
+    picture = ran("default")[0]
+    others = (ran("default", seed)[0] for seed in SEEDS[1:])
+    assert any(
+        differing(picture, other, uncovered()) > 0.02 and off(other) < 0.2 * off(photo())
+        for other in others
+    )
     np.testing.assert_array_equal(run()[0], picture)
 
 
@@ -134,8 +138,9 @@ def test_the_picture_is_not_the_motion_carried_out_at_once():
     [*ABLATIONS, pytest.param("no recursion", marks=pytest.mark.long)],  # a program of its own
 )
 def test_each_ingredient_decides_pixels(option):
-    """With seed 7; with others restarts may bring all that is left out, the same picture."""
-    assert differing(ran(option, 7)[0], ran("default", 7)[0], motion().region) > 0.005
+    """Of some seed; of others restarts may bring all that is left out, the same picture."""
+    pictures = ((ran(option, seed)[0], ran("default", seed)[0]) for seed in SEEDS)
+    assert any(differing(*pair, motion().region) > 0.005 for pair in pictures)
 
 
 def test_the_fine_stage_decides_pixels():
