@@ -214,12 +214,10 @@ def test_patches_are_the_photos_its_grounds_and_the_moved_pictures():
 @pytest.mark.long
 @pytest.mark.parametrize("option", GRADIENTS)
 def test_settings_of_the_gradient_decide_pixels_but_not_the_first_energy(option):
-    """It is of the same noise and the same denoiser; another program rounds otherwise.
-
-    With seed 1: with seed 0 all arrives by the true flow as by the estimated one, to .15 %.
-    """
-    (picture, trace), (default, first) = ran(option, 1), ran("default", 1)
-    assert differing(picture, default, motion().region) > 0.005
+    """It is of the same noise and the same denoiser; another program rounds otherwise."""
+    pictures = ((ran(option, seed)[0], ran("default", seed)[0]) for seed in SEEDS)
+    assert any(differing(*pair, motion().region) > 0.005 for pair in pictures)
+    (picture, trace), (_, first) = ran(option), ran("default")
     np.testing.assert_array_equal(picture[~motion().region], photo()[~motion().region])
     np.testing.assert_allclose(trace.energy[0], first.energy[0], rtol=1e-4)
 
