@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Shaped, UInt8
 from PIL import Image
+from scipy import ndimage
 
 from flows.files import atomic
 from mg_jax import mask_files, photos
@@ -167,3 +168,11 @@ def box(picture: Float[np.ndarray, "H W c"], shape: tuple[int, int]) -> Float[np
         for c in range(picture.shape[-1])
     ]
     return np.stack([np.asarray(channel) for channel in channels], axis=-1)
+
+
+def magnified(
+    picture: Float[np.ndarray, "h w c"], shape: tuple[int, ...]
+) -> Float[np.ndarray, "H W c"]:
+    """Enlarge a grid bilinearly to a larger `shape` (rows, columns), pixel areas aligned."""
+    factors = (shape[0] / picture.shape[0], shape[1] / picture.shape[1], 1)
+    return np.asarray(ndimage.zoom(picture, factors, order=1, mode="nearest", grid_mode=True))

@@ -308,3 +308,16 @@ def test_pictures_of_another_kind_than_expected_are_refused():
     for array in (photo(), jnp.asarray(photo())):
         with pytest.raises(ValueError, match="image: uint8; expected floats"):
             images.to_uint8(array)
+
+
+@pytest.mark.parametrize("shape", [(24, 36), (26, 35), (120, 99)])
+def test_magnified_keeps_a_slope(shape):
+    """Of a slope by one a cell; in the outermost half cells it is level."""
+    slope = np.indices((6, 9)).astype(float).transpose(1, 2, 0)
+    found = images.magnified(slope, shape)
+    assert found.shape == (*shape, 2)
+    for axis, cells in enumerate((6, 9)):
+        place = (np.arange(shape[axis]) + 0.5) * cells / shape[axis] - 0.5
+        wanted = np.clip(place, 0, cells - 1)
+        line = np.moveaxis(found[..., axis], axis, 0)
+        np.testing.assert_allclose(line, np.broadcast_to(wanted[:, None], line.shape), atol=1e-9)

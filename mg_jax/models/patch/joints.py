@@ -69,15 +69,7 @@ def faded(
     width = np.where(held, np.minimum(broad, _core(held)), broad)
     band = nearest.distance(joined) < width
     sheet = _sheet(motion, held, band)
-    large = np.stack(
-        [
-            ndimage.zoom(
-                channel, np.divide(moving.shape, shape), order=1, mode="nearest", grid_mode=True
-            )
-            for channel in np.moveaxis(sheet, -1, 0)
-        ],
-        axis=-1,
-    )
+    large = images.magnified(sheet, moving.shape)
     large[np.linalg.norm(large, axis=-1) < _STILL] = 0
     # The sheet is also interpolated between its own cells and those beside them.
     near = _enlarged(ndimage.binary_dilation(band, np.ones((3, 3))), moving.shape)

@@ -42,7 +42,7 @@ def layout(
         whole = images.box(share, shape)[..., 0] > 1 - 1e-6
         colors = np.where(whole[..., None], images.box(picture, shape), images.box(rough, shape))
         missing = images.box(hole[..., None].astype(np.float64), shape)[..., 0] > 0
-        rough = _enlarged(_voted(colors, whole, missing), known.shape)
+        rough = images.magnified(_voted(colors, whole, missing), known.shape)
     return rough
 
 
@@ -102,11 +102,3 @@ def _patches(
     padded = np.pad(colors, [(_RADIUS, _RADIUS), (_RADIUS, _RADIUS), (0, 0)], mode="symmetric")
     windows = sliding_window_view(padded, (side, side), axis=(0, 1))
     return np.asarray(windows[tuple(places.T)].reshape(len(places), -1))
-
-
-def _enlarged(
-    colors: Float[np.ndarray, "h w 3"], shape: tuple[int, ...]
-) -> Float[np.ndarray, "H W 3"]:
-    """Magnify a picture bilinearly to a shape."""
-    factors = (shape[0] / colors.shape[0], shape[1] / colors.shape[1], 1)
-    return np.asarray(ndimage.zoom(colors, factors, order=1, mode="nearest", grid_mode=True))

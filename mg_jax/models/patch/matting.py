@@ -36,7 +36,6 @@ _WIDE = 2 / 3  # if more than this share of them is like the background
 _MIXED = 2  # pixels round what is left that may be mixtures
 _VARIES = 1e-5  # variance of a window's colours, in [0, 1], that counts as noise
 _MASK = 1e-2  # weight of the mask itself, against 1 for a window
-_SURE = 0.02  # opacities nearer to 0 or 1 than this are taken to be 0 or 1
 _BLURS = 1 / 12, 1 / 85  # widths of the windows that colours are averaged in
 _EDGE = 1 / 128  # distance outside the mask up to which the object may show
 _ROUND = 1 / 64  # deviation of the window in which the background's variation is measured
@@ -161,9 +160,7 @@ def _solved(
     masked = np.broadcast_to(mask.ravel()[pixel][:, None], weight.shape)
     wanted = _MASK * mask[rim] - np.bincount(here[bordering], (weight * masked)[bordering], count)
     system = laplacian + _MASK * sparse.eye_array(count, format="csc")
-    solved = splu(system).solve(wanted)
-    solved[solved < _SURE] = 0
-    return np.asarray(np.where(solved > 1 - _SURE, 1, solved))
+    return np.asarray(np.clip(splu(system).solve(wanted), 0, 1))
 
 
 def _color(
