@@ -10,9 +10,14 @@ from mg_jax import images
 from mg_jax.models.patch.completion import complete
 from mg_jax.models.patch.matting import SEEN, Matte, stained
 from mg_jax.models.patch.motion import LayeredMotion
+from mg_jax.models.patch.poisson import tones
+from mg_jax.models.patch.texture import texture
 
 # How far the background is filled behind the object's new place, as a share of the picture's size.
 _BEHIND = 1 / 64
+_ROUGH = 2.0  # weight of a texture's difference beside one of colours
+# How strongly a pixel's tone is drawn to its cell's: else an edge that ends at the hole bleeds in.
+_PULL = 0.03
 _AWAY = 1.0  # pixels; what moves by less at its border, as the end of a joint, stays in the ground
 
 
@@ -92,19 +97,24 @@ def continued(
 ) -> Background:
     """Fill the unknown and wanted part of a picture in [-1, 1] by continuing its known part.
 
-    Cells of a grid with `shape` are copied from the known part, together with their pixels.
-    Unknown parts that are not wanted are just copied from the nearest known cells.
+    Cells of a grid with `shape` are copied from the known part, together with their pixels, whose
+    tones then fit the photo's and each other's. Unknown parts that are not wanted are just copied
+    from the nearest known cells.
     """
     known = images.box(unknown[..., None].astype(np.float32), shape)[..., 0] == 0
     hole = ~known & (images.box(wanted[..., None].astype(np.float32), shape)[..., 0] > 0)
-    filling = complete(images.box(photo, shape), known, hole, drawn)
+    small = np.concatenate([images.box(photo, shape), _ROUGH * texture(photo, ~unknown, shape)], -1)
+    filling = complete(small, known, hole, drawn)
     lengths = photo.shape[:2]
     row, column = (np.arange(n) * cells // n for n, cells in zip(lengths, shape, strict=True))
     cell = (row[:, None], column[None])
     offset = np.rint(filling.offset[cell] * np.array(lengths) / np.array(shape)).astype(np.int64)
     here = places(lengths)
     there = np.clip(here + offset, 0, np.array(lengths) - 1)
-    copied = np.clip(photo[there[..., 0], there[..., 1]] + filling.tone[cell], -1, 1)
+    tone = images.magnified(filling.tone, lengths)
+    at = unknown & hole[cell] & ~unknown[there[..., 0], there[..., 1]]
+    tone[at] = tones(photo, ~unknown, np.argwhere(at), there - here, tone[at], _PULL)
+    copied = np.clip(photo[there[..., 0], there[..., 1]] + tone, -1, 1)
     picture = np.where(unknown[..., None], copied, photo)
     origin = np.where(unknown[..., None], there, here)
     return Background(picture.astype(np.float32), hole[cell], unknown & ~hole[cell], origin)

@@ -30,6 +30,7 @@ _UNKNOWN = 1e3  # cost of copying an unknown cell: larger than any sum of colour
 _CHANCE = 0.3  # mean of the random extra cost of an offset, per cell
 _LAYOUT = 1.0  # weight of a colour difference to the layout
 _PULL = 0.3  # cost of an offset as long as the picture's size, per cell
+_FREE = 1e-6  # pull of tones to none: only what touches nothing known keeps its own
 _EDGE = 2.0  # weight of a seam at the hole's edge, where the other side is fixed
 
 
@@ -41,12 +42,14 @@ class Filling(NamedTuple):
 
 
 def complete(
-    picture: Float[np.ndarray, "h w 3"],
+    picture: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
     drawn: np.random.Generator | None = None,
 ) -> Filling:
-    """Continue the known cells into a hole; the picture is in [-1, 1].
+    """Continue the known cells into a hole.
+
+    The picture holds colours in [-1, 1], and after them whatever else copies have to fit.
 
     Finds the best filling, or, with a generator `drawn`, a random one: offsets then have random
     extra costs (perturb and MAP, Papandreou & Yuille 2011).
@@ -57,7 +60,7 @@ def complete(
     """
     there = nearest.place(known) - np.indices(known.shape)
     offset = np.moveaxis(there, 0, -1).astype(np.int64)
-    tone = np.zeros(picture.shape, np.float32)
+    tone = np.zeros((*known.shape, 3))
     offsets = dominant(picture, known, hole) if hole.any() else np.zeros((0, 2), np.int64)
     cells = np.argwhere(hole)
     rough = layout(picture, known, hole) if len(offsets) else picture
@@ -71,16 +74,17 @@ def complete(
         at, source = tuple(now.T), tuple((now + chosen).T)
         step = np.zeros_like(offset)
         step[at] = chosen
-        added = tones(picture, known, now, step)
+        added = tones(picture[..., :3], known, now, step, np.zeros((len(now), 3)), _FREE)
         offset[at] = chosen + offset[source]
         tone[at] = added + tone[source]
         picture, known = picture.copy(), known.copy()
-        picture[at], known[at] = picture[source] + added, True
+        picture[at], known[at] = picture[source], True
+        picture[(*at, slice(0, 3))] += added
     return Filling(offset, tone)
 
 
 def dominant(
-    picture: Float[np.ndarray, "h w 3"],
+    picture: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
 ) -> Int[np.ndarray, "n 2"]:
@@ -108,9 +112,9 @@ def dominant(
 
 
 def _choice(
-    picture: Float[np.ndarray, "h w 3"],
+    picture: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
-    rough: Float[np.ndarray, "h w 3"],
+    rough: Float[np.ndarray, "h w c"],
     cells: Int[np.ndarray, "n 2"],
     offsets: Int[np.ndarray, "o 2"],
     drawn: np.random.Generator | None,

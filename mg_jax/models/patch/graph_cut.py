@@ -18,7 +18,7 @@ _UNITS = 1000.0  # factor with which a cut's weights are rounded to integers
 
 def labels(
     cost: Float[np.ndarray, "n labels"],
-    colors: Float[np.ndarray, "n labels 3"],
+    colors: Float[np.ndarray, "n labels c"],
     pairs: Int[np.ndarray, "p 2"],
 ) -> Int[np.ndarray, " n"]:
     """Choose a label for each cell; `pairs` are neighbours. Costs and colours have the same units.
@@ -48,7 +48,7 @@ def labels(
 
 def energy(
     cost: Float[np.ndarray, "n labels"],
-    colors: Float[np.ndarray, "n labels 3"],
+    colors: Float[np.ndarray, "n labels c"],
     pairs: Int[np.ndarray, "p 2"],
     chosen: Int[np.ndarray, " n"],
 ) -> float:
@@ -81,7 +81,7 @@ def cut(
 
 
 def _seams(
-    colors: Float[np.ndarray, "n labels 3"],
+    colors: Float[np.ndarray, "n labels c"],
     pairs: Int[np.ndarray, "p 2"],
     left: Int[np.ndarray, " p"],
     right: Int[np.ndarray, " p"],

@@ -25,11 +25,11 @@ _FEWEST = 50  # known patches to vote with
 
 
 def layout(
-    picture: Float[np.ndarray, "h w 3"],
+    picture: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
-) -> Float[np.ndarray, "h w 3"]:
-    """Rough colours of a hole in a picture in [-1, 1]; cells that are not `known` have no say.
+) -> Float[np.ndarray, "h w c"]:
+    """Rough colours of a hole in a picture; cells that are not `known` have no say.
 
     Votes begin with the colours of the nearest known cells, which cells that are neither known nor
     in the hole keep.
@@ -47,10 +47,10 @@ def layout(
 
 
 def _voted(
-    colors: Float[np.ndarray, "h w 3"],
+    colors: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
     hole: Bool[np.ndarray, "h w"],
-) -> Float[np.ndarray, "h w 3"]:
+) -> Float[np.ndarray, "h w c"]:
     """Improve the colours of a hole by votes of known patches."""
     side = 2 * _RADIUS + 1
     window = np.ones((side, side))
@@ -74,14 +74,15 @@ def _voted(
 
 
 def _votes(
-    colors: Float[np.ndarray, "h w 3"],
+    colors: Float[np.ndarray, "h w c"],
     asked: Int[np.ndarray, "n 2"],
     chosen: Int[np.ndarray, "n 2"],
     weight: Float[np.ndarray, " n"],
-) -> tuple[Float[np.ndarray, "h w 3"], Float[np.ndarray, "h w"]]:
+) -> tuple[Float[np.ndarray, "h w c"], Float[np.ndarray, "h w"]]:
     """Sum up, with weights, the colours that the chosen patches give round `asked`."""
     shape = np.array(colors.shape[:2])
-    total, weights = np.zeros((shape.prod(), 3)), np.zeros(shape.prod())
+    channels = colors.shape[2]
+    total, weights = np.zeros((shape.prod(), channels)), np.zeros(shape.prod())
     for step in np.ndindex(2 * _RADIUS + 1, 2 * _RADIUS + 1):
         offset = np.array(step) - _RADIUS
         here, there = asked + offset, chosen + offset
@@ -89,13 +90,13 @@ def _votes(
         cell = here[inside] @ np.array([shape[1], 1])
         votes = weight[inside, None] * colors[tuple(there[inside].T)]
         weights += np.bincount(cell, weight[inside], weights.size)
-        for channel in range(3):
+        for channel in range(channels):
             total[:, channel] += np.bincount(cell, votes[:, channel], weights.size)
     return total.reshape(colors.shape), weights.reshape(colors.shape[:2])
 
 
 def _patches(
-    colors: Float[np.ndarray, "h w 3"], places: Int[np.ndarray, "n 2"]
+    colors: Float[np.ndarray, "h w c"], places: Int[np.ndarray, "n 2"]
 ) -> Float[np.ndarray, "n D"]:
     """The patches round some cells; beyond the picture it is mirrored."""
     side = 2 * _RADIUS + 1

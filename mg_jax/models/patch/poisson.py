@@ -8,10 +8,10 @@ cells are fixed.
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import cg
 
 _STEPS = np.array([[0, 1], [1, 0], [0, -1], [-1, 0]])
-_STILL = 1e-6  # regularisation: cells that touch no known cell keep their tone
+_CLOSE = 1e-4  # misfit of the equations, as a root mean square, at which the solver stops
 
 
 def tones(
@@ -19,15 +19,21 @@ def tones(
     known: Bool[np.ndarray, "h w"],
     cells: Int[np.ndarray, "n 2"],
     offset: Int[np.ndarray, "h w 2"],
+    rough: Float[np.ndarray, "n 3"],
+    pull: float,
 ) -> Float[np.ndarray, "n 3"]:
-    """Colours to add to each of `cells`, copied from the known cells at their `offset`."""
+    """Colours to add to each of `cells`, copied from the known cells at their `offset`.
+
+    They are drawn to the `rough` ones with a strength `pull` > 0, and so differ from them over
+    about 1/√pull cells only.
+    """
     count = len(cells)
     index = np.full(known.shape, -1)
     index[tuple(cells.T)] = np.arange(count)
     own = offset[tuple(cells.T)]
     copy, _ = copied(picture, known, cells + own)
-    rows, columns, values = [np.arange(count)], [np.arange(count)], [np.full(count, _STILL)]
-    wanted = np.zeros((count, 3))
+    rows, columns, values = [np.arange(count)], [np.arange(count)], [np.full(count, pull)]
+    wanted = pull * rough
     for step in _STEPS:
         beside = cells + step
         inside = ((beside >= 0) & (beside < known.shape)).all(axis=-1)
@@ -43,22 +49,28 @@ def tones(
         continued = on_known[:, None] * (copy - on) + back_known[:, None] * (back - value)
         gradient = continued / np.maximum(1, on_known.astype(int) + back_known)[:, None]
         linked = np.nonzero(pinned & on_known | joined)[0]
-        wanted[linked] += (gradient - copy + value)[linked]
+        jump = gradient - copy + value
+        wanted[linked] += jump[linked]
         rows += [linked, np.nonzero(joined)[0]]
         columns += [linked, index[at][joined]]
         values += [np.ones(len(linked)), np.full(int(joined.sum()), -1.0)]
-    system = sparse.csc_array(
+    system = sparse.csr_array(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))),
         shape=(count, count),
     )
-    return np.asarray(splu(system).solve(wanted))
+    scaled, close = sparse.diags_array(1 / system.diagonal()), _CLOSE * np.sqrt(count)
+    solved = [
+        cg(system, channel, first, rtol=0, atol=close, M=scaled)[0]
+        for channel, first in zip(wanted.T, rough.T, strict=True)
+    ]
+    return np.stack(solved, axis=-1)
 
 
 def copied(
-    picture: Float[np.ndarray, "h w 3"],
+    picture: Float[np.ndarray, "h w c"],
     known: Bool[np.ndarray, "h w"],
     places: Int[np.ndarray, "*n 2"],
-) -> tuple[Float[np.ndarray, "*n 3"], Bool[np.ndarray, "*n"]]:
+) -> tuple[Float[np.ndarray, "*n c"], Bool[np.ndarray, "*n"]]:
     """Colours at places, clamped to the picture, and whether each place is a known cell."""
     clipped = np.clip(places, 0, np.array(known.shape) - 1)
     at = (clipped[..., 0], clipped[..., 1])

@@ -99,3 +99,10 @@ def test_where_nothing_is_known_the_photo_stands_in():
     everything = np.ones((H, W), bool)
     found = of(motion("translate dx=5", everything))
     np.testing.assert_array_equal(found.picture, PHOTO)
+
+
+def test_tones_go_on_pixel_by_pixel():
+    """Not cell by cell, which shows as a grid."""
+    slope = np.repeat((0.006 * X + 0.004 * Y - 0.5)[..., None], 3, -1).astype(np.float32)
+    found = background.continued(slope, OBJECT, np.ones((H, W), bool), GRID)
+    np.testing.assert_allclose(found.picture[OBJECT], slope[OBJECT], atol=2e-3)
