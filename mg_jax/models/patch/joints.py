@@ -32,6 +32,7 @@ _ALONG = 1.5  # deviation, in cells along the border, of the blur for a majority
 _FEW = 0.3  # least connected share of a part's border; with less it is an object of its own
 _SHORT = 0.8  # largest mean motion of a connected part, over its inner radius
 _LEAST = 0.5  # cells; smaller jumps of the motion do not matter
+_SMOOTH = 1 / 64  # deviation of the blur of a connected part's motion, over the picture's size
 _STILL = 0.5  # pixels; the sheet's smaller motions are set to 0
 _NOISE = 0.15  # share of the longest motion, below which an estimated flow may be noise
 _CERTAIN = 1 / 3  # the share that a part of the picture must reach somewhere, to be no noise
@@ -60,7 +61,7 @@ def faded(
     held = moving[rows[:, None], columns[None]]
     motion = flow[rows[:, None], columns[None]].astype(np.float64)
     small = images.box(photo, shape)
-    joined = _joined(small, held, motion / cell)
+    joined, whole = _joined(small, held, motion / cell)
     if not joined.any():
         return flow
     jump = np.linalg.norm(nearest.value(motion, held), axis=-1)
@@ -75,7 +76,21 @@ def faded(
     near = _enlarged(ndimage.binary_dilation(band, np.ones((3, 3))), moving.shape)
     between = ndimage.binary_dilation(held & band, np.ones((3, 3)))
     near &= ~moving | _enlarged(between, moving.shape)
-    return np.where(near[..., None], large, flow).astype(np.float32)
+    joint = np.where(near[..., None], large, flow)
+    parts, _ = ndimage.label(moving)
+    numbers = parts[rows[:, None], columns[None]]
+    part = np.isin(parts, numbers[whole])
+    return np.where(part[..., None], _smooth(joint, part | near), joint).astype(np.float32)
+
+
+def _smooth(
+    flow: Float[np.ndarray, "H W 2"], connected: Bool[np.ndarray, "H W"]
+) -> Float[np.ndarray, "H W 2"]:
+    """Blur the flow of what hangs together: an estimated one has blocks, which tear it."""
+    blur = _SMOOTH * np.sqrt(connected.size)
+    share = connected[..., None].astype(np.float64)
+    total, weight = (ndimage.gaussian_filter(x, (blur, blur, 0)) for x in (share * flow, share))
+    return np.asarray(total / np.maximum(weight, 1e-9))
 
 
 def _core(held: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "h w"]:
@@ -111,8 +126,11 @@ def _joined(
     photo: Float[np.ndarray, "h w 3"],
     held: Bool[np.ndarray, "h w"],
     motion: Float[np.ndarray, "h w 2"],
-) -> Bool[np.ndarray, "h w"]:
-    """Mark the resting cells that border on connected parts; `motion` is in cells."""
+) -> tuple[Bool[np.ndarray, "h w"], Bool[np.ndarray, "h w"]]:
+    """Mark the resting cells at joints, and the parts that are connected as a whole, not by a limb.
+
+    `motion` is in cells.
+    """
     size = float(np.sqrt(held.size))
     smooth = ndimage.gaussian_filter(photo, (1, 1, 0))
     depth, away = nearest.distance(~held), nearest.distance(held)
@@ -125,7 +143,7 @@ def _joined(
     inner = (depth >= _DEEP * size) & (depth < _DEEP * size + 2)
     outer = (away >= _DEEP * size / 2) & (away < _DEEP * size / 2 + 2)
     if not (inner.any() and outer.any()):
-        return np.zeros_like(held)
+        return np.zeros_like(held), np.zeros_like(held)
     apart = np.linalg.norm(nearest.value(smooth, inner) - nearest.value(smooth, outer), axis=-1)
     alike = ndimage.gaussian_filter(np.where(ring, apart < _EDGE, 0.0), _ALONG)
     seen = ring & (alike > 0.5 * ndimage.gaussian_filter(ring.astype(float), _ALONG))
@@ -136,7 +154,8 @@ def _joined(
     near = whole <= _SHORT * radius * np.bincount(part[ring], None, count + 1)
     limbs = _limbs(smooth, depth, away, ring) & (jump < _BRIEF * size)
     limbs = ndimage.binary_dilation(limbs, np.ones((3, 3)), iterations=_BESIDE)
-    return np.asarray(ring & (jump > _LEAST) & (((share > _FEW) & near)[part] | limbs))
+    connected = (share > _FEW) & near
+    return ring & (jump > _LEAST) & (connected[part] | limbs), held & connected[parts]
 
 
 def _limbs(

@@ -43,6 +43,18 @@ def test_a_part_of_one_texture_moves_on_into_it_without_a_tear(dx, dy):
     np.testing.assert_array_equal(found[deep], flow[deep])
 
 
+def test_blocks_of_an_estimated_flow_do_not_tear_what_hangs_together():
+    blocks = 1.5 * np.random.default_rng(1).normal(size=(H // 4, W // 4, 2))
+    rough = pushed(DISC) + np.repeat(np.repeat(blocks, 4, 0), 4, 1) * DISC[..., None]
+    found = joints.faded(TEXTURE, rough.astype(np.float32))
+    # No neighbours change places any more.
+    assert np.diff(found[..., 0], axis=1).min() > -1
+    assert np.diff(rough[..., 0], axis=1)[:, 60:100].min() < -1
+    # An object of its own keeps its motion.
+    photo = TEXTURE + np.where(DISC[..., None], RED, BLUE)
+    assert np.diff(joints.faded(photo, rough.astype(np.float32))[..., 0], axis=1).min() < -1
+
+
 TRUNK = (np.abs(X - 80) < 14) & (Y >= 90)
 TREE = DISC | TRUNK
 CROWN = TREE & (Y < 112)
