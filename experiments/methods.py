@@ -3,7 +3,7 @@
 ours       patch (as `mg_jax.edit` with nothing set), stable_diffusion
 baselines  nothing, layered_warp (`mg_jax.preview`), forward_warp, forward_warp_fill, sdedit,
            repaint, pixels: `mg_jax.baselines`
-ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion, no_restarts,
+ablations  no_guidance, no_flow_loss, no_color_loss, no_occlusion_mask, no_recursion,
            no_fine_stage, no_edit_mask: patch with one ingredient less
 variants   shared_gradients (two recursions share one), denoiser_gradients (they go through the
            denoiser, as the paper's do): patch with other ones
@@ -50,7 +50,6 @@ ABLATIONS = (
     "no_color_loss",
     "no_occlusion_mask",
     "no_recursion",
-    "no_restarts",
     "no_fine_stage",
     "no_edit_mask",
 )
@@ -83,7 +82,6 @@ def known(settings: mg_jax.PatchSettings) -> dict[str, Method]:
         "no_occlusion_mask": _guided(registry.PATCH, without(occlusion_masking=False)),
         "no_edit_mask": _with(settings, _no_edit_mask),
         "no_recursion": _guided(registry.PATCH, without(recursions=1)),
-        "no_restarts": _guided(registry.PATCH, without(restarts=0)),
         "no_fine_stage": _guided(registry.PATCH, without(stages=1)),
         "no_guidance": _guided(registry.PATCH, without(guidance_weight=0.0)),
         "shared_gradients": _guided(registry.PATCH, without(gradient_every=2)),

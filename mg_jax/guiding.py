@@ -60,6 +60,7 @@ def target(
     settings: Settings,
     flow_params: Any,
     features_of: Callable[[Any, Float[Array, "b H W 3"]], Any],
+    covered: Bool[np.ndarray, "h w"] | None = None,
 ) -> Target:
     """Build the energy's target for one sample.
 
@@ -70,16 +71,22 @@ def target(
         settings: weights, and whether occluded pixels are masked.
         flow_params: the flow network's parameters.
         features_of: the flow network's `features`.
+        covered: the source pixels that the colour loss leaves out, at the flow's size; by default
+            by the reference's rule (`geometry.occlusion_mask`), which misses those between the
+            pixels of what is enlarged.
     """
     goal = jnp.asarray(fitting.fit_nearest(flow, *seen.shape[1:3]))
-    visible = jnp.ones(goal.shape[:2], goal.dtype)
-    if settings.occlusion_masking:
-        visible = occlusion_mask(goal).astype(goal.dtype)
+    if not settings.occlusion_masking:
+        visible = jnp.ones(goal.shape[:2], bool)
+    elif covered is None:
+        visible = occlusion_mask(goal)
+    else:
+        visible = jnp.asarray(~fitting.nearest(covered, *goal.shape[:2]))
     ones = jnp.ones(1)
     return Target(
         source=seen,
         flow=goal[None],
-        visible=visible[None, ..., None],
+        visible=visible.astype(goal.dtype)[None, ..., None],
         features=features_of(flow_params, seen),
         flow_unit=ones * 512.0 / size,
         flow_weight=ones * settings.flow_weight,

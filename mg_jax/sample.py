@@ -22,7 +22,7 @@ R = TypeVar("R")
 class Phase(NamedTuple):
     """A walk over noise levels."""
 
-    name: str  # "inversion", "null_text", "sampling", "restart_1"
+    name: str  # "inversion", "null_text", "sampling"
     levels: Sequence[int]  # positions in the schedule, in the order in which they are walked
     start: Any  # state before the first level
     step: Callable[[int, Any], tuple[Any, Info | None]]

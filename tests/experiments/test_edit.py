@@ -123,8 +123,7 @@ def test_a_whole_run(work, capsys):
             *("level", "recursion", "energy", "guidance_norm", "terms.flow", "terms.color")
         } == set(history)
         levels = history["level"].tolist()
-        assert levels[:4] == [0, 1, 2, 3]
-        assert set(levels[4:]) <= {1, 2, 3}  # of restarts
+        assert levels == [0, 1, 2, 3]
         assert history["energy"].shape == (len(levels), 2)
         assert (history["energy"][:, 0] != history["energy"][:, 1]).any()  # another noise
     assert (mg_jax.Result.load(out).images == edited).all()

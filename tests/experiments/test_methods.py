@@ -63,7 +63,6 @@ def test_no_two_methods_are_the_same():
         ("no_occlusion_mask", "occlusion_masking", False),
         ("no_recursion", "recursions", 1),
         ("no_guidance", "guidance_weight", 0.0),
-        ("no_restarts", "restarts", 0),
         ("no_fine_stage", "stages", 1),
     ],
 )

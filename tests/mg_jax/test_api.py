@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::mg_jax.EditWarning")
 
 DATA = Path(__file__).parents[2] / "experiments" / "data"
 H, W = 128, 192
-SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=1, restarts=0)
+SETTINGS = mg_jax.PatchSettings(size=256, steps=4, recursions=1)
 LEVELS = 4
 UNGUIDED = dataclasses.replace(SETTINGS, guidance_weight=0.0, clip=1.0)
 SAMPLES = 2

@@ -10,6 +10,7 @@ from mg_jax import guiding
 from mg_jax.models.patch.settings import PatchSettings
 
 H, W = 40, 60
+UNMASKED = PatchSettings(occlusion_masking=False)
 SEEN = jnp.asarray(np.random.default_rng(0).uniform(-1, 1, (1, H, W, 3)), jnp.float32)
 
 
@@ -45,9 +46,17 @@ def test_covered_pixels_are_left_out_unless_asked_otherwise():
     expected = np.asarray(occlusion_mask(jnp.asarray(flow())), np.float32)
     assert 0 < expected.mean() < 1
     np.testing.assert_array_equal(target().visible[0, ..., 0], expected)
-    np.testing.assert_array_equal(
-        target(settings=PatchSettings(occlusion_masking=False)).visible, 1
-    )
+    np.testing.assert_array_equal(target(settings=UNMASKED).visible, 1)
+
+
+def test_the_caller_may_say_what_is_covered():
+    covered = np.zeros((H, W), bool)
+    covered[5:9, 30:50] = True
+    for settings, hidden in ((PatchSettings(), covered), (UNMASKED, np.zeros_like(covered))):
+        found = guiding.target(
+            SEEN, flow(), 50, settings, 2.0, lambda params, image: params * image, covered
+        )
+        np.testing.assert_array_equal(found.visible[0, ..., 0], ~hidden)
 
 
 @pytest.mark.parametrize(("down", "across"), [(2, 3), (1, 2)])

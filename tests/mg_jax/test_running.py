@@ -28,7 +28,7 @@ def phases():
         return np.full((1, 2, 2, 3), int(z.sum()) % 251, np.uint8)
 
     first = yield Phase("sampling", range(LEVELS), jnp.ones((1, 2)), step, picture)
-    second = yield Phase("restart_1", range(LEVELS), first + 1, step, picture)
+    second = yield Phase("sampling_2", range(LEVELS), first + 1, step, picture)
     return np.asarray(second)
 
 

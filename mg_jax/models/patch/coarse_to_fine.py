@@ -2,10 +2,9 @@
 
 Sampling starts from pure noise. In the first sixteenth of the levels, where the estimate is the
 mean of all patches, only the colour loss along the target flow guides it; then the paper's energy,
-by a flow network whose updates start at the target flow; the last levels have no guidance. What has
-not arrived is sampled again, from the first level that the network guides. The result is matched
-with patches of the photo, on the coarse grid and on one twice as fine, and the full-size picture is
-copied from the photo by these matches.
+by a flow network whose updates start at the target flow; the last levels have no guidance. The
+result is matched with patches of the photo, on the coarse grid and on one twice as fine, and the
+full-size picture is copied from the photo by these matches.
 """
 
 import functools
@@ -23,7 +22,7 @@ from flows.interfaces import FlowNetwork
 from mg_jax import compilation, devices, energies, guiding, images, kernel, noise, sample, schedule
 from mg_jax.interfaces import ModelResult
 from mg_jax.kernel import Kernel
-from mg_jax.models.patch import matching, patch_sources, restarts
+from mg_jax.models.patch import matching, patch_sources
 from mg_jax.models.patch.copying import copy, origins
 from mg_jax.models.patch.denoiser import denoise
 from mg_jax.models.patch.enlarging import enlarged, work_photo, work_region
@@ -106,44 +105,15 @@ def edit(
 
         start = noise.start(keys, (keys.shape[0], *problem.edit.source.shape[1:]))
 
-        def phase(name: str, first: int, start: State, problem: Problem) -> Phase:
-            def step(level: int, state: State) -> tuple[State, Info]:
-                row = schedule.rows(prepared.schedule, level, level + 1)
-                return programs[level].result()(randomness, state, row, problem)
+        def step(level: int, state: State) -> tuple[State, Info]:
+            row = schedule.rows(prepared.schedule, level, level + 1)
+            return programs[level].result()(randomness, state, row, problem)
 
-            picture = sample.estimate(lambda clean: images.to_uint8(devices.local(clean)))
-            return Phase(name, range(first, coarse.levels), start, step, picture)
-
-        state = yield phase(
-            "sampling", 0, devices.put(kernel.init(start), mesh, devices.STATE), problem
-        )
+        first = devices.put(kernel.init(start), mesh, devices.STATE)
+        picture = sample.estimate(lambda clean: images.to_uint8(devices.local(clean)))
+        state = yield Phase("sampling", range(coarse.levels), first, step, picture)
         latents = state.z
         image, matches = snapped(prepared, latents, REACH[0], mesh)
-        missing = restarts.missing(prepared, matches, mesh)
-        for number in range(settings.restarts):
-            if not devices.anywhere(missing > 0):
-                break
-            first = coarse.blurred
-            again = restarts.begin(prepared, randomness, state.steps, image, matches, first, mesh)
-            edit = problem.edit._replace(source=image, keep=again.keep)
-            state = yield phase(
-                f"restart_{number + 1}",
-                first,
-                State(again.z, state.steps),
-                problem._replace(edit=edit),
-            )
-            latest = snapped(prepared, jnp.where(again.keep, image, state.z), REACH[0], mesh)
-            left = restarts.missing(prepared, latest[1], mesh)
-            fewer = left < missing
-            latents, image, matches = (
-                jnp.where(fewer[:, None, None, None], new, old)
-                for new, old in (
-                    (jnp.where(again.keep, latents, state.z), latents),
-                    (latest[0], image),
-                    (latest[1], matches),
-                )
-            )
-            missing = jnp.where(fewer, left, missing)
         for grid in fine:
             settled = jax.vmap(matching.settled, (None, None, None, 0))(
                 prepared.problem.params.denoiser, prepared.places, prepared.home, matches

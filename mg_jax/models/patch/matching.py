@@ -20,6 +20,7 @@ _SLACK = 2  # cells; a match within this distance of home is moved home
 _LIKELIER = 28.0
 _ROUND = 1 / 16  # radius in which arrived cells are counted, as a share of the picture's size
 _MOST = 0.5  # if more than this share of what lands there has arrived, a cell is moved home
+_WHOLE = 0.65  # if at least this share of all that lands has arrived, the rest is taken to have
 
 
 def match(
@@ -195,14 +196,17 @@ def settled(
 ) -> Bool[Array, "h w"]:
     """Where moving content has arrived, as most of it round there: what the next grid may rely on.
 
-    On a finer grid thin parts would be lost else, by the votes of what lies round them.
+    On a finer grid thin parts would be lost else, by the votes of what lies round them. If most
+    of all has arrived, the rest is taken to have arrived, too: an object is one thing.
     """
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     moved, shape = home[-1][row, column], home.shape[1:]
     arrived = (matches[row, column] == places[moved]).all(axis=-1)
-    _, most = _most_arrived(params, places, moved, arrived, (shape[0], shape[1]))
-    there = arrived & most & (params.lands > 0)
-    return jnp.zeros(shape, bool).at[row, column].set(there, mode="drop")
+    lands, most = _most_arrived(params, places, moved, arrived, (shape[0], shape[1]))
+    here, there = (jnp.sum(cells, dtype=jnp.float32) for cells in (lands & arrived, lands))
+    whole = here >= _WHOLE * there
+    taken = ((arrived & most) | whole) & (params.lands > 0)
+    return jnp.zeros(shape, bool).at[row, column].set(taken, mode="drop")
 
 
 def _indices(height: int, width: int) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:

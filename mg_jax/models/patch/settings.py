@@ -22,7 +22,6 @@ class PatchSettings(settings.Settings):
     oracle_flow: bool = False
     gradient_every: int = 1
     gradient_through: str = "estimate"
-    restarts: Annotated[int, Help("How often what has not arrived is sampled again.")] = 3
     stages: Annotated[int, Help("2, or 1, without matching on the fine grid.")] = 2
 
     SIZES: ClassVar[range] = range(256, 1025, 64)
@@ -32,8 +31,6 @@ class PatchSettings(settings.Settings):
     def __post_init__(self) -> None:
         """Check every range."""
         super().__post_init__()
-        if not 0 <= self.restarts <= 10:
-            raise ValueError(f"restarts: {self.restarts}; expected 0 to 10")
         if self.stages not in (1, 2):
             raise ValueError(f"stages: {self.stages}; expected 1 or 2")
 

@@ -28,7 +28,8 @@ _HOME = 0.15  # deviation of what rests from its own place, in cells of a 64 x 6
 _REACH = 4  # deviations; patches with a home farther away are not compared
 # Deviation of what moves from where anything lands, in cells of a 64 x 64 grid.
 _AWAY = 1.0
-_LANDS = 16.0  # subtracted from the log-probability of what rests, where something lands
+_LANDS = 48.0  # subtracted from the log-probability of what rests, where something lands
+_FULL = 0.5  # share of a cell that is covered wholly for that: thin parts cover no more
 _NEVER = 12.0  # if so much is subtracted, patches are not compared
 _MOST = 4096  # moving patches that a tile is compared with, the nearest ones
 
@@ -84,7 +85,15 @@ def prepare(
         jnp.asarray(source)[None],
         ~inside[..., None],
         inside[..., None].astype(np.float32),
-        guiding.target(seen, motion.flow, size, settings, flow_params, features_of),
+        guiding.target(
+            seen,
+            motion.flow,
+            size,
+            settings,
+            flow_params,
+            features_of,
+            covered=motion.landed & ~motion.moving,
+        ),
         settings.guidance_weight,
         clip=settings.clip * stage.grid / 64 * float(np.sqrt(inside.mean())),
     )
@@ -178,7 +187,7 @@ def _denoiser(
         ),
         prior=jnp.asarray(_padded(prior.astype(np.float32), capacity, 0)),
         away=jnp.asarray(tiled(away, 0), jnp.float32),
-        lands=jnp.asarray(tiled(_LANDS * lands, 0), jnp.float32),
+        lands=jnp.asarray(tiled(_LANDS * np.minimum(1, lands / _FULL), 0), jnp.float32),
     )
     return (
         params,

@@ -8,7 +8,6 @@ import dataclasses
 import functools
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -16,10 +15,10 @@ from scipy import ndimage
 from flows import motions, raft
 from flows.motion import Motion
 from mg_jax import history, images, noise, sample
-from mg_jax.models.patch import coarse_to_fine, film, restarts
+from mg_jax.models.patch import coarse_to_fine, film
 from mg_jax.models.patch.motion import layered
 from mg_jax.models.patch.preview import preview
-from mg_jax.models.patch.settings import PatchSettings, coarse
+from mg_jax.models.patch.settings import PatchSettings
 
 DATA = Path(__file__).parents[4] / "experiments" / "data"
 H, W, DX = 128, 192, 34
@@ -40,7 +39,6 @@ OPTIONS = {
     "default": {},
     "no guidance": {"guidance_weight": 0.0},
     "no recursion": {"recursions": 1},
-    "no restarts": {"restarts": 0},
     "no fine stage": {"stages": 1},
 }
 OPTIONS |= ABLATIONS | GRADIENTS
@@ -138,7 +136,7 @@ def test_the_picture_is_not_the_motion_carried_out_at_once():
     [*ABLATIONS, pytest.param("no recursion", marks=pytest.mark.long)],  # a program of its own
 )
 def test_each_ingredient_decides_pixels(option):
-    """Of some seed; of others restarts may bring all that is left out, the same picture."""
+    """Of some seed; of others all arrives either way, and is the same picture."""
     pictures = ((ran(option, seed)[0], ran("default", seed)[0]) for seed in SEEDS)
     assert any(differing(*pair, motion().region) > 0.005 for pair in pictures)
 
@@ -146,36 +144,6 @@ def test_each_ingredient_decides_pixels(option):
 def test_the_fine_stage_decides_pixels():
     """Without it detail is copied by the coarse stage's matches, of twice the size."""
     assert differing(ran("no fine stage")[0], ran("default")[0], motion().region) > 0.02
-
-
-def test_a_restart_brings_what_has_been_left_out():
-    """With seed 3 a part of the cup is."""
-    (picture, trace), (short, first) = ran("default", 3), ran("no restarts", 3)
-    assert off(picture) < off(short)
-    guided = range(coarse(SETTINGS).blurred, SETTINGS.steps)
-    assert trace.level[: len(first.level)].tolist() == first.level.tolist()
-    assert set(trace.level[len(first.level) :].tolist()) == set(guided)
-
-
-@pytest.mark.long
-def test_a_samples_restarts_are_not_changed_by_others():
-    """Seed 3 gains much by a restart: batches of the same size round alike."""
-    pairs = [(1, 3), (1, 0), (3, 0)]
-    made = {
-        pair: sampled("default", jnp.concatenate([noise.keys(seed, 1) for seed in pair]))[0]
-        for pair in pairs
-    }
-    np.testing.assert_array_equal(made[1, 3][0], made[1, 0][0])
-    np.testing.assert_array_equal(made[1, 3][1], made[3, 0][0])
-    np.testing.assert_array_equal(made[1, 0][1], made[3, 0][1])
-
-
-def test_a_restart_that_does_not_help_changes_nothing(monkeypatch):
-    """Without any, as much is missing as after it."""
-    monkeypatch.setattr(restarts, "missing", lambda *_: jnp.ones(1, int))
-    (picture, trace), (short, first) = run("default", 1), run("no restarts", 1)
-    assert len(trace.level) > len(first.level)
-    np.testing.assert_array_equal(picture, short)
 
 
 def test_outside_the_region_it_is_the_photo_whatever_the_settings():

@@ -157,6 +157,23 @@ def test_what_is_settled_stays_where_anything_lands():
         assert (found == field()).all(axis=-1)[thin].all() == stays
 
 
+@pytest.mark.parametrize(
+    ("arrived", "whole"), [(0.0, False), (0.5, False), (0.7, True), (1.0, True)]
+)
+def test_what_has_arrived_for_the_most_part_has_arrived(arrived, whole):
+    """Less of it stays as it was sampled."""
+    order = np.random.default_rng(0).permutation(REGION.sum())
+    missing = np.zeros((H, W), bool)
+    missing[tuple(np.argwhere(REGION)[order[round(arrived * REGION.sum()) :]].T)] = True
+    matches = np.where(missing[..., None], field((0, -4)), field())
+    params = lands_everywhere(weights())
+    found = matching.settled(params, PLACES, HOME, jnp.asarray(matches))
+    assert np.asarray(found)[REGION].all() == whole
+    assert not np.asarray(found)[~REGION].any()
+    if not whole:
+        assert not np.asarray(found)[missing].any()
+
+
 @pytest.mark.parametrize("reach", [0, 1, 3])
 def test_own_matches_vote_for_the_photo(reach):
     voted = matching.vote(jnp.asarray(PHOTO)[None], jnp.asarray(field()), EVERYWHERE, reach)

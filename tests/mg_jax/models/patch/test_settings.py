@@ -18,7 +18,6 @@ OUT_OF_RANGE = {
     "clip": [0.0, -1.0, math.nan, math.inf],
     "gradient_every": [0, 101],
     "gradient_through": ["unet"],
-    "restarts": [-1, 11],
     "stages": [-1, 0, 3],
 }
 
@@ -47,8 +46,6 @@ def test_every_setting_but_switches_has_a_range():
         {"guidance_weight": 0.0},
         {"color_weight": 0.0, "flow_weight": 0.0},
         {"clip": 1e-9},
-        {"restarts": 0},
-        {"restarts": 10},
         {"stages": 1},
     ],
 )

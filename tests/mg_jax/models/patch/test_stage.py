@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flows import masks, motions
+from flows import fitting, masks, motions
 from flows.motion import Motion
 from mg_jax import images
 from mg_jax.models.patch import layers, patch_sources
@@ -218,6 +218,36 @@ def test_where_the_object_lands_what_rests_loses_and_away_from_it_what_moves_doe
         assert (loss >= 0).all()
         assert loss[here].min() > 0
         assert not loss[there].any()
+
+
+def test_between_the_pixels_of_what_is_enlarged_the_ground_has_no_say():
+    """The reference's rule leaves them visible: guidance would then hold the ground there."""
+    motion = moved("scale factor=4", disc(8))
+    pictures = patch_sources.views(PHOTO, motion, (32, 32))
+    everywhere, ramp = np.ones((H, W), bool), np.ones(COARSE.levels)
+    target = prepare(
+        COARSE, SETTINGS, PHOTO, motion, everywhere, pictures, ramp, {}, lambda _, seen: seen.mean()
+    ).problem.edit.target
+    visible = np.asarray(target.visible)[0, ..., 0] > 0
+    covered = masks.destination(motion.flow) & ~motion.moving
+    there = fitting.nearest(covered, *visible.shape)
+    assert there.sum() > 1000
+    assert not visible[there].any()
+    assert visible[0].all()
+
+
+def test_half_a_cell_that_something_lands_on_counts_as_a_whole_one():
+    """Thin parts cover no more of their cells."""
+    lands = np.asarray(ready().problem.params.denoiser.lands)
+    pixels = np.asarray(ready().problem.params.denoiser.pixels)
+    share = images.box(
+        moved("translate dx=30 dy=0", disc(20)).landed[..., None].astype(np.float32),
+        ready().home.shape[1:],
+    )[..., 0]
+    inside = (pixels < share.shape).all(axis=-1)
+    expected = np.minimum(1, 2 * share[tuple(pixels[inside].T)])
+    np.testing.assert_allclose(lands[inside] / lands.max(), expected, atol=1e-5)
+    assert ((expected == 1) & (share[tuple(pixels[inside].T)] < 1)).any()
 
 
 def test_settings_reach_the_problem():
