@@ -1,17 +1,13 @@
 """Split what moves into layers, and warp each forward along the flow.
 
 Each pixel lands as the parallelogram that the flow's Jacobian makes of it (forward splatting), so
-that what is enlarged has no holes and what shrinks is averaged; `flows.geometry.splat` puts it down
-as a point, quickly and differentiably.
+that what is enlarged has no holes and what shrinks is averaged.
 Within a layer the flow may fold: what moves farther is taken to be nearer and lies on top (softmax
 splatting, Niklaus & Liu 2020), and parts that the fold has turned over are not visible. A layer
-that the frame cuts off is continued where the motion brings the cut inside: repeated, if shifted
-along the frame it looks at a distance from the frame as it does there, as bars and walls do, or
-else mirrored.
+that the frame cuts off goes on `beyond` it.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -19,27 +15,16 @@ from scipy import ndimage
 
 from flows import nearest
 from flows.masks import TEAR
+from mg_jax.models.patch.beyond import beyond
 from mg_jax.models.patch.matting import SEEN, Matte
+from mg_jax.models.patch.splatting import Landed, Sums, at, colored, read
 
-# Splatting blurs an edge over a pixel; covered shares from the first to the second become 0 to 1.
-_EDGE = 0.25, 0.75
 _NEARER = 2.0  # pixels; what moves farther by this has e times the weight
 _SMOOTH = 0.8  # deviation of the blur that smooths the steps of an enlarged outline, pixels
 _ENLARGED = 1.5  # outlines of layers magnified by more are smoothed
 _SHRUNK = 0.8  # colours of layers scaled by less are averaged instead of sampled
 _FLAT = 0.1  # smallest area, in pixels, that a pixel must land on for its Jacobian to be inverted
 _AT_ONCE = 1 << 19  # points splatted at once
-_SEAM = 4  # columns at the frame that are compared
-_FITS = 0.1  # mean squared difference there up to which a layer is repeated; see `_shift`
-_FARTHEST = 0.125  # how far a layer is continued beyond the frame, as a share of the picture's size
-
-
-class Landed(NamedTuple):
-    """A layer after its motion."""
-
-    covered: Float[np.ndarray, "H W"]  # share of each pixel that the layer covers
-    origin: Float[np.ndarray, "H W 2"]  # (x, y) in the photo; where nothing lands, the nearest's
-    color: Float[np.ndarray, "H W 3"]  # where it covers anything
 
 
 def order(moving: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
@@ -67,9 +52,9 @@ def landed(
     beside = np.where(cut.opacity > SEEN, nearest.value(order, moving), 0)
     for label in np.unique(order[moving]):
         layer = order == label
-        beyond = None if layer.all() else _beyond(cut, flow, layer)
-        if beyond is not None:
-            yield beyond
+        continued = None if layer.all() else beyond(cut, flow, layer)
+        if continued is not None:
+            yield continued
         yield _land(cut, flow, layer, layer | (beside == label), change)
 
 
@@ -126,7 +111,7 @@ def _land(
     turned = np.median(np.linalg.det(jacobian)) < 0
     far = np.linalg.norm(moved, axis=-1)
     nearer = np.exp((far - far.max(initial=0.0)).clip(-600, 0) / _NEARER)
-    sums = _Sums(layer.shape, 8 if shrunk else 4)
+    sums = Sums(layer.shape, 8 if shrunk else 4)
     premultiplied = np.dstack([opacity[..., None] * cut.color, opacity]) if shrunk else None
     # Points dense enough to leave no holes in the most stretched pixels; at least four per pixel.
     longest = np.maximum(*(_singular(side)[0] for side in jacobian))
@@ -149,12 +134,11 @@ def _land(
                 y,
                 to_x,
                 to_y,
-                *(() if premultiplied is None else _read(premultiplied, x, y).T),
+                *(() if premultiplied is None else read(premultiplied, x, y).T),
             ]
             weight = share * np.tile(nearer[some], len(part))
             sums.add(to_x, to_y, share, weight, values)
-    covered, mean = sums.weight, sums.means()
-    covered = np.clip((covered - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
+    covered, mean = sums.covered(), sums.means()
     hit = covered > 0
     origin = nearest.value(_centred(mean[..., :2], mean[..., 2:4], slope, wide), hit)
     # Points in the outermost pixels may lie outside their centres.
@@ -163,35 +147,12 @@ def _land(
         color = mean[..., 4:7] / np.maximum(mean[..., 7:], 1e-6)
         return Landed(covered * mean[..., 7], origin.astype(np.float32), color)
     if not enlarged:
-        return _colored(cut.color, opacity, covered, origin)
+        return colored(cut.color, opacity, covered, origin)
     # Make the edge as sharp as it was before.
     soft = ndimage.gaussian_filter(np.where(wide, cut.opacity, 0), _SMOOTH)
-    soft = _at(soft[..., None], origin, hit)[..., 0]
+    soft = at(soft[..., None], origin, hit)[..., 0]
     soft = np.clip((soft - 0.5) * 2 * scale + 0.5, 0, 1)
-    return Landed(np.where(hit, soft, 0), origin.astype(np.float32), _at(cut.color, origin, hit))
-
-
-def _colored(
-    color: Float[np.ndarray, "H W 3"],
-    opacity: Float[np.ndarray, "H W"],
-    covered: Float[np.ndarray, "H W"],
-    origin: Float[np.ndarray, "H W 2"],
-) -> Landed:
-    """Make a landed layer whose colour and opacity are sampled at its origins."""
-    there = covered > 0
-    opacity = _at(opacity[..., None], origin, there)[..., 0]
-    return Landed(covered * opacity, origin.astype(np.float32), _at(color, origin, there))
-
-
-def _at(
-    picture: Float[np.ndarray, "H W c"],
-    origin: Float[np.ndarray, "H W 2"],
-    there: Bool[np.ndarray, "H W"],
-) -> Float[np.ndarray, "H W c"]:
-    """Sample a picture at the origins of the pixels of `there`; 0 elsewhere."""
-    out = np.zeros((*there.shape, picture.shape[-1]), np.float32)
-    out[there] = _read(picture, *origin[there].T)
-    return out
+    return Landed(np.where(hit, soft, 0), origin.astype(np.float32), at(cut.color, origin, hit))
 
 
 def _centred(
@@ -214,134 +175,8 @@ def _centred(
     flat = np.abs(area) < _FLAT
     back = np.stack([d * x - b * y, a * y - c * x], axis=-1) / np.where(flat, 1, area)[..., None]
     middle = origin - np.clip(back, -1, 1)
-    own = _read(layer[..., None].astype(np.float64), middle[..., 0], middle[..., 1])
+    own = read(layer[..., None].astype(np.float64), middle[..., 0], middle[..., 1])
     return np.where((own > 0.999) & ~flat[..., None], middle, origin)
-
-
-def _beyond(
-    cut: Matte, flow: Float[np.ndarray, "H W 2"], layer: Bool[np.ndarray, "H W"]
-) -> Landed | None:
-    """Continue a layer that the frame cuts off, repeated or mirrored; None if it is not cut."""
-    height, width = layer.shape
-    most = int(_FARTHEST * np.sqrt(layer.size))
-    inward = {
-        "top": (layer[0], flow[0, :, 1]),
-        "bottom": (layer[-1], -flow[-1, :, 1]),
-        "left": (layer[:, 0], flow[:, 0, 0]),
-        "right": (layer[:, -1], -flow[:, -1, 0]),
-    }
-    widths = {
-        side: min(most, height, width, int(np.ceil(motion[cut].max(initial=0.0))))
-        for side, (cut, motion) in inward.items()
-    }
-    if not any(pad > 0 for pad in widths.values()):
-        return None
-    pads = [(widths["top"], widths["bottom"]), (widths["left"], widths["right"])]
-    larger = np.pad(layer, pads, mode="symmetric")
-    moved = np.pad(flow, [*pads, (0, 0)], mode="edge")
-    own = np.moveaxis(np.indices(layer.shape)[::-1], 0, -1)
-    flow = nearest.value(flow, layer)
-    places = np.pad(own, [*pads, (0, 0)], mode="symmetric")
-    sides = ("right", "bottom", "left", "top")  # each is on the right after so many quarter turns
-    for turns, side in enumerate(sides):
-        part, pad = np.rot90(layer, turns), widths[side]
-        shift = _shift(part, np.rot90(cut.color, turns), pad)
-        if shift is None:
-            continue
-        first = widths[sides[turns - 1]]  # which that turn has brought to the top
-        strip = np.s_[first : first + len(part), -pad:]
-        source = np.arange(len(part)) + shift
-        inside = (source >= 0) & (source < len(part))
-        source = np.where(inside, source, 0)
-        np.rot90(larger, turns)[strip] = part[source, -pad:] & inside[:, None]
-        np.rot90(places, turns)[strip] = np.rot90(own, turns)[source, -pad:]
-        np.rot90(moved, turns)[strip] = np.rot90(flow, turns)[:, -1:]
-    outside = np.pad(np.zeros_like(layer), pads, constant_values=True)
-    rows, columns = np.nonzero(larger & outside)
-    here, source = moved[rows, columns], places[rows, columns].astype(np.float64)
-    x, y = columns - pads[1][0] + here[:, 0], rows - pads[0][0] + here[:, 1]
-    sums = _Sums(layer.shape, 2)
-    ones = np.ones(len(rows))
-    sums.add(x, y, ones, ones, list(source.T))
-    covered = np.clip((sums.weight - _EDGE[0]) / (_EDGE[1] - _EDGE[0]), 0, 1)
-    if not (covered > 0).any():
-        return None
-    origin = nearest.value(sums.means(), covered > 0)
-    return _colored(cut.color, nearest.value(cut.opacity, layer), covered, origin)
-
-
-def _shift(
-    layer: Bool[np.ndarray, "h w"], color: Float[np.ndarray, "h w 3"], width: int
-) -> int | None:
-    """By how much to shift a layer down the right edge to repeat its last `width` columns there.
-
-    The one with the least squared difference, of colours in [-1, 1] and of twice the mask, between
-    the last columns and those `width` before them; None if no shift by up to `width` fits.
-    """
-    across = layer.shape[1]
-    if width == 0 or width + _SEAM > across or not layer[:, -1].any():
-        return None
-    look = np.dstack([color * layer[..., None], 2.0 * layer])
-    last = look[:, across - _SEAM :]
-    before = np.pad(look[:, across - width - _SEAM : across - width], [(width,) * 2, *[(0, 0)] * 2])
-    shown = np.nonzero(layer[:, -1])[0]
-    costs = [
-        np.square(last[shown] - before[shown + width + shift]).sum(axis=-1).mean()
-        for shift in range(-width, width + 1)
-    ]
-    best = int(np.argmin(costs))
-    return best - width if costs[best] < _FITS else None
-
-
-class _Sums:
-    """Accumulates what lands on each pixel: the covered share, and weighted sums of values."""
-
-    def __init__(self, shape: tuple[int, ...], channels: int) -> None:
-        self.shape, self.channels = shape, channels
-        self.weight = np.zeros(shape)
-        self._seen = np.zeros(shape[0] * shape[1])
-        self._total = np.zeros((channels, shape[0] * shape[1]))
-
-    def add(
-        self,
-        x: Float[np.ndarray, " n"],
-        y: Float[np.ndarray, " n"],
-        share: Float[np.ndarray, " n"],
-        weight: Float[np.ndarray, " n"],
-        values: list[Float[np.ndarray, " n"]],
-    ) -> None:
-        """Splat points, each onto the four pixels around it."""
-        height, width = self.shape
-        flat = self.weight.reshape(-1)
-        for dy in (0, 1):
-            for dx in (0, 1):
-                j, i = np.floor(x).astype(np.int64) + dx, np.floor(y).astype(np.int64) + dy
-                part = (1 - np.abs(y - i)) * (1 - np.abs(x - j))
-                inside = (i >= 0) & (i < height) & (j >= 0) & (j < width)
-                place, part = (i * width + j)[inside], part[inside]
-                flat += np.bincount(place, part * share[inside], flat.size)
-                part = part * weight[inside]
-                self._seen += np.bincount(place, part, flat.size)
-                for total, value in zip(self._total, values, strict=True):
-                    total += np.bincount(place, part * value[inside], flat.size)
-
-    def means(self) -> Float[np.ndarray, "H W c"]:
-        """Weighted means of the values; 0 where nothing landed."""
-        mean = self._total / np.where(self._seen > 0, self._seen, 1)
-        return np.moveaxis(mean.reshape(self.channels, *self.shape), 0, -1)
-
-
-def _read(
-    picture: Float[np.ndarray, "H W c"], x: Float[np.ndarray, "*n"], y: Float[np.ndarray, "*n"]
-) -> Float[np.ndarray, "*n c"]:
-    """Sample a picture bilinearly; outside it, the nearest edge pixel."""
-    return np.stack(
-        [
-            ndimage.map_coordinates(channel, [y, x], order=1, mode="nearest")
-            for channel in np.moveaxis(picture, -1, 0)
-        ],
-        axis=-1,
-    )
 
 
 def _singular(
