@@ -62,7 +62,8 @@ def match(
     first = jnp.argmax(likely, axis=0)
     own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
     best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
-    there = settled[row, column] & (params.lands > 0)
+    offered = (places[at_home[-1]][..., 1:] == params.pixels).all(axis=-1)  # else it is padding
+    there = settled[row, column] & (params.lands > 0) & offered
     best = jnp.where(there, at_home[-1], best)
     best = _coherent(params, places, at_home[-1], best, (height, width))
     best = _cleared(params, places, at_home, likely, best)

@@ -157,6 +157,12 @@ def test_what_is_settled_stays_where_anything_lands():
         assert (found == field()).all(axis=-1)[thin].all() == stays
 
 
+def test_what_is_settled_where_there_is_no_patch_is_matched_as_ever():
+    """The moved picture may lack one where its outline is thin."""
+    found = matched(lands_everywhere(weights()), home=NOWHERE, settled=EVERYWHERE)
+    np.testing.assert_array_equal(found, field())
+
+
 @pytest.mark.parametrize(
     ("arrived", "whole"), [(0.0, False), (0.5, False), (0.7, True), (1.0, True)]
 )
