@@ -49,8 +49,7 @@ def tones(
         continued = on_known[:, None] * (copy - on) + back_known[:, None] * (back - value)
         gradient = continued / np.maximum(1, on_known.astype(int) + back_known)[:, None]
         linked = np.nonzero(pinned & on_known | joined)[0]
-        jump = gradient - copy + value
-        wanted[linked] += jump[linked]
+        wanted[linked] += (gradient - copy + value)[linked]
         rows += [linked, np.nonzero(joined)[0]]
         columns += [linked, index[at][joined]]
         values += [np.ones(len(linked)), np.full(int(joined.sum()), -1.0)]
