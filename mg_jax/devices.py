@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Bool, Shaped
+from jaxtyping import Array, Shaped
 
 from mg_jax.types import Edit, Info, Problem, State
 
@@ -114,16 +114,6 @@ def put(tree: T, mesh: Mesh | None, specs: Any) -> T:
 
     placed: T = jax.tree.map(on, specs, tree)
     return placed
-
-
-def anywhere(flags: Bool[Array, " b"]) -> bool:
-    """Whether a flag is set for any sample of any process; all processes must ask."""
-    here: bool = bool(np.any(local(flags)))
-    if jax.process_count() == 1:
-        return here
-    from jax.experimental import multihost_utils
-
-    return bool(np.any(multihost_utils.process_allgather(np.array(here))))
 
 
 def everywhere(mesh: Mesh | None) -> NamedSharding | None:

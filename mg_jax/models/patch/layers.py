@@ -1,10 +1,10 @@
 """Split what moves into layers, and warp each forward along the flow.
 
 Each pixel lands as the parallelogram that the flow's Jacobian makes of it (forward splatting), so
-that what is enlarged has no holes and what shrinks is averaged.
-Within a layer the flow may fold: what moves farther is taken to be nearer and lies on top (softmax
-splatting, Niklaus & Liu 2020), and parts that the fold has turned over are not visible. A layer
-that the frame cuts off goes on `beyond` it.
+that what is enlarged has no holes and what shrinks is averaged. Within a layer the flow may fold:
+what moves farther is taken to be nearer and lies on top (softmax splatting, Niklaus & Liu 2020),
+and parts that the fold has turned over are not visible. A layer that the frame cuts off goes on
+`beyond` it.
 """
 
 from collections.abc import Iterator

@@ -62,8 +62,7 @@ def match(
     first = jnp.argmax(likely, axis=0)
     own = jnp.take_along_axis(at_home, first[None], axis=0)[0]
     best = jnp.where(likely.max(axis=0) > most - _LIKELIER, own, best)
-    offered = (places[at_home[-1]][..., 1:] == params.pixels).all(axis=-1)  # else it is padding
-    there = settled[row, column] & (params.lands > 0) & offered
+    there = settled[row, column] & (params.lands > 0) & _offered(params, places, at_home[-1])
     best = jnp.where(there, at_home[-1], best)
     best = _coherent(params, places, at_home[-1], best, (height, width))
     best = _cleared(params, places, at_home, likely, best)
@@ -102,7 +101,7 @@ def _cleared(
     """
     if at_home.shape[0] < 3:  # there is no ground: all moves
         return best
-    offered = (places[at_home][..., 1:] == params.pixels[None]).all(axis=-1)
+    offered = jax.vmap(_offered, (None, None, 0))(params, places, at_home)
     grounds = jnp.where(offered, likely, -jnp.inf)[1:-1]
     first = jnp.argmax(grounds, axis=0)
     ground = jnp.take_along_axis(at_home[1:-1], first[None], axis=0)[0]
@@ -110,6 +109,13 @@ def _cleared(
     arrived = 2 * (lands & (best == at_home[-1])).sum() > lands.sum()
     stray = params.moves[best] & ~offered[-1] & offered[1:-1].any(axis=0)
     return jnp.where(arrived & stray, ground, best)
+
+
+def _offered(
+    params: PatchParams, places: Int[Array, "k 3"], keys: Int[Array, "tiles q"]
+) -> Bool[Array, "tiles q"]:
+    """Where a key at home is a patch: where there is none it is padding, which lies elsewhere."""
+    return (places[keys][..., 1:] == params.pixels).all(axis=-1)
 
 
 def _most_arrived(
@@ -122,7 +128,7 @@ def _most_arrived(
     """Where moving content should lie, and where most of it round a cell does."""
     row, column = params.pixels[..., 0], params.pixels[..., 1]
     lands = params.lands > 0.5 * jnp.max(params.lands)
-    lands &= (places[moved][..., 1:] == params.pixels).all(axis=-1)
+    lands &= _offered(params, places, moved)
     counted = jnp.stack([lands & arrived, lands], axis=-1).astype(jnp.float32)
     grid = jnp.zeros((*shape, 2)).at[row, column].set(counted, mode="drop")
     side = 2 * round(_ROUND * (shape[0] * shape[1]) ** 0.5) + 1
